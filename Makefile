@@ -1,0 +1,40 @@
+# quickstart and test each set up their own environment; a second call installs nothing and works offline.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# One thread per process: on shared cores two OpenMP threads were measured slower than one (docs/decisions.md).
+export OMP_NUM_THREADS ?= 1
+export TOKENIZERS_PARALLELISM ?= false
+export HF_HUB_OFFLINE ?= 1
+
+.PHONY: quickstart test check docs format smollm2 benchmarks clean
+
+# torch goes first and alone, so that a CPU build that pip can see is kept and not replaced by a later requirement.
+$(VENV)/.stamp: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet "$$(grep '^torch==' constraints.txt)"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all]'
+	touch $@
+
+quickstart: $(VENV)/.stamp
+	$(BIN)/paced run recipes/quickstart.yaml $(if $(SEED),--seed $(SEED))
+
+test: $(VENV)/.stamp
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+check: $(VENV)/.stamp
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow and not browser"
+
+format: $(VENV)/.stamp
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+docs: $(VENV)/.stamp
+	$(BIN)/paced verify --docs docs/theory
+	$(BIN)/python -m sphinx -q -W -b html docs docs/_build
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache docs/_build

@@ -1,0 +1,33 @@
+"""Settings shared by tests and doctests: Hypothesis profiles, one thread, the tests folder on the path."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+sys.path.insert(0, str(Path(__file__).parent / "tests"))
+
+# Deterministic by default, so that a red run is red again; the nightly profile looks for new examples.
+settings.register_profile("default", derandomize=True, deadline=None, max_examples=60)
+settings.register_profile(
+    "nightly", derandomize=False, deadline=None, max_examples=2000, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("nightly" if os.environ.get("PACED_NIGHTLY") else "default")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests marked nightly run only when PACED_NIGHTLY is set; the skip says so."""
+    if os.environ.get("PACED_NIGHTLY"):
+        return
+    for item in items:
+        if "nightly" in item.keywords:
+            item.add_marker(pytest.mark.skip(reason="minutes long; set PACED_NIGHTLY=1 to run it"))

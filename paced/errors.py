@@ -1,0 +1,181 @@
+"""The one form of error message, and the checks that write it.
+
+A message is one sentence: where, which argument, the rule, what came, what to do.
+``ValueError`` is the caller's mistake, ``TypeError`` a wrong type, ``assert`` our own invariant.
+Rows of files are collected and reported together (:class:`BadRows`), never one crash at a time.
+Left out: an exception class for every module. A caller can act on four kinds only, and they are here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be run: unknown key, wrong type, or settings that contradict each other."""
+
+
+class RunFolderError(RuntimeError):
+    """A run folder that is locked, belongs to another configuration, or fails its checksums."""
+
+
+class MissingExtraError(ImportError):
+    """A package of an extra is absent; the message names the command that installs it."""
+
+    def __init__(self, place: str, package: str, extra: str) -> None:
+        super().__init__(f"{place}: needs the package '{package}'. Install it with: pip install 'paced[{extra}]'.")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BadRow:
+    """One row of a file that cannot be used."""
+
+    row: int
+    """Line of the file (text) or index of the record (parquet), counted from 1 as an editor does."""
+    column: str
+    """The column or field at fault."""
+    found: str
+    """What stood there, as text, cut to a readable length."""
+    fix: str
+    """What would make the row usable."""
+
+    def __str__(self) -> str:
+        return f"row {self.row}, column '{self.column}': found {self.found}. {self.fix}"
+
+
+class BadRows(ValueError):  # noqa: N818 - named by what it holds
+    """All unusable rows of one file; ``str()`` shows the first twenty and the total.
+
+    Example:
+        >>> print(BadRows("k.csv", [BadRow(row=2, column="passes", found="'nine'", fix="Write an integer.")]))
+        k.csv: 1 row cannot be used.
+          row 2, column 'passes': found 'nine'. Write an integer.
+    """
+
+    SHOWN = 20
+
+    def __init__(self, file: str, rows: Sequence[BadRow]) -> None:
+        self.file = file
+        self.rows = tuple(rows)
+        count = len(self.rows)
+        lines = [f"{file}: {count} row{'' if count == 1 else 's'} cannot be used."]
+        lines += [f"  {row}" for row in self.rows[: self.SHOWN]]
+        if count > self.SHOWN:
+            lines.append(f"  ... and {count - self.SHOWN} more.")
+        super().__init__("\n".join(lines))
+
+
+def check_number(
+    place: str,
+    name: str,
+    value: float,
+    *,
+    low: float = -np.inf,
+    high: float = np.inf,
+    low_open: bool = False,
+    high_open: bool = False,
+    fix: str = "",
+) -> float:
+    """Return ``value`` as a float, or say in one sentence why it is not in the interval.
+
+    Args:
+        place: the public function that was called.
+        name: its argument.
+        value: a real number; NaN and infinities are refused.
+        low: smallest allowed value, itself excluded when ``low_open``.
+        high: largest allowed value, itself excluded when ``high_open``.
+        low_open: exclude ``low``.
+        high_open: exclude ``high``.
+        fix: what to do, a full sentence.
+
+    Raises:
+        TypeError: not a number.
+        ValueError: not finite, or outside the interval.
+
+    Example:
+        >>> check_number("beta_kernel", "alpha", -0.5, low=0, fix="Use alpha=0 to leave hard problems unweighted.")
+        Traceback (most recent call last):
+        ValueError: beta_kernel: alpha must be finite and >= 0, got -0.5. Use alpha=0 to leave hard problems unweighted.
+    """
+    if isinstance(value, bool) or not np.isscalar(value) or not np.isreal(value):
+        raise TypeError(f"{place}: {name} must be a number, got {value!r}.")
+    number = float(value)
+    too_low = number <= low if low_open else number < low
+    too_high = number >= high if high_open else number > high
+    if not np.isfinite(number) or too_low or too_high:
+        rule = "finite"
+        if np.isfinite(low):
+            rule += f" and {'>' if low_open else '>='} {low:g}"
+        if np.isfinite(high):
+            rule += f" and {'<' if high_open else '<='} {high:g}"
+        raise ValueError(f"{place}: {name} must be {rule}, got {value!r}.{' ' + fix if fix else ''}")
+    return number
+
+
+def check_counts(
+    place: str, num_passed: ArrayLike, num_rollouts: ArrayLike
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return passes and rollouts as two int64 arrays of one shape [num_problems].
+
+    Args:
+        place: the public function that was called.
+        num_passed: passes s of each problem, integers with 0 <= s <= K, shape [num_problems].
+        num_rollouts: rollouts K >= 1, one number for all problems or one for each.
+
+    Raises:
+        ValueError: NaN, a fraction, a negative or absent count, s > K, K < 1, or shapes that differ;
+            the message gives the number of offending problems and the first of them.
+
+    Edges: no problem at all (an empty array) is an error: nothing can be weighted or fitted.
+    """
+    passed = _integers(place, "num_passed", num_passed)
+    rollouts = _integers(place, "num_rollouts", num_rollouts)
+    if passed.ndim != 1 or rollouts.ndim > 1:
+        raise ValueError(
+            f"{place}: num_passed must be one-dimensional and num_rollouts a number or one-dimensional, "
+            f"got shapes {passed.shape} and {rollouts.shape}."
+        )
+    if passed.size == 0:
+        raise ValueError(f"{place}: num_passed must hold at least one problem, got none.")
+    if rollouts.ndim == 1 and rollouts.shape != passed.shape:
+        raise ValueError(
+            f"{place}: num_rollouts must be one number or one per problem, got {rollouts.size} for {passed.size} problems."
+        )
+    rollouts = np.broadcast_to(rollouts, passed.shape)
+    _refuse(place, "num_rollouts", rollouts < 1, rollouts, "be >= 1", "Leave out problems without rollouts.")
+    _refuse(place, "num_passed", passed < 0, passed, "be >= 0", "A count of passes cannot be negative.")
+    over = passed > rollouts
+    if over.any():
+        first = int(np.argmax(over))
+        raise ValueError(
+            f"{place}: num_passed must be in [0, num_rollouts={rollouts[first]}], got {passed[first]} "
+            f"at index {first} ({int(over.sum())} of {over.size} problems). Are the two columns swapped?"
+        )
+    return passed, rollouts
+
+
+def _integers(place: str, name: str, values: ArrayLike) -> NDArray[np.int64]:
+    array = np.asarray(values)
+    if array.dtype.kind in "iu":
+        return array.astype(np.int64, copy=False)
+    if array.dtype.kind not in "fb":
+        raise TypeError(f"{place}: {name} must hold integers, got an array of {array.dtype}.")
+    if array.dtype.kind == "f":
+        absent = ~np.isfinite(array)
+        _refuse(place, name, absent, array, "be finite", "Leave out problems whose count is absent.")
+        _refuse(place, name, array != np.rint(array), array, "hold whole numbers", "Pass counts, not rates.")
+    return array.astype(np.int64)
+
+
+def _refuse(place: str, name: str, bad: NDArray[np.bool_], values: NDArray, rule: str, fix: str) -> None:
+    if bad.any():
+        flat_bad, flat = np.ravel(bad), np.ravel(values)
+        first = int(np.argmax(flat_bad))
+        raise ValueError(
+            f"{place}: {name} must {rule}, got {flat[first]} at index {first} "
+            f"({int(flat_bad.sum())} of {flat_bad.size} problems). {fix}"
+        )
