@@ -101,7 +101,7 @@ def check_number(
         Traceback (most recent call last):
         ValueError: beta_kernel: alpha must be finite and >= 0, got -0.5. Use alpha=0 to leave hard problems unweighted.
     """
-    if isinstance(value, bool) or not np.isscalar(value) or not np.isreal(value):
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise TypeError(f"{place}: {name} must be a number, got {value!r}.")
     number = float(value)
     too_low = number <= low if low_open else number < low
@@ -143,7 +143,8 @@ def check_counts(
         raise ValueError(f"{place}: num_passed must hold at least one problem, got none.")
     if rollouts.ndim == 1 and rollouts.shape != passed.shape:
         raise ValueError(
-            f"{place}: num_rollouts must be one number or one per problem, got {rollouts.size} for {passed.size} problems."
+            f"{place}: num_rollouts must be one number or one per problem, "
+            f"got {rollouts.size} for {passed.size} problems."
         )
     rollouts = np.broadcast_to(rollouts, passed.shape)
     _refuse(place, "num_rollouts", rollouts < 1, rollouts, "be >= 1", "Leave out problems without rollouts.")
