@@ -20,8 +20,8 @@ class LabConfig:
 
     design: Literal["paper", "hard", "noisy", "clean"] = "hard"
     """Shares of graded, unseen and hash problems and of wrong hints; see ``paced.lab.designs``."""
-    seed: int = 1
-    """Seed of the student and of its problems."""
+    seed: int = 0
+    """Seed of the student and of its problems; 0 takes the run's seed."""
     num_problems: int = 2400
     """Training problems."""
     num_heldout: int = 500

@@ -86,6 +86,8 @@ def build_config(data: Mapping[str, Any], place: str = "config") -> RunConfig:
         config = msgspec.convert(_deep_copy(data), RunConfig, strict=False)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{place}: {error}.") from error
+    if config.lab is not None and config.lab.seed == 0:
+        config = dataclasses.replace(config, lab=dataclasses.replace(config.lab, seed=config.seed))
     check_config(config, place)
     return config
 
