@@ -1,0 +1,1 @@
+"""What a run says: intervals, comparisons, curriculum, gradient SNR, figures and the report."""
