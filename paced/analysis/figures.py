@@ -1,7 +1,7 @@
 """The look of every figure, and how one is saved: a PNG and, beside it, the CSV of exactly what was drawn.
 
-``figures_*.py`` hold one function a figure, table in, :class:`matplotlib.figure.Figure` out. Colours are Okabe and Ito's,
-which stay apart for colour-blind readers and in grey, and every series has a marker of its own. Nothing here touches
+``figures_*.py`` hold one function a figure, table in, :class:`matplotlib.figure.Figure` out. Colours are Okabe and
+Ito's, which stay apart for colour-blind readers and in grey; every series has a marker of its own. Nothing touches
 pyplot, so no global state changes and no window opens. matplotlib is imported in ``figures*.py`` and nowhere else.
 """
 

@@ -1,0 +1,100 @@
+"""The parts of an HTML page and how they become one file that opens offline and runs nothing.
+
+Everything that came from a model, a data set or a name is text: jinja2 escapes it, control characters (ANSI escapes,
+bidirectional marks) are made visible, figures are embedded as data, and a content-security policy forbids scripts and
+every outside address. Left out: links, scripts and web fonts.
+"""
+
+from __future__ import annotations
+
+import base64
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import Any
+
+from paced.analysis.figures import Table
+from paced.errors import MissingExtraError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """A figure in the page."""
+
+    title: str
+    """Short caption."""
+    png: bytes
+    """The image."""
+    alternative: str
+    """What it shows, in words, for a reader who cannot see it."""
+
+    @property
+    def source(self) -> str:
+        """The image as a data URI."""
+        return "data:image/png;base64," + base64.b64encode(self.png).decode("ascii")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One completion shown as text."""
+
+    heading: str
+    """Which problem and what became of it."""
+    lines: tuple[tuple[str, str], ...]
+    """(label, text) pairs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """One part of the page; what could not be shown is said, not left out in silence."""
+
+    title: str
+    """Heading."""
+    prose: tuple[str, ...] = ()
+    """Paragraphs."""
+    tables: tuple[tuple[str, Table], ...] = ()
+    """(caption, columns) pairs; cells are formatted already."""
+    pictures: tuple[Picture, ...] = ()
+    """Figures."""
+    samples: tuple[Sample, ...] = ()
+    """Completions."""
+    details: tuple[tuple[str, str], ...] = ()
+    """(summary, preformatted text) pairs, folded."""
+    missing: tuple[str, ...] = field(default=())
+    """What is not here and which command would make it."""
+
+
+def inert(text: Any) -> str:
+    """Text without characters that act: control, bidirectional and invisible ones become ``\\xNN`` escapes.
+
+    Example:
+        >>> inert("\\x1b[31mred\\u202e")
+        '\\\\x1b[31mred\\\\u202e'
+    """
+    kept = []
+    for character in str(text):
+        acts = unicodedata.category(character) in {"Cc", "Cf", "Co", "Cs"} and character not in "\n\t"
+        kept.append(character.encode("unicode_escape").decode("ascii") if acts else character)
+    return "".join(kept)
+
+
+def render(title: str, subtitle: str, sections: Sequence[Section]) -> str:
+    """The page as HTML; the same input gives the same bytes.
+
+    Raises:
+        MissingExtraError: jinja2 is not installed.
+    """
+    try:
+        import jinja2
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("report", "jinja2", "report") from error
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    environment.filters["inert"] = inert
+    environment.filters["rows"] = lambda table: list(zip(*table.values(), strict=True))
+    template = environment.from_string(
+        resources.files("paced.analysis.templates").joinpath("page.html").read_text("utf-8")
+    )
+    return template.render(title=title, subtitle=subtitle, sections=sections)

@@ -1,0 +1,287 @@
+"""The report of a run: one HTML page that opens offline, made from the files of the run folder and nothing else.
+
+Sections follow the data flow: what was run, results, pass rates and weights, training, curriculum, gradient SNR, sample
+completions. A part whose files are not there is named with the command that makes it. Each figure is also saved in
+``figures/`` with the CSV it was drawn from. Nothing that differs between two equal runs (times, paths of the machine)
+stands on the page, so that a resumed run ends with the same bytes as an uninterrupted one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from paced.analysis import figures_run
+from paced.analysis.comparison import MethodResult, compare, difference_table, gain_table
+from paced.analysis.curriculum import curriculum_table, flow_table
+from paced.analysis.figures import Table, png_bytes, save_figure
+from paced.analysis.intervals import Estimate
+from paced.analysis.page import Picture, Sample, Section, render
+from paced.analysis.pass_rates import histogram_table, weight_table
+from paced.analysis.training import training_table
+from paced.config import RunConfig
+from paced.errors import RunFolderError
+from paced.records import Grade, PassRate, Problem, ProblemWeight, Rollout
+from paced.runfolder import RunFolder, config_text
+from paced.storage import read_json, read_parquet, read_records, write_atomic
+from paced.weights import WEIGHTS, normalise
+
+NUM_SAMPLES = 6
+"""Sample completions shown, spread over the pass rates."""
+
+
+def write_report(run: RunFolder) -> Path:
+    """Write ``report.html`` of a run folder and its figures; return the path of the page.
+
+    Raises:
+        RunFolderError: the folder holds no run.
+        MissingExtraError: jinja2 is not installed.
+    """
+    config = run.config()
+    runs = run.methods() or {config.name: run}
+    sections = [
+        _overview(run, config),
+        _results(run, config),
+        _pass_rates(run, config, runs),
+        _training(run, runs),
+        _curriculum(run, runs),
+        _snr(run),
+        _samples(run),
+    ]
+    problems = len(read_parquet(run.problems, Problem)) if run.problems.exists() else 0
+    subtitle = f"{problems:,} problems · K = {config.rollouts.num_samples} · seed {config.seed}"
+    write_atomic(run.report, render(f"paced: {config.name}", subtitle, sections))
+    return run.report
+
+
+def _overview(run: RunFolder, config: RunConfig) -> Section:
+    prose = [
+        f"Student {Path(config.student.path).name or 'not set'}; teacher "
+        + (Path(config.teacher.path).name if config.teacher.path else "the initial student with the expert solution")
+        + f". Training set weighted by '{config.weights.function}' {config.weights.parameters or ''}, "
+        f"batches of {config.training.batch_size} by '{config.training.batching}', AdamW at "
+        f"{config.training.learning_rate:g}, clip {config.training.clip_norm:g}."
+    ]
+    stages = {
+        "stage": [str(number) for number in range(1, len(config.stages) + 1)],
+        "divergence": [stage.divergence for stage in config.stages],
+        "along": [stage.along for stage in config.stages],
+        "share of problems": [f"{stage.share:g}" for stage in config.stages],
+    }
+    details = [("Resolved configuration", config_text(config))]
+    if run.environment.exists():
+        versions = read_json(run.environment)["versions"]
+        details.append(("Versions", "\n".join(f"{name} {version}" for name, version in versions.items())))
+    return Section(title="What was run", prose=tuple(prose), tables=(("Stages", stages),), details=tuple(details))
+
+
+def _results(run: RunFolder, config: RunConfig) -> Section:
+    if not config.evaluation.sets:
+        return Section(title="Results", missing=("No held-out set is configured (evaluation.sets).",))
+    try:
+        results = compare(run)
+    except RunFolderError as error:
+        return Section(title="Results", missing=(str(error),))
+    if not results:
+        return Section(title="Results", missing=(f"No method has been run yet. Run: paced run {run.config_file}",))
+    tables = [("mean@k in per cent, with 95 % intervals over problems", results_table(results))]
+    prose = [
+        "Gain is the change on the taught skill, forgetting the loss on the prior skill, both paired by problem "
+        "against the base student, in points with 95 % bootstrap intervals over problems. They do not cover the "
+        "spread between students: another seed is another student."
+    ]
+    pictures = []
+    if len(results) > 1:
+        reference = reference_method(results)
+        tables.append((f"{reference} minus the others, paired by problem, in points", differences(results, reference)))
+        if all(result.gain and result.forgetting for result in results):
+            table = gain_table(results)
+            pictures.append(
+                _draw(run, "gain-forgetting", figures_run.gain_against_forgetting, table, "Gain against forgetting")
+            )
+    return Section(title="Results", prose=tuple(prose), tables=tuple(tables), pictures=tuple(pictures))
+
+
+def results_table(results: Sequence[MethodResult]) -> Table:
+    """Formatted table of methods: accuracy on each set, gain and forgetting in points with intervals."""
+    sets = list(results[0].final)
+    rows: dict[str, list[str]] = {"method": [], "gain": [], "forgetting": []} | {name: [] for name in sets}
+    rows["method"].append("base")
+    rows["gain"].append("")
+    rows["forgetting"].append("")
+    for name in sets:
+        rows[name].append(results[0].base[name].points())
+    for result in results:
+        rows["method"].append(result.method)
+        rows["gain"].append(_points(result.gain))
+        rows["forgetting"].append(_points(result.forgetting))
+        for name in sets:
+            rows[name].append(result.final[name].points())
+    return rows
+
+
+def differences(results: Sequence[MethodResult], reference: str) -> Table:
+    """Formatted table of paired differences with a verdict in words."""
+    table = difference_table(list(results), reference)
+    estimates = [
+        Estimate(value=value, low=low, high=high, num_problems=0)
+        for value, low, high in zip(table["difference"], table["difference_low"], table["difference_high"], strict=True)
+    ]
+    return {
+        "against": table["method"],
+        "skill": ["taught" if role == "plasticity" else "prior" for role in table["role"]],
+        "difference": [estimate.points(signed=True) for estimate in estimates],
+        "verdict": table["verdict"],
+    }
+
+
+def reference_method(results: Sequence[MethodResult]) -> str:
+    """The method that the others are held against: the one called paced, or else the first."""
+    names = [result.method for result in results]
+    return "paced" if "paced" in names else names[0]
+
+
+def _pass_rates(run: RunFolder, config: RunConfig, runs: Mapping[str, RunFolder]) -> Section:
+    file = run.stage(1).pass_rates
+    if not file.exists():
+        file = next((other.stage(1).pass_rates for other in runs.values() if other.stage(1).pass_rates.exists()), file)
+    if not file.exists():
+        return Section(title="Pass rates and weights", missing=(f"No pass rates yet. Run: paced grade {run.root}",))
+    rates = read_parquet(file, PassRate)
+    table = histogram_table(rates)
+    kernel = _kernel_table(config)
+    pictures = [
+        _draw(
+            run,
+            "pass-rates",
+            lambda rows: figures_run.pass_rate_histogram(rows, kernel),
+            table,
+            "Pass rates of the student before training, with the kernel",
+        )
+    ]
+    prose = [_ungradable(rates)]
+    weights: dict[str, list[str]] = {
+        key: [] for key in ("method", "ESS / N", "share at weight zero", "largest unit-mean weight")
+    }
+    for method, other in runs.items():
+        if other.stage(1).weights.exists():
+            rows = read_parquet(other.stage(1).weights, ProblemWeight)
+            summary = normalise([row.weight for row in rows])
+            weights["method"].append(method)
+            weights["ESS / N"].append(f"{summary.ess_fraction:.3f}")
+            weights["share at weight zero"].append(f"{100 * summary.share_zero:.1f} %")
+            weights["largest unit-mean weight"].append(f"{summary.largest:.2f}")
+            if method == ("paced" if "paced" in runs else next(iter(runs))):
+                profile = weight_table(rates, rows)
+                title = f"Where the training weight goes ({method})"
+                pictures.append(_draw(run, "weight-profile", figures_run.weight_profile, profile, title))
+    tables = (("Weights of stage 1", weights),) if weights["method"] else ()
+    return Section(title="Pass rates and weights", prose=tuple(prose), tables=tables, pictures=tuple(pictures))
+
+
+def _kernel_table(config: RunConfig) -> Table | None:
+    function = WEIGHTS[config.weights.function](**config.weights.parameters)
+    at: Callable | None = getattr(function, "at", None)
+    if at is None:
+        return None
+    grid = np.linspace(0.0, 1.0, 201)
+    return {"pass_rate": grid.tolist(), "weight": np.asarray(at(grid), dtype=float).tolist()}
+
+
+def _ungradable(rates: Sequence[PassRate]) -> str:
+    rollouts = sum(rate.num_rollouts + rate.num_ungradable for rate in rates)
+    truncated = sum(rate.num_truncated for rate in rates)
+    ungradable = sum(rate.num_ungradable for rate in rates)
+    return (
+        f"{rollouts:,} rollouts; {100 * truncated / rollouts:.1f} % were cut by the token limit and count as failed, "
+        f"{100 * ungradable / rollouts:.1f} % could not be graded and left the denominator."
+    )
+
+
+def _training(run: RunFolder, runs: Mapping[str, RunFolder]) -> Section:
+    table = training_table(runs)
+    if not table["step"]:
+        return Section(title="Training", missing=(f"No optimiser step yet. Run: paced distill {run.root}",))
+    picture = _draw(run, "training", figures_run.training_curves, table, "Every step, and a running median over nine")
+    return Section(title="Training", pictures=(picture,))
+
+
+def _curriculum(run: RunFolder, runs: Mapping[str, RunFolder]) -> Section:
+    pictures, missing = [], []
+    for method, other in runs.items():
+        checkpoints = curriculum_checkpoints(other)
+        if len(checkpoints) < 2:
+            missing.append(f"{method}: pass rates of the training problems after training are not here.")
+            continue
+        table = curriculum_table(checkpoints)
+        if method == ("paced" if "paced" in runs else next(iter(runs))):
+            pictures.append(
+                _draw(run, "curriculum", figures_run.curriculum_stack, table, f"Training problems by region ({method})")
+            )
+            first, *_, last = checkpoints.values()
+            flow = flow_table(first, last)
+            pictures.append(
+                _draw(run, "curriculum-flow", figures_run.curriculum_flow, flow, f"Where they went ({method})")
+            )
+    return Section(title="Curriculum", pictures=tuple(pictures), missing=tuple(missing))
+
+
+def curriculum_checkpoints(run: RunFolder) -> dict[str, list[PassRate]]:
+    """Pass rates of the training problems along a run, restricted to the problems that every checkpoint rated."""
+    found: dict[str, list[PassRate]] = {}
+    if run.stage(1).pass_rates.exists():
+        found["before"] = read_parquet(run.stage(1).pass_rates, PassRate)
+    after = run.evaluation / "final-training.parquet"
+    if after.exists():
+        found["after"] = read_parquet(after, PassRate)
+    if not found:
+        return {}
+    shared = set.intersection(*({rate.problem_id for rate in rates} for rates in found.values()))
+    return {label: [rate for rate in rates if rate.problem_id in shared] for label, rates in found.items()}
+
+
+def _snr(run: RunFolder) -> Section:
+    return Section(title="Gradient SNR", missing=(f"Not measured. Run: paced snr {run.root}",))
+
+
+def _samples(run: RunFolder) -> Section:
+    stage = run.stage(1)
+    if not (stage.rollouts.exists() and stage.pass_rates.exists() and run.problems.exists()):
+        return Section(title="Sample completions", missing=("No rollouts yet.",))
+    problems = {problem.problem_id: problem for problem in read_parquet(run.problems, Problem)}
+    rates = sorted(
+        read_parquet(stage.pass_rates, PassRate), key=lambda rate: (rate.pass_rate_estimate, rate.problem_id)
+    )
+    picked = [rates[index] for index in np.linspace(0, len(rates) - 1, min(NUM_SAMPLES, len(rates))).astype(int)]
+    wanted = {rate.problem_id for rate in picked}
+    rollouts = {r.problem_id: r for r in reversed(read_records(stage.rollouts, Rollout)) if r.problem_id in wanted}
+    grades = {(grade.problem_id, grade.sample_index): grade for grade in read_records(stage.grades, Grade)}
+    references = {r.problem_id: r for r in read_records(stage.references, Rollout) if r.problem_id in wanted}
+    samples = []
+    for rate in picked:
+        rollout = rollouts[rate.problem_id]
+        grade = grades.get((rollout.problem_id, rollout.sample_index))
+        lines = [
+            ("problem", problems[rate.problem_id].problem),
+            ("gold answer", problems[rate.problem_id].answer),
+            ("student", rollout.text),
+            ("verdict", f"{grade.verdict}: {grade.reason}" if grade else "not graded"),
+        ]
+        if rate.problem_id in references:
+            lines.append(("reference", references[rate.problem_id].text))
+        heading = f"p̂ = {rate.num_passed}/{rate.num_rollouts} · {problems[rate.problem_id].source}"
+        samples.append(Sample(heading=heading, lines=tuple(lines)))
+    return Section(title="Sample completions", samples=tuple(samples))
+
+
+def _draw(run: RunFolder, name: str, draw: Callable[[Table], Figure], table: Table, title: str) -> Picture:
+    figure = draw(table)
+    save_figure(figure, table, run.figures / f"{name}.png")
+    return Picture(title=title, png=png_bytes(figure), alternative=f"{title}. The numbers are in figures/{name}.csv.")
+
+
+def _points(estimate: Estimate | None) -> str:
+    return estimate.points(signed=True) if estimate else "not measured"
