@@ -53,3 +53,58 @@ def split_half_cosine(gradients: np.ndarray) -> float:
         first, second = gradients[list(half)].mean(axis=0), gradients[rest].mean(axis=0)
         cosines.append(float(first @ second) / math.sqrt(float(first @ first) * float(second @ second)))
     return math.fsum(cosines) / len(cosines)
+
+
+def token_losses(name: str, student, teacher, targets, offsets):
+    """Sum over tokens of a named loss, from its definition, as a differentiable torch scalar for each rollout.
+
+    The score function is the gradient of Σ_n log p(y_n)·(reward-to-go held constant).
+    """
+    import torch
+
+    log_p = torch.log_softmax(student, -1)
+    log_q = torch.log_softmax(teacher, -1) if teacher is not None else None
+    p = log_p.exp()
+    if name == "forward_kl":
+        values = (log_q.exp() * (log_q - log_p)).sum(-1)
+    elif name == "reverse_kl":
+        values = (p * (log_p - log_q)).sum(-1)
+    elif name == "mixed_kl":
+        values = ((log_q.exp() - p) * (log_q - log_p)).sum(-1) / 2
+    elif name == "jsd":
+        m = (p + log_q.exp()) / 2
+        values = ((p * (log_p - m.log())).sum(-1) + (log_q.exp() * (log_q - m.log())).sum(-1)) / 2
+    elif name == "akl":
+        forward = (log_q.exp() * (log_q - log_p)).sum(-1)
+        reverse = (p * (log_p - log_q)).sum(-1)
+        q, order = log_q.exp().detach().sort(-1, descending=True)
+        gap = (log_q.exp() - p).detach().abs().gather(-1, order)
+        head = q.cumsum(-1) <= 0.5
+        head[..., 0] = True
+        share = (gap * head).sum(-1) / gap.sum(-1)
+        values = share * forward + (1 - share) * reverse
+    elif name == "cross_entropy":
+        values = -log_p.gather(-1, targets[:, None]).squeeze(-1)
+    else:
+        assert name == "reverse_kl_sampled"
+        chosen = log_p.gather(-1, targets[:, None]).squeeze(-1)
+        reward = (chosen - log_q.gather(-1, targets[:, None]).squeeze(-1)).detach()
+        return [
+            sum(chosen[n] * reward[n:b].sum() for n in range(a, b)) if b > a else chosen.sum() * 0
+            for a, b in itertools.pairwise(offsets)
+        ]
+    return [values[a:b].sum() for a, b in itertools.pairwise(offsets)]
+
+
+def head_gradients(name, weight, logits_of, teacher_logits, targets, offsets, *, mean=False):
+    """Flat gradients [K, V·d], one autograd call per rollout; ``logits_of(weight)`` makes the student's logits."""
+    import torch
+
+    weight = weight.detach().clone().requires_grad_(True)
+    losses = token_losses(name, logits_of(weight), teacher_logits, targets, offsets)
+    rows = []
+    for k, loss in enumerate(losses):
+        (gradient,) = torch.autograd.grad(loss, weight, retain_graph=True)
+        length = max(offsets[k + 1] - offsets[k], 1)
+        rows.append((gradient / length if mean else gradient).double().flatten().numpy())
+    return np.stack(rows)

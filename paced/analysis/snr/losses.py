@@ -1,0 +1,247 @@
+"""Named losses as the head sees them: a logit gradient δ for each token, and a coefficient for each token.
+
+The gradient of a rollout's loss with respect to the head is Σ_n c_n δ_n h_nᵀ. Each named loss is another gradient:
+
+- ``reverse_kl_sampled``  score-function estimator of KL(student‖teacher) of the whole completion: δ = onehot(y) − p,
+  c_n = Σ_{m>=n} log(p(y_m)/q(y_m)), the reward-to-go, no baseline. On-policy only: y must come from the student;
+- ``reverse_kl``, ``forward_kl``, ``jsd``, ``akl`` … every name in ``DIVERGENCES``: the full-vocabulary divergence of
+  each position along the completion, student's or teacher's, the completion itself held fixed; c_n = 1;
+- ``cross_entropy``       −log p(y): the useful direction and the prior-skill gradient of ``anatomy.py``; no teacher.
+
+p student, q teacher. A loss works on whole rows of logits, or on a block of vocabulary columns when it is given the row
+statistics that a block cannot know (log-normalisers, means); the second form is what makes streaming possible.
+The full-row form of the divergences is the trainer's own (``paced/train/loss``); only the block form is here.
+Left out: a loss temperature other than 1, and baselines: they are other estimators, with other noise.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from paced.train.loss.akl import AKL, AscendingAKL
+from paced.train.loss.divergences import DIVERGENCES, make_divergence
+from paced.train.loss.jsd import JSD
+from paced.train.loss.kl import ForwardKL, MixedKL, ReverseKL, softmax_pair
+from paced.train.loss.rows import Divergence, Scratch, log_normaliser
+
+_CAP = 80.0
+"""As in the full-row JSD: exp(80) is finite in float32."""
+
+Statistics = Mapping[str, Tensor]
+"""Row statistics by name, each [N]; which names a loss needs is its ``statistic_names``."""
+
+
+class HeadLoss(ABC):
+    """One loss as seen by the head; works in the type of the logits it is given (float32 or float64)."""
+
+    statistic_names: tuple[str, ...] | None = None
+    """Row statistics that :meth:`block_` needs; None when the loss has no block form and cannot be streamed."""
+    needs_teacher: bool = True
+    """Whether any step looks at the teacher's logits."""
+    block_needs_teacher: bool = True
+    """Whether :meth:`block_` looks at the teacher's logits once the statistics are known."""
+
+    @abstractmethod
+    def rows_(self, student: Tensor, teacher: Tensor, targets: Tensor, scratch: Scratch) -> Tensor:
+        """Overwrite ``student`` [R, V] with δ and return the value of each token [R]; ``teacher`` is lost."""
+
+    @abstractmethod
+    def statistics(self, student: Tensor, teacher: Tensor, targets: Tensor, scratch: Scratch) -> dict[str, Tensor]:
+        """The row statistics of [R, V] logits, each [R]; both tensors may be lost."""
+
+    @abstractmethod
+    def block_(self, student: Tensor, teacher: Tensor, statistics: Statistics, targets: Tensor) -> None:
+        """Overwrite ``student`` [R, B] with δ's columns; ``targets`` [R] count from the block's first column."""
+
+    def coefficients(self, values: Tensor, offsets: Sequence[int]) -> Tensor | None:
+        """c_n [N] from the tokens' values, rollout k being rows offsets[k] : offsets[k+1]; None for all ones."""
+        return None
+
+    def values_of(self, statistics: Statistics) -> Tensor | None:
+        """The values that :meth:`coefficients` needs, from the statistics; None when it needs none."""
+        return None
+
+
+@dataclass(frozen=True)
+class DivergenceLoss(HeadLoss):
+    """A full-vocabulary divergence of each position along given completions."""
+
+    divergence: Divergence
+    """From ``make_divergence``."""
+
+    @property
+    def statistic_names(self) -> tuple[str, ...] | None:  # type: ignore[override]
+        """By kind of divergence; None for one without a block form."""
+        for kinds, names in _STATISTICS.items():
+            if isinstance(self.divergence, kinds):
+                return names
+        return None
+
+    def rows_(self, student: Tensor, teacher: Tensor, targets: Tensor, scratch: Scratch) -> Tensor:
+        """δ and the divergence of each token in nats."""
+        return self.divergence.overwrite(student_logits=student, teacher_logits=teacher, scratch=scratch)
+
+    def statistics(self, student: Tensor, teacher: Tensor, targets: Tensor, scratch: Scratch) -> dict[str, Tensor]:
+        """Log-normalisers, and the student's mean of the log-ratio where δ is centred by it."""
+        kind = self.divergence
+        student_max, teacher_max = student.amax(-1), teacher.amax(-1)
+        p, q, gap, shift = softmax_pair(student, teacher, scratch)  # gap = z_s − z_t, over `teacher`
+        found = {
+            "student_lse": student_max - p.amax(-1).log_(),
+            "teacher_lse": teacher_max - q.amax(-1).log_(),
+            "mean_gap": torch.linalg.vecdot(p, gap),
+        }
+        if isinstance(kind, (AKL, AscendingAKL)):
+            found["forward_share"] = kind._forward_share(q, torch.sub(p, q, out=student).abs_())
+        if isinstance(kind, JSD):
+            log_ratio = gap.add_(shift.unsqueeze(-1)).neg_().clamp_(max=_CAP)
+            found["mean_log_ratio"] = torch.linalg.vecdot(p, _jsd_log_ratio_(log_ratio, kind.beta))
+        names = self.statistic_names
+        assert names is not None
+        return {name: found[name] for name in names}
+
+    def block_(self, student: Tensor, teacher: Tensor, statistics: Statistics, targets: Tensor) -> None:
+        """δ's columns in place, from the closed forms of ``paced/train/loss/kl.py`` and ``jsd.py``."""
+        kind = self.divergence
+        column = {name: values.unsqueeze(-1) for name, values in statistics.items()}
+        if isinstance(kind, ForwardKL):
+            student.sub_(column["student_lse"]).exp_()
+            student.sub_(teacher.sub_(column["teacher_lse"]).exp_())
+        elif isinstance(kind, ReverseKL):
+            gap = torch.sub(student, teacher, out=teacher).sub_(column["mean_gap"])
+            student.sub_(column["student_lse"]).exp_().mul_(gap)
+        elif isinstance(kind, JSD):
+            log_p = student.sub_(column["student_lse"])
+            log_ratio = teacher.sub_(column["teacher_lse"]).sub_(log_p).clamp_(max=_CAP)
+            log_p.exp_().mul_(_jsd_log_ratio_(log_ratio, kind.beta).sub_(column["mean_log_ratio"]))
+            student.mul_(1 - kind.beta)
+        else:
+            share: Any = kind.forward_share if isinstance(kind, MixedKL) else column["forward_share"]
+            q = (teacher - column["teacher_lse"]).exp_().mul_(share)
+            gap = torch.sub(student, teacher, out=teacher).sub_(column["mean_gap"]).mul_(1 - share).add_(share)
+            student.sub_(column["student_lse"]).exp_().mul_(gap).sub_(q)
+
+
+_STATISTICS: dict[tuple[type, ...], tuple[str, ...]] = {
+    (ForwardKL,): ("student_lse", "teacher_lse"),
+    (ReverseKL,): ("student_lse", "mean_gap"),
+    (MixedKL,): ("student_lse", "teacher_lse", "mean_gap"),
+    (JSD,): ("student_lse", "teacher_lse", "mean_log_ratio"),
+    (AKL, AscendingAKL): ("student_lse", "teacher_lse", "mean_gap", "forward_share"),
+}
+
+
+@dataclass(frozen=True)
+class SampledReverseKL(HeadLoss):
+    """Score-function estimator of the completion's KL(student‖teacher): δ = onehot(y) − p, c_n = reward-to-go.
+
+    E[Σ_n c_n δ_n] is the exact gradient of Σ_n KL over completions drawn from the student at temperature 1.
+    Values are log p(y)/q(y) of each sampled token, in nats.
+    """
+
+    statistic_names: ClassVar[tuple[str, ...]] = ("student_lse", "log_ratio")  # type: ignore[misc]
+    block_needs_teacher: ClassVar[bool] = False  # type: ignore[misc]
+
+    def rows_(self, student: Tensor, teacher: Tensor, targets: Tensor, scratch: Scratch) -> Tensor:
+        """δ and log p(y)/q(y)."""
+        chosen = student.gather(-1, targets.unsqueeze(-1)).sub_(teacher.gather(-1, targets.unsqueeze(-1)))
+        p = torch.softmax(student, -1, out=scratch.like("p", student))
+        q = torch.softmax(teacher, -1, out=scratch.like("q", teacher))
+        chosen.sub_(log_normaliser(student, p)).add_(log_normaliser(teacher, q))
+        torch.neg(p, out=student)
+        student.scatter_add_(-1, targets.unsqueeze(-1), torch.ones_like(chosen))
+        return chosen.squeeze(-1)
+
+    def statistics(self, student: Tensor, teacher: Tensor, targets: Tensor, scratch: Scratch) -> dict[str, Tensor]:
+        """log-normaliser of the student, and log p(y)/q(y)."""
+        chosen = (student.gather(-1, targets.unsqueeze(-1)) - teacher.gather(-1, targets.unsqueeze(-1))).squeeze(-1)
+        student_max, teacher_max = student.amax(-1), teacher.amax(-1)
+        student_lse = student_max - torch.softmax(student, -1).amax(-1).log_()
+        teacher_lse = teacher_max - torch.softmax(teacher, -1).amax(-1).log_()
+        return {"student_lse": student_lse, "log_ratio": chosen - student_lse + teacher_lse}
+
+    def block_(self, student: Tensor, teacher: Tensor, statistics: Statistics, targets: Tensor) -> None:
+        """onehot − p; the teacher is not looked at."""
+        student.sub_(statistics["student_lse"].unsqueeze(-1)).exp_().neg_()
+        _add_at_targets_(student, targets, 1.0)
+
+    def coefficients(self, values: Tensor, offsets: Sequence[int]) -> Tensor:
+        """Reward-to-go: the sum of the values from each token to the end of its rollout, added in float64."""
+        result = values.new_empty(len(values))
+        for start, stop in pairwise(offsets):
+            rewards = values[start:stop].double()
+            result[start:stop] = rewards.flip(0).cumsum(0).flip(0).to(values.dtype)
+        return result
+
+    def values_of(self, statistics: Statistics) -> Tensor:
+        """log p(y)/q(y)."""
+        return statistics["log_ratio"]
+
+
+@dataclass(frozen=True)
+class CrossEntropy(HeadLoss):
+    """−log p(y) of given completions, in nats: δ = p − onehot(y). Not a divergence: no teacher."""
+
+    statistic_names: ClassVar[tuple[str, ...]] = ("student_lse",)  # type: ignore[misc]
+    needs_teacher: ClassVar[bool] = False  # type: ignore[misc]
+    block_needs_teacher: ClassVar[bool] = False  # type: ignore[misc]
+
+    def rows_(self, student: Tensor, teacher: Tensor, targets: Tensor, scratch: Scratch) -> Tensor:
+        """δ and −log p(y)."""
+        chosen = student.gather(-1, targets.unsqueeze(-1))
+        p = torch.softmax(student, -1, out=scratch.like("p", student))
+        values = log_normaliser(student, p).sub_(chosen)
+        student.copy_(p).scatter_add_(-1, targets.unsqueeze(-1), -torch.ones_like(chosen))
+        return values.squeeze(-1)
+
+    def statistics(self, student: Tensor, teacher: Tensor, targets: Tensor, scratch: Scratch) -> dict[str, Tensor]:
+        """log-normaliser of the student."""
+        return {"student_lse": student.amax(-1) - torch.softmax(student, -1).amax(-1).log_()}
+
+    def block_(self, student: Tensor, teacher: Tensor, statistics: Statistics, targets: Tensor) -> None:
+        """p − onehot."""
+        student.sub_(statistics["student_lse"].unsqueeze(-1)).exp_()
+        _add_at_targets_(student, targets, -1.0)
+
+
+SPECIAL_LOSSES: dict[str, type[HeadLoss]] = {"reverse_kl_sampled": SampledReverseKL, "cross_entropy": CrossEntropy}
+"""Losses that are not divergences of a position; the others are the names of ``DIVERGENCES``."""
+
+
+def make_head_loss(name: str, **parameters: Any) -> HeadLoss:
+    """The loss of that name: ``reverse_kl_sampled``, ``cross_entropy``, or any divergence with its parameters.
+
+    Raises:
+        ValueError: an unknown name, or a parameter out of range.
+        TypeError: a parameter that this loss does not have.
+
+    Example:
+        >>> make_head_loss("jsd", beta=0.9)
+        DivergenceLoss(divergence=JSD(beta=0.9))
+    """
+    if name in SPECIAL_LOSSES:
+        if parameters:
+            raise TypeError(f"make_head_loss: {name} takes no parameters, got {', '.join(sorted(parameters))}.")
+        return SPECIAL_LOSSES[name]()
+    if name not in DIVERGENCES:
+        known = ", ".join([*SPECIAL_LOSSES, *DIVERGENCES])
+        raise ValueError(f"make_head_loss: name must be one of {known}, got {name!r}.")
+    return DivergenceLoss(make_divergence(name, **parameters))
+
+
+def _jsd_log_ratio_(log_ratio: Tensor, beta: float) -> Tensor:
+    """log(p/m) in place from e = log q − log p: −log(1−β + β exp e)."""
+    return log_ratio.expm1_().mul_(beta).log1p_().neg_()
+
+
+def _add_at_targets_(block: Tensor, targets: Tensor, amount: float) -> None:
+    """Add ``amount`` where a row's target lies inside the block."""
+    rows = ((targets >= 0) & (targets < block.shape[1])).nonzero().squeeze(-1)
+    block[rows, targets[rows]] += amount
