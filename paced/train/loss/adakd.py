@@ -1,0 +1,111 @@
+"""AdaKD's token-adaptive temperature (inverse difficulty temperature scaling) around a KL.
+
+The published code takes the median of the scores inside each micro-batch, so its loss depends on how a batch is cut.
+Here the reference score is a number, known before the first backward: :func:`median_score` computes it from scores of
+the whole step (``fused.hellinger_scores``) or of the previous one.
+Left out: the choice of the hardest tokens (LATF). It is a 0/1 weight on tokens, so it belongs to ``token_weights``.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from paced.errors import check_number
+from paced.train.loss.kl import ForwardKL, ReverseKL
+from paced.train.loss.rows import RowDivergence, Scratch
+
+
+@dataclass(frozen=True, slots=True)
+class AdaKD(RowDivergence):
+    """τ²·KL between softmax(z/τ) of both, in nats, τ of each token; gradient τ·(KL's gradient at z/τ).
+
+    τ = τ_base · exp(−c · tanh(log(s/s_ref))), with s the Hellinger distance (1/√2)‖√p − √q‖ at temperature 1:
+    tokens on which the two disagree more than ``reference_score`` get a lower temperature. τ is detached.
+    tanh(log x) = (x²−1)/(x²+1), so s = 0 gives τ_base·exp(c), not 0/0.
+    """
+
+    inner: Literal["forward_kl", "reverse_kl"] = "forward_kl"
+    """The divergence at temperature τ."""
+    strength: float = 0.5
+    """c >= 0; 0 leaves the constant temperature τ_base."""
+    base_temperature: float = 1.0
+    """τ_base > 0."""
+    reference_score: float = 0.1
+    """s_ref in (0, 1]: the score that keeps τ = τ_base; AdaKD takes the median over the selected tokens."""
+
+    def __post_init__(self) -> None:
+        if self.inner not in ("forward_kl", "reverse_kl"):
+            raise ValueError(f"adakd: inner must be 'forward_kl' or 'reverse_kl', got {self.inner!r}.")
+        check_number("adakd", "strength", self.strength, low=0)
+        check_number("adakd", "base_temperature", self.base_temperature, low=0, low_open=True)
+        check_number(
+            "adakd",
+            "reference_score",
+            self.reference_score,
+            low=0,
+            high=1,
+            low_open=True,
+            fix="Pass the median Hellinger score of the step's tokens, see median_score.",
+        )
+
+    @property
+    def infinite_without_student_support(self) -> bool:  # type: ignore[override]
+        """As the inner divergence."""
+        return self.inner == "forward_kl"
+
+    @property
+    def infinite_without_teacher_support(self) -> bool:  # type: ignore[override]
+        """As the inner divergence."""
+        return self.inner == "reverse_kl"
+
+    def temperature(self, scores: Tensor) -> Tensor:
+        """τ of each token from its Hellinger score."""
+        ratio_squared = (scores / self.reference_score).square()
+        return self.base_temperature * torch.exp(-self.strength * (ratio_squared - 1) / (ratio_squared + 1))
+
+    def _overwrite(self, student: Tensor, teacher: Tensor, scratch: Scratch) -> Tensor:
+        temperature = self.temperature(_hellinger(student, teacher, scratch)).unsqueeze(-1)
+        student.div_(temperature)
+        teacher.div_(temperature)
+        inner = ForwardKL() if self.inner == "forward_kl" else ReverseKL()
+        values = inner._overwrite(student, teacher, scratch)
+        student.mul_(temperature)
+        return values.mul_(temperature.squeeze(-1).square())
+
+
+def _hellinger(student: Tensor, teacher: Tensor, scratch: Scratch) -> Tensor:
+    root_p = torch.softmax(student, -1, out=scratch.like("p", student)).sqrt_()
+    root_q = torch.softmax(teacher, -1, out=scratch.like("q", teacher)).sqrt_()
+    difference = root_p.sub_(root_q)
+    return (torch.linalg.vecdot(difference, difference) / 2).sqrt_()
+
+
+def hellinger(*, student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
+    """Hellinger distance (1/√2)‖√p − √q‖₂ of each row, in [0, 1]; 0 iff the two distributions are equal.
+
+    Example:
+        >>> hellinger(student_logits=torch.tensor([[0.0, 0.0]]), teacher_logits=torch.tensor([[0.0, 0.0]]))
+        tensor([0.])
+    """
+    return _hellinger(student_logits, teacher_logits, Scratch())
+
+
+def median_score(scores: Tensor, token_weights: Tensor | None = None) -> float:
+    """Median Hellinger score of the tokens of a step, for ``AdaKD(reference_score=...)``; tokens of weight 0 left out.
+
+    Edges: a median of 0 (at least half of the tokens agree exactly) would make every ratio infinite, so the smallest
+    positive float32 is returned.
+
+    Raises:
+        ValueError: no token is left.
+    """
+    if token_weights is not None:
+        scores = scores[token_weights != 0]
+    if scores.numel() == 0:
+        raise ValueError("median_score: scores must hold at least one token of positive weight, got none.")
+    return max(float(scores.median()), math.ulp(0.0), torch.finfo(torch.float32).tiny)

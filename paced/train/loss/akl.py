@@ -1,0 +1,105 @@
+"""Adaptive KL (Wu et al. 2024): forward KL where the head of the teacher is off, reverse KL where the tail is.
+
+Two incompatible rules for the head are in circulation; both are here under their own names. The published snippet
+divides 0 by 0 when the two models agree; here the value is 0 and the gradient too.
+The head is found by top-k, doubling k fourfold until the mass is covered: a full sort costs thirty times a softmax.
+Left out: a gradient through the ratio. Both published codes detach it.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from paced.errors import check_number
+from paced.train.loss.kl import mix_kls, softmax_pair
+from paced.train.loss.rows import RowDivergence, Scratch
+
+_FIRST_K = 64
+
+
+class _AdaptiveKL(RowDivergence):
+    """α·KL(q‖p) + (1−α)·KL(p‖q), α = g_head/(g_head + g_tail) of each token, detached; g = Σ|q_v − p_v|."""
+
+    infinite_without_student_support: ClassVar[bool] = True
+    infinite_without_teacher_support: ClassVar[bool] = True
+
+    @abstractmethod
+    def _covers(self) -> float:
+        """Cumulative teacher mass after which every further token is tail."""
+
+    @abstractmethod
+    def _head(self, through: Tensor, mass: Tensor) -> Tensor:
+        """Mask of the head among tokens by falling teacher probability; ``through`` is the mass up to and with each."""
+
+    def _overwrite(self, student: Tensor, teacher: Tensor, scratch: Scratch) -> Tensor:
+        p, q, difference, shift = softmax_pair(student, teacher, scratch)
+        gaps = torch.sub(p, q, out=student).abs_()
+        share = self._forward_share(q, gaps)
+        return mix_kls(student, p, q, difference, shift, share)
+
+    def _forward_share(self, q: Tensor, gaps: Tensor) -> Tensor:
+        """α of each row; 0 where no gap is left (both KLs are 0 there)."""
+        total = gaps.sum(-1)
+        head = torch.empty_like(total)
+        open_rows = torch.arange(q.shape[0], device=q.device)
+        k = min(_FIRST_K, q.shape[1])
+        while open_rows.numel():
+            teacher = q if open_rows.numel() == q.shape[0] else q[open_rows]
+            mass, index = teacher.topk(k, dim=-1)
+            through = mass.cumsum(-1, dtype=torch.float64)
+            gap = gaps[open_rows.unsqueeze(-1), index]
+            head[open_rows] = (gap * self._head(through, mass)).sum(-1)
+            if k == q.shape[1]:
+                break
+            open_rows = open_rows[through[:, -1] <= self._covers()]
+            k = min(4 * k, q.shape[1])
+        return torch.where(total > 0, head / total, 0.0).clamp_(0, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class AKL(_AdaptiveKL):
+    """Adaptive KL with the head rule of the official code: most probable teacher tokens while their mass is <= μ.
+
+    Tokens sorted by falling q; C_k mass of the first k. Head = {rank 1} ∪ {rank k: C_k <= μ}: the token that crosses μ
+    belongs to the tail. Value α·KL(q‖p) + (1−α)·KL(p‖q) in nats, α = Σ_head|q−p| / Σ_all|q−p|, no gradient through α.
+    """
+
+    head_mass: float = 0.5
+    """μ in (0, 1)."""
+
+    def __post_init__(self) -> None:
+        check_number("akl", "head_mass", self.head_mass, low=0, high=1, low_open=True, high_open=True)
+
+    def _covers(self) -> float:
+        return self.head_mass
+
+    def _head(self, through: Tensor, mass: Tensor) -> Tensor:
+        head = through <= self.head_mass
+        head[:, 0] = True
+        return head
+
+
+@dataclass(frozen=True, slots=True)
+class AscendingAKL(_AdaptiveKL):
+    """Adaptive KL with the head rule of DSKD and KDFlow: the tail is the least probable teacher tokens of mass <= a.
+
+    Tail = {rank k: 1 − C_{k−1} <= a}, with C as in :class:`AKL`: the token that crosses belongs to the head, and ``a``
+    is the mass of the tail.
+    """
+
+    tail_mass: float = 0.5
+    """a in (0, 1)."""
+
+    def __post_init__(self) -> None:
+        check_number("akl_ascending", "tail_mass", self.tail_mass, low=0, high=1, low_open=True, high_open=True)
+
+    def _covers(self) -> float:
+        return 1 - self.tail_mass
+
+    def _head(self, through: Tensor, mass: Tensor) -> Tensor:
+        return through - mass < 1 - self.tail_mass

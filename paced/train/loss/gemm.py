@@ -1,0 +1,129 @@
+"""Products with an lm_head in blocks of its rows: float32 logits from any weight dtype, and the two gradients.
+
+On the CPU low-precision blocks are widened one at a time into one reused block: a full float32 copy of the head never
+exists. On CUDA bfloat16 operands go to the tensor cores with float32 results (``out_dtype``); the gradient's float32
+factor is split into two bfloat16 terms, so that its rounding is of second order. The CUDA branch has not been run.
+Left out: float16 on CUDA, whose range the split would leave; it takes the widening path.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from paced.train.loss.head import HeadSpec
+from paced.train.loss.rows import Scratch
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockSizes:
+    """How much is in flight: chunk of tokens, block of vocabulary rows, tile of tokens."""
+
+    tokens: int
+    """Tokens whose logits exist at once, twice (student and teacher)."""
+    columns: int
+    """Vocabulary rows of one GEMM."""
+    rows: int
+    """Tokens of one element-wise tile, small enough for the cache."""
+
+    @classmethod
+    def fitting(cls, vocab: int, device: torch.device) -> BlockSizes:
+        """Sizes for a vocabulary: small problems take one block, large ones stay within the cache."""
+        if device.type == "cpu":
+            tokens = min(max(128, 2**23 // vocab), 2**16)
+            return cls(tokens=tokens, columns=1024, rows=max(1, 2**19 // vocab))
+        tokens = min(max(512, 2**27 // vocab), 2**16)
+        return cls(tokens=tokens, columns=vocab, rows=tokens)
+
+
+class Product:
+    """One head, cut to the tokenizer's rows, at one loss temperature.
+
+    The scale and the temperature are multiplied into the small hidden states, not into the large logits:
+    without a softcap z/T = W·(h·scale/T); with one, z/T = (softcap/T)·tanh(W·(h·scale/softcap)).
+    """
+
+    def __init__(
+        self, spec: HeadSpec, weight: Tensor, bias: Tensor | None, *, vocab: int, temperature: float, dtype: torch.dtype
+    ) -> None:
+        self.weight = weight.detach()[:vocab]
+        self.softcap = spec.softcap
+        self.temperature = temperature
+        self.factor = spec.scale / (temperature if spec.softcap is None else spec.softcap)
+        """What the hidden states and the bias are multiplied by."""
+        self.slope = 1.0 if spec.softcap is None else spec.softcap / temperature
+        """d(z/T) / d(tanh): the constant part of the softcap's derivative."""
+        self.dtype = dtype
+        self.bias = None if bias is None else bias.detach()[:vocab].to(dtype) * self.factor
+        self.tensor_cores = weight.is_cuda and weight.dtype == torch.bfloat16 and dtype == torch.float32
+
+    def scaled(self, hidden: Tensor) -> Tensor:
+        """h·factor [tokens, d] in the working dtype."""
+        hidden = hidden.detach().to(self.dtype)
+        return hidden if self.factor == 1 else hidden * self.factor
+
+    def block(self, rows: slice, scratch: Scratch) -> Tensor:
+        """Rows of the weight in the working dtype; a view when they already are."""
+        weight = self.weight[rows]
+        if weight.dtype == self.dtype:
+            return weight
+        wide = scratch.tile("weight", weight.shape, self.dtype, weight.device)
+        return wide.copy_(weight)
+
+    def logits(self, hidden: Tensor, out: Tensor, blocks: BlockSizes, scratch: Scratch) -> None:
+        """Write hidden·Wᵀ [tokens, vocabulary] into ``out``, in the working dtype."""
+        for rows in _blocks(self.weight.shape[0], blocks.columns):
+            if self.tensor_cores:
+                # a bfloat16 hidden state times a power of two is exact; other factors are applied to the result
+                torch.mm(
+                    (hidden / self.factor).bfloat16(), self.weight[rows].T, out_dtype=torch.float32, out=out[:, rows]
+                )
+                out[:, rows].mul_(self.factor)
+            else:
+                torch.mm(hidden, self.block(rows, scratch).T, out=out[:, rows])
+
+    def finish(self, logits: Tensor, scratch: Scratch) -> Tensor | None:
+        """Add the bias and bend by the softcap, in place; return the softcap's slope 1 − tanh² where there is one."""
+        if self.bias is not None:
+            logits.add_(self.bias)
+        if self.softcap is None:
+            return None
+        logits.tanh_()
+        bend = torch.mul(logits, logits, out=scratch.like("bend", logits)).neg_().add_(1)
+        logits.mul_(self.slope)
+        return bend
+
+    def hidden_grad(self, delta: Tensor, blocks: BlockSizes, scratch: Scratch) -> Tensor:
+        """Return factor·delta·W [tokens, d]."""
+        out = torch.zeros(delta.shape[0], self.weight.shape[1], dtype=self.dtype, device=delta.device)
+        for rows in _blocks(self.weight.shape[0], blocks.columns):
+            if self.tensor_cores:
+                for part in _split(delta[:, rows]):
+                    out += torch.mm(part, self.weight[rows], out_dtype=torch.float32)
+            else:
+                out.addmm_(delta[:, rows], self.block(rows, scratch))
+        return out if self.factor == 1 else out.mul_(self.factor)
+
+    def add_weight_grad(self, delta: Tensor, hidden: Tensor, out: Tensor, blocks: BlockSizes, scratch: Scratch) -> None:
+        """Add deltaᵀ·hidden to ``out`` [rows, d]; ``hidden`` is already scaled."""
+        for rows in _blocks(self.weight.shape[0], blocks.columns):
+            if self.tensor_cores:
+                small = hidden.bfloat16()
+                rest = (hidden - small).bfloat16()
+                for part in _split(delta[:, rows]):
+                    out[rows] += torch.mm(part.T, small, out_dtype=torch.float32)
+                    out[rows] += torch.mm(part.T, rest, out_dtype=torch.float32)
+            else:
+                out[rows].addmm_(delta[:, rows].T, hidden)
+
+
+def _blocks(total: int, size: int) -> list[slice]:
+    return [slice(start, min(start + size, total)) for start in range(0, total, size)]
+
+
+def _split(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Two bfloat16 terms whose sum is the float32 value to 16 bits."""
+    high = values.bfloat16()
+    return high, (values - high).bfloat16()

@@ -1,0 +1,59 @@
+"""Generalised Jensen-Shannon divergence in the convention of GKD (Agarwal et al. 2023, Eq. 1), TRL and Liger.
+
+Left out: other conventions. KDFlow puts β on the student, AdaKD's ``js`` uses 0.9 on the student; here β is always the
+teacher's share of the mixture. β = 0 and β = 1 are refused instead of being redefined as KLs (GKD's special cases):
+the limits of the formula are 0, so β = 0.01 trains like forward KL at one hundredth of its gradient.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from paced.errors import check_number
+from paced.train.loss.kl import softmax_pair
+from paced.train.loss.rows import RowDivergence, Scratch
+
+_CAP = 80.0
+"""exp(80) is finite in float32; where log q − log p exceeds it, p < 2e-35 and no term is visible."""
+
+
+@dataclass(frozen=True, slots=True)
+class JSD(RowDivergence):
+    """JSD_β = β·KL(q‖m) + (1−β)·KL(p‖m), m = βq + (1−β)p, in nats; q teacher, p student.
+
+    Gradient (1−β) p ∘ (log(p/m) − Σ_u p_u log(p_u/m_u)). Bounded by the entropy of (β, 1−β), so always finite.
+    Coded with e = log q − log p: log(p/m) = −log(1−β + β exp e), log(q/m) = e + log(p/m).
+    """
+
+    beta: float = 0.5
+    """β in (0, 1): the teacher's share of the mixture."""
+
+    def __post_init__(self) -> None:
+        check_number(
+            "jsd",
+            "beta",
+            self.beta,
+            low=0,
+            high=1,
+            low_open=True,
+            high_open=True,
+            fix="For the ends use forward_kl or reverse_kl: JSD tends to 0 there.",
+        )
+
+    def _overwrite(self, student: Tensor, teacher: Tensor, scratch: Scratch) -> Tensor:
+        p, q, difference, shift = softmax_pair(student, teacher, scratch)
+        log_ratio = difference.add_(shift.unsqueeze(-1)).neg_().clamp_(max=_CAP)  # e = log q - log p
+        # log1p and expm1 keep the digits where the two agree: the value is of second order in e.
+        student_part = torch.expm1(log_ratio, out=student).mul_(self.beta).log1p_().neg_()  # log(p/m)
+        mean = torch.linalg.vecdot(p, student_part)
+        teacher_part = torch.linalg.vecdot(q, log_ratio.add_(student_part))
+        student.sub_(mean.unsqueeze(-1)).mul_(p).mul_(1 - self.beta)
+        return teacher_part.mul_(self.beta).add_(mean, alpha=1 - self.beta).clamp_(min=0, max=self._largest())
+
+    def _largest(self) -> float:
+        """Entropy of (β, 1−β), reached where the supports are disjoint."""
+        return -(self.beta * math.log(self.beta) + (1 - self.beta) * math.log1p(-self.beta))

@@ -1,0 +1,144 @@
+"""What every divergence does with rows of logits: the protocol, the guard for −inf, and reused scratch memory.
+
+A divergence works on a tile of rows that fits the cache. It overwrites the student's logits with the gradient, because
+the fused loss (``fused.py``) has no room for a third [tokens, vocabulary] tensor. Everything is computed in the
+dtype of the logits it is given: float32, or float64 when the caller works in float64 (:func:`working_dtype`).
+Left out: reductions over tokens (``reductions.py``) and cross-entropy, which is not a divergence.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar, Protocol
+
+import torch
+from torch import Tensor
+
+FAR = 1e30
+"""Stands for an infinite logit while a tile is computed: exp(-FAR) is 0 and 0·FAR is 0, where 0·inf would be NaN."""
+
+
+class Divergence(Protocol):
+    """A divergence between the next-token distributions of a teacher and a student, per token, in nats."""
+
+    def value_and_grad(self, *, student_logits: Tensor, teacher_logits: Tensor) -> tuple[Tensor, Tensor]:
+        """Return values [...] and their gradient with respect to the student's logits [..., vocabulary]."""
+        ...
+
+    def overwrite(self, *, student_logits: Tensor, teacher_logits: Tensor, scratch: Scratch) -> Tensor:
+        """Return values [rows]; ``student_logits`` [rows, vocabulary] becomes the gradient, the teacher's are lost."""
+        ...
+
+
+class Scratch:
+    """Tiles of memory by name, allocated once and handed out again: fresh pages cost more than the arithmetic.
+
+    Example:
+        >>> scratch = Scratch()
+        >>> a = scratch.like("p", torch.zeros(4, 8))
+        >>> scratch.like("p", torch.zeros(3, 8)).data_ptr() == a.data_ptr()
+        True
+    """
+
+    def __init__(self) -> None:
+        self._tiles: dict[str, Tensor] = {}
+
+    def like(self, name: str, tensor: Tensor) -> Tensor:
+        """Return uninitialised memory with the shape, dtype and device of a contiguous [rows, columns] tile."""
+        return self.tile(name, tensor.shape, tensor.dtype, tensor.device)
+
+    def tile(self, name: str, shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> Tensor:
+        """Return uninitialised contiguous memory of that shape; the next call with this name overwrites it."""
+        size = math.prod(shape)
+        tile = self._tiles.get(name)
+        if tile is None or tile.numel() < size or tile.dtype != dtype or tile.device != device:
+            tile = torch.empty(size, dtype=dtype, device=device)
+            self._tiles[name] = tile
+        return tile[:size].view(shape)
+
+
+def working_dtype(*tensors: Tensor) -> torch.dtype:
+    """float64 when every tensor is float64, else float32: a loss is never computed in half precision."""
+    return torch.float64 if all(t.dtype == torch.float64 for t in tensors) else torch.float32
+
+
+def log_normaliser(logits: Tensor, probabilities: Tensor) -> Tensor:
+    """log Σ_v exp(z_v) of each row [rows, 1], from the softmax that is already there.
+
+    At the largest logit log softmax = z − lse, so lse = max z − log max softmax: two reductions, no second exp pass.
+    """
+    return logits.amax(-1, keepdim=True) - probabilities.amax(-1, keepdim=True).log()
+
+
+class RowDivergence(ABC):
+    """Base of the divergences in this package: the guard for −inf around :meth:`_overwrite`."""
+
+    infinite_without_student_support: ClassVar[bool] = False
+    """+inf where the student gives probability 0 to a token that the teacher may choose."""
+    infinite_without_teacher_support: ClassVar[bool] = False
+    """+inf where the teacher gives probability 0 to a token that the student may choose."""
+
+    @abstractmethod
+    def _overwrite(self, student: Tensor, teacher: Tensor, scratch: Scratch) -> Tensor:
+        """Return values [rows] for finite logits; write the gradient over ``student``."""
+
+    def value_and_grad(self, *, student_logits: Tensor, teacher_logits: Tensor) -> tuple[Tensor, Tensor]:
+        """Return values [...] in nats and the gradient [..., vocabulary] with respect to the student's logits.
+
+        Args:
+            student_logits: [..., vocabulary], any floating dtype; −inf marks a token that cannot be chosen.
+            teacher_logits: the same shape.
+
+        Returns:
+            float32, or float64 when both are float64.
+
+        Raises:
+            ValueError: shapes differ or the vocabulary is empty.
+        """
+        check_same_shape(type(self).__name__, student_logits, teacher_logits)
+        dtype = working_dtype(student_logits, teacher_logits)
+        shape = student_logits.shape
+        gradient = student_logits.detach().to(dtype, copy=True).reshape(-1, shape[-1])
+        teacher = teacher_logits.detach().to(dtype, copy=True).reshape(-1, shape[-1])
+        values = self.overwrite(student_logits=gradient, teacher_logits=teacher, scratch=Scratch())
+        return values.view(shape[:-1]), gradient.view(shape)
+
+    def overwrite(self, *, student_logits: Tensor, teacher_logits: Tensor, scratch: Scratch) -> Tensor:
+        """Return values [rows]; ``student_logits`` becomes the gradient, ``teacher_logits`` are lost.
+
+        Edges: equal rows give 0 and a zero gradient. A token that neither can choose (both −inf) counts as absent.
+        Where the definition is +inf (one side's support is not covered) the value is +inf and, as no derivative
+        exists, the row's gradient is 0: the loss of the step is then +inf, at which the loop stops.
+        A row with NaN, +inf or without any finite logit gives NaN.
+        """
+        if student_logits.numel() == 0:
+            return student_logits.new_zeros(student_logits.shape[0])
+        lowest = torch.minimum(student_logits.amin(-1), teacher_logits.amin(-1))
+        if not bool((lowest == -torch.inf).any()):
+            return self._overwrite(student_logits, teacher_logits, scratch)
+        student_absent, teacher_absent = student_logits == -torch.inf, teacher_logits == -torch.inf
+        empty = student_absent.all(-1) | teacher_absent.all(-1)
+        infinite = torch.zeros_like(empty)
+        if self.infinite_without_student_support:
+            infinite |= (student_absent & ~teacher_absent).any(-1)
+        if self.infinite_without_teacher_support:
+            infinite |= (teacher_absent & ~student_absent).any(-1)
+        student_logits.masked_fill_(student_absent, -FAR)
+        teacher_logits.masked_fill_(teacher_absent, -FAR)
+        values = self._overwrite(student_logits, teacher_logits, scratch)
+        student_logits.masked_fill_(infinite.unsqueeze(-1), 0.0).masked_fill_(empty.unsqueeze(-1), torch.nan)
+        return values.masked_fill_(infinite, torch.inf).masked_fill_(empty, torch.nan)
+
+
+def check_same_shape(place: str, student_logits: Tensor, teacher_logits: Tensor) -> None:
+    """Refuse logits whose shapes differ, with the cure for padded vocabularies in the message."""
+    if student_logits.shape != teacher_logits.shape:
+        raise ValueError(
+            f"{place}: student_logits and teacher_logits must have the same shape, got {tuple(student_logits.shape)} "
+            f"and {tuple(teacher_logits.shape)}. For heads padded to different sizes pass vocab_size=, the number of "
+            "tokens that the tokenizer has."
+        )
+    if student_logits.ndim == 0 or student_logits.shape[-1] == 0:
+        raise ValueError(f"{place}: logits must have a last axis of at least one token, got {student_logits.shape}.")
