@@ -1,0 +1,76 @@
+"""Weights of unit mean over the training set, and what the weighting leaves of it.
+
+The mean is over the whole training set, never over a batch: normalised inside a micro-batch of one problem every weight
+becomes 1 and the method cancels (claim C30).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class NormalisedWeights:
+    """Unit-mean weights w̃ with the three numbers that say how concentrated they are."""
+
+    unit_mean_weights: NDArray[np.float64]
+    """w̃ = w / mean(w), shape [num_problems]; their mean is 1."""
+    ess: float
+    """Effective sample size (Σw)²/Σw², in problems, between 1 and num_problems (extension X9)."""
+    share_zero: float
+    """Fraction of problems whose weight is exactly 0."""
+    largest: float
+    """Largest unit-mean weight."""
+
+    @property
+    def ess_fraction(self) -> float:
+        """ESS/N in (0, 1]."""
+        return self.ess / self.unit_mean_weights.size
+
+
+def normalise(weights: ArrayLike) -> NormalisedWeights:
+    """Divide weights by their mean over the training set.
+
+    Section 3.4 of the paper:  w̃_i = w_i / ((1/N) Σ_j w_j).
+
+    Args:
+        weights: finite, >= 0, not all zero, shape [num_problems].
+
+    Raises:
+        ValueError: no weights, NaN or infinite ones, negative ones, or all of them zero.
+
+    Example:
+        >>> normalise([0.0, 1.0, 3.0, 0.0]).unit_mean_weights.tolist()
+        [0.0, 1.0, 3.0, 0.0]
+        >>> normalise([0.0, 1.0, 3.0, 0.0]).ess
+        1.6
+    """
+    array = np.asarray(weights, dtype=np.float64)
+    if array.ndim != 1 or array.size == 0:
+        raise ValueError(f"normalise: weights must be one-dimensional with at least one, got shape {array.shape}.")
+    for bad, rule in ((~np.isfinite(array), "be finite"), (array < 0, "be >= 0")):
+        if bad.any():
+            first = int(np.argmax(bad))
+            raise ValueError(
+                f"normalise: weights must {rule}, got {array[first]} at index {first} "
+                f"({int(bad.sum())} of {array.size} problems). Drop or mend these problems first."
+            )
+    # Scaling by the largest first keeps sums and squares inside the range of float64 for weights of any size.
+    largest = float(array.max())
+    if largest == 0.0:
+        raise ValueError(
+            f"normalise: weights must not all be 0, got 0 for all {array.size} problems. "
+            "Every problem was solved always or never: use more rollouts, other problems, or estimator='posterior'."
+        )
+    scaled = array / largest
+    mean = float(scaled.mean())
+    unit = scaled / mean
+    return NormalisedWeights(
+        unit_mean_weights=unit,
+        ess=float(scaled.sum() ** 2 / np.square(scaled).sum()),
+        share_zero=float(np.mean(array == 0)),
+        largest=float(unit.max()),
+    )
