@@ -1,10 +1,12 @@
 """From counts to an estimate of p^α (1-p)^β, in four ways with four trade-offs.
 
-``plugin``         w(s/K): the paper's. Exactly zero at s = 0 and s = K, so a hard filter at the ends; biased in shape unless
-                   α = β = 1.
-``unbiased``       the U-statistic C(K-α-β, s-α)/C(K, s): mean p^α(1-p)^β exactly, for integers α+β <= K; zero at the ends too.
-``posterior``      E[p^α(1-p)^β | s] under a Beta prior: never zero, smallest risk under its prior (X1).
-``bayes_optimal``  h*(s) = E[s2|s]/E[M2|s]: the most efficient rollout weight when gradients at the extremes are large (X1).
+- ``plugin``: w(s/K), the paper's. Exactly zero at s = 0 and s = K, so a hard filter at the ends; biased in shape
+  unless α = β = 1.
+- ``unbiased``: the U-statistic C(K-α-β, s-α)/C(K, s), whose mean is p^α(1-p)^β exactly, for integers α+β <= K; zero at
+  the ends too.
+- ``posterior``: E[p^α(1-p)^β | s] under a Beta prior; never zero, smallest risk under its prior (X1).
+- ``bayes_optimal``: h*(s) = E[s2|s]/E[M2|s], the most efficient rollout weight when gradients at the extremes are
+  large (X1).
 
 Beta functions go through log-gamma throughout.
 """
@@ -120,7 +122,7 @@ def bayes_optimal(
 
 
 def empirical_prior(num_passed: Counts, num_rollouts: Counts) -> tuple[float, float]:
-    """(a0, b0) of the Beta law that fits the counts best: the maximum of the beta-binomial likelihood (empirical Bayes).
+    """(a0, b0) of the Beta law that fits the counts best: the beta-binomial maximum-likelihood fit (empirical Bayes).
 
     Raises:
         ValueError: the counts do not determine a Beta law (all alike, or one rollout each).
@@ -143,7 +145,7 @@ def _posterior_parameters(
     num_passed: Counts, num_rollouts: Counts, prior: tuple[float, float]
 ) -> tuple[Weights, Weights]:
     a0, b0 = check_prior("posterior", prior)
-    return a0 + num_passed, b0 + (num_rollouts - num_passed)
+    return np.asarray(a0 + num_passed, dtype=np.float64), np.asarray(b0 + (num_rollouts - num_passed), dtype=np.float64)
 
 
 def log_choose(n: NDArray[np.float64], k: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -57,7 +57,7 @@ class BetaKernel:
     prior: tuple[float, float] | str = (1.0, 1.0)
     """Beta prior (a0, b0) of the posterior estimators, or "empirical": the law that fits the counts best."""
     second_moment_exponents: tuple[float, float] = (0.0, 0.0)
-    """(τ0, τ1) of E‖g‖² for bayes_optimal; the signal is then ‖ḡ‖² ∝ p^(α+τ0) (1-p)^(β+τ1), so that w* is the kernel."""
+    """(τ0, τ1) of E‖g‖² for bayes_optimal; ‖ḡ‖² ∝ p^(α+τ0) (1-p)^(β+τ1) then, so that w* is the kernel."""
 
     def __post_init__(self) -> None:
         check_number("BetaKernel", "alpha", self.alpha, low=0, fix="Use alpha=0 to leave hard problems unweighted.")
@@ -69,7 +69,7 @@ class BetaKernel:
             if self.prior != "empirical":
                 raise ValueError(f"BetaKernel: prior must be (a0, b0) or 'empirical', got {self.prior!r}.")
         else:
-            estimates.check_prior("BetaKernel", tuple(self.prior))
+            estimates.check_prior("BetaKernel", self.prior)
 
     def at(self, pass_rate: ArrayLike) -> Weights:
         """The exact kernel w(p) at pass rates in [0, 1], any shape.
@@ -126,8 +126,8 @@ class SaturatedKernel:
     """w(p) = S/(1+S) with S = SNR² = A p^α (1-p)^β: the exact optimum of Theorem 4, Eq. (17), up to 1/(ηL).
 
     Example:
-        >>> SaturatedKernel(amplitude=4.0).at(0.5)
-        array(0.5)
+        >>> SaturatedKernel(amplitude=4.0).at([0.0, 0.5]).tolist()
+        [0.0, 0.5]
     """
 
     alpha: float = 1.0

@@ -45,7 +45,7 @@ def normalise(weights: ArrayLike) -> NormalisedWeights:
     Example:
         >>> normalise([0.0, 1.0, 3.0, 0.0]).unit_mean_weights.tolist()
         [0.0, 1.0, 3.0, 0.0]
-        >>> normalise([0.0, 1.0, 3.0, 0.0]).ess
+        >>> round(normalise([0.0, 1.0, 3.0, 0.0]).ess, 12)
         1.6
     """
     array = np.asarray(weights, dtype=np.float64)
