@@ -11,7 +11,8 @@ from paced.analysis.snr import estimators as est
 from paced.analysis.snr.gram import head_gram
 from paced.analysis.snr.losses import make_head_loss
 from paced.analysis.snr.plan import Shape, choose_plan
-from paced.analysis.snr.tokens import HeadView, RolloutTokens, mean_weights
+from paced.analysis.snr.tokens import RolloutTokens, mean_weights
+from paced.train.loss.head import HeadSpec
 
 LOSSES = ("reverse_kl_sampled", "reverse_kl", "forward_kl", "jsd", "akl", "mixed_kl", "cross_entropy")
 ALGORITHMS = [(s, c) for s in ("stored", "streamed") for c in ("gradient", "token")]
@@ -37,8 +38,8 @@ def case(K=4, T=5, d=12, V=67, dtype=torch.float64, seed=0, teacher_d=9, **head)
         teacher_hidden=draw(N, teacher_d),
         targets=torch.randint(0, V, (N,), generator=g),
         offsets=offsets,
-        student_head=HeadView(weight=draw(V, d, scale=0.5), bias=bias, **head),
-        teacher_head=HeadView(weight=draw(V, teacher_d, scale=0.5)),
+        student_head=HeadSpec(weight=draw(V, d, scale=0.5), bias=bias, **head),
+        teacher_head=HeadSpec(weight=draw(V, teacher_d, scale=0.5)),
     )
 
 
@@ -47,7 +48,7 @@ def autograd_gram(name: str, tokens: RolloutTokens, mean: bool = False) -> np.nd
     h, head = tokens.student_hidden.double(), tokens.student_head
 
     def logits_of(weight):
-        z = head.scale * (h @ weight.T) + (0 if head.bias is None else head.bias.double())
+        z = head.scale * (h @ weight.T + (0 if head.bias is None else head.bias.double()))
         return z if head.softcap is None else head.softcap * torch.tanh(z / head.softcap)
 
     teacher = tokens.teacher_hidden.double() @ tokens.teacher_head.weight.double().T
@@ -186,7 +187,7 @@ def test_vocab_size_cuts_padded_rows_of_both_heads():
     for extra, side in ((4, "student_head"), (5, "teacher_head")):
         weight = getattr(whole, side).weight
         wider = torch.cat([weight, torch.full((extra, weight.shape[1]), 9.0, dtype=torch.float64)])
-        padded[side] = HeadView(weight=wider, vocab_size=60)
+        padded[side] = HeadSpec(weight=wider, vocab_size=60)
     tokens = RolloutTokens(
         student_hidden=whole.student_hidden, teacher_hidden=whole.teacher_hidden, targets=whole.targets,
         offsets=whole.offsets, **padded,
@@ -242,7 +243,7 @@ def test_exact_gradient_of_the_expected_loss_is_the_mean_score_function_gradient
     g = torch.Generator().manual_seed(3)
     V, d = 7, 5
     h, ht = torch.randn(1, d, generator=g).double(), torch.randn(1, d, generator=g).double()
-    heads = [HeadView(weight=torch.randn(V, d, generator=g).double()) for _ in range(2)]
+    heads = [HeadSpec(weight=torch.randn(V, d, generator=g).double()) for _ in range(2)]
     p = torch.softmax(h @ heads[0].weight.T, -1)[0].numpy()
     every = RolloutTokens(
         student_hidden=h.repeat(V, 1), teacher_hidden=ht.repeat(V, 1), targets=torch.arange(V),
@@ -257,7 +258,7 @@ def test_exact_gradient_of_the_expected_loss_is_the_mean_score_function_gradient
     ("change", "message"),
     [
         ({"offsets": (0, 3)}, "offsets must rise from 0"),
-        ({"teacher_head": HeadView(weight=torch.zeros(66, 9))}, "must have the same vocabulary, got 67 and 66"),
+        ({"teacher_head": HeadSpec(weight=torch.zeros(66, 9))}, "must have the same vocabulary, got 67 and 66"),
     ],
 )
 def test_inconsistent_tokens_are_refused(change, message):

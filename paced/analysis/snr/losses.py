@@ -28,11 +28,14 @@ from torch import Tensor
 from paced.train.loss.akl import AKL, AscendingAKL
 from paced.train.loss.divergences import DIVERGENCES, make_divergence
 from paced.train.loss.jsd import JSD
-from paced.train.loss.kl import ForwardKL, MixedKL, ReverseKL, softmax_pair
-from paced.train.loss.rows import Divergence, Scratch, log_normaliser
+from paced.train.loss.kl import ForwardKL, MixedKL, ReverseKL
+from paced.train.loss.rows import Divergence, Scratch
 
 _CAP = 80.0
 """As in the full-row JSD: exp(80) is finite in float32."""
+
+ONLINE_STATISTICS = frozenset({"student_lse", "teacher_lse", "mean_gap", "log_ratio"})
+"""Row statistics that are sums over the vocabulary, so that blocks of columns can be added up."""
 
 Statistics = Mapping[str, Tensor]
 """Row statistics by name, each [N]; which names a loss needs is its ``statistic_names``."""
@@ -47,6 +50,8 @@ class HeadLoss(ABC):
     """Whether any step looks at the teacher's logits."""
     block_needs_teacher: bool = True
     """Whether :meth:`block_` looks at the teacher's logits once the statistics are known."""
+    coefficients_look_ahead: bool = False
+    """Whether c_n depends on later tokens, so that no row can be contracted before its rollout was seen."""
 
     @abstractmethod
     def rows_(self, student: Tensor, teacher: Tensor, targets: Tensor, scratch: Scratch) -> Tensor:
@@ -91,18 +96,22 @@ class DivergenceLoss(HeadLoss):
     def statistics(self, student: Tensor, teacher: Tensor, targets: Tensor, scratch: Scratch) -> dict[str, Tensor]:
         """Log-normalisers, and the student's mean of the log-ratio where δ is centred by it."""
         kind = self.divergence
-        student_max, teacher_max = student.amax(-1), teacher.amax(-1)
-        p, q, gap, shift = softmax_pair(student, teacher, scratch)  # gap = z_s − z_t, over `teacher`
-        found = {
-            "student_lse": student_max - p.amax(-1).log_(),
-            "teacher_lse": teacher_max - q.amax(-1).log_(),
-            "mean_gap": torch.linalg.vecdot(p, gap),
-        }
-        if isinstance(kind, (AKL, AscendingAKL)):
-            found["forward_share"] = kind._forward_share(q, torch.sub(p, q, out=student).abs_())
+        student_lse, teacher_lse = torch.logsumexp(student, -1), torch.logsumexp(teacher, -1)
+        p = (student - student_lse.unsqueeze(-1)).exp_()
+        found = {"student_lse": student_lse, "teacher_lse": teacher_lse}
         if isinstance(kind, JSD):
-            log_ratio = gap.add_(shift.unsqueeze(-1)).neg_().clamp_(max=_CAP)
-            found["mean_log_ratio"] = torch.linalg.vecdot(p, _jsd_log_ratio_(log_ratio, kind.beta))
+            log_ratio = (teacher - teacher_lse.unsqueeze(-1)).sub_(student).add_(student_lse.unsqueeze(-1))
+            found["mean_log_ratio"] = torch.linalg.vecdot(p, _jsd_log_ratio_(log_ratio.clamp_(max=_CAP), kind.beta))
+        else:
+            gap = student - teacher
+            found["mean_gap"] = torch.linalg.vecdot(p, gap)
+        if isinstance(kind, (AKL, AscendingAKL)):
+            # δ is linear in the forward share λ: δ = (1−λ)·reverse + λ·forward, so λ is read off the trainer's own δ.
+            reverse = gap.sub_(found["mean_gap"].unsqueeze(-1)).mul_(p)
+            forward = p.sub_((teacher - teacher_lse.unsqueeze(-1)).exp_()).sub_(reverse)
+            kind.overwrite(student_logits=student, teacher_logits=teacher, scratch=scratch)
+            share = torch.linalg.vecdot(student.sub_(reverse), forward) / torch.linalg.vecdot(forward, forward)
+            found["forward_share"] = share.nan_to_num_(0.0).clamp_(0.0, 1.0)
         names = self.statistic_names
         assert names is not None
         return {name: found[name] for name in names}
@@ -148,23 +157,24 @@ class SampledReverseKL(HeadLoss):
 
     statistic_names: ClassVar[tuple[str, ...]] = ("student_lse", "log_ratio")  # type: ignore[misc]
     block_needs_teacher: ClassVar[bool] = False  # type: ignore[misc]
+    coefficients_look_ahead: ClassVar[bool] = True  # type: ignore[misc]
 
     def rows_(self, student: Tensor, teacher: Tensor, targets: Tensor, scratch: Scratch) -> Tensor:
         """δ and log p(y)/q(y)."""
-        chosen = student.gather(-1, targets.unsqueeze(-1)).sub_(teacher.gather(-1, targets.unsqueeze(-1)))
+        chosen = targets.unsqueeze(-1)
+        values = student.gather(-1, chosen).sub_(teacher.gather(-1, chosen))
         p = torch.softmax(student, -1, out=scratch.like("p", student))
+        values.sub_(_log_normaliser(student, p))
         q = torch.softmax(teacher, -1, out=scratch.like("q", teacher))
-        chosen.sub_(log_normaliser(student, p)).add_(log_normaliser(teacher, q))
+        values.add_(_log_normaliser(teacher, q))
         torch.neg(p, out=student)
-        student.scatter_add_(-1, targets.unsqueeze(-1), torch.ones_like(chosen))
-        return chosen.squeeze(-1)
+        student.scatter_add_(-1, chosen, torch.ones_like(values))
+        return values.squeeze(-1)
 
     def statistics(self, student: Tensor, teacher: Tensor, targets: Tensor, scratch: Scratch) -> dict[str, Tensor]:
         """log-normaliser of the student, and log p(y)/q(y)."""
+        student_lse, teacher_lse = torch.logsumexp(student, -1), torch.logsumexp(teacher, -1)
         chosen = (student.gather(-1, targets.unsqueeze(-1)) - teacher.gather(-1, targets.unsqueeze(-1))).squeeze(-1)
-        student_max, teacher_max = student.amax(-1), teacher.amax(-1)
-        student_lse = student_max - torch.softmax(student, -1).amax(-1).log_()
-        teacher_lse = teacher_max - torch.softmax(teacher, -1).amax(-1).log_()
         return {"student_lse": student_lse, "log_ratio": chosen - student_lse + teacher_lse}
 
     def block_(self, student: Tensor, teacher: Tensor, statistics: Statistics, targets: Tensor) -> None:
@@ -197,13 +207,13 @@ class CrossEntropy(HeadLoss):
         """δ and −log p(y)."""
         chosen = student.gather(-1, targets.unsqueeze(-1))
         p = torch.softmax(student, -1, out=scratch.like("p", student))
-        values = log_normaliser(student, p).sub_(chosen)
+        values = _log_normaliser(student, p).sub_(chosen)
         student.copy_(p).scatter_add_(-1, targets.unsqueeze(-1), -torch.ones_like(chosen))
         return values.squeeze(-1)
 
     def statistics(self, student: Tensor, teacher: Tensor, targets: Tensor, scratch: Scratch) -> dict[str, Tensor]:
         """log-normaliser of the student."""
-        return {"student_lse": student.amax(-1) - torch.softmax(student, -1).amax(-1).log_()}
+        return {"student_lse": torch.logsumexp(student, -1)}
 
     def block_(self, student: Tensor, teacher: Tensor, statistics: Statistics, targets: Tensor) -> None:
         """p − onehot."""
@@ -234,6 +244,11 @@ def make_head_loss(name: str, **parameters: Any) -> HeadLoss:
         known = ", ".join([*SPECIAL_LOSSES, *DIVERGENCES])
         raise ValueError(f"make_head_loss: name must be one of {known}, got {name!r}.")
     return DivergenceLoss(make_divergence(name, **parameters))
+
+
+def _log_normaliser(logits: Tensor, probabilities: Tensor) -> Tensor:
+    """log Σ_v exp(z_v) [R, 1] from the softmax that is already there: z_max − log p_max."""
+    return logits.amax(-1, keepdim=True) - probabilities.amax(-1, keepdim=True).log()
 
 
 def _jsd_log_ratio_(log_ratio: Tensor, beta: float) -> Tensor:

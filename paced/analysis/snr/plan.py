@@ -5,7 +5,7 @@ Two choices are independent. *Where the logit gradients δ live*:
 - ``stored``    δ [N, V] is made once in row chunks and kept: 3u FLOP with the contraction, N·V numbers;
 - ``bf16``      the same, kept as bfloat16: half the bytes, at the price of a rounding of 2⁻⁹ of each δ;
 - ``streamed``  only row statistics are kept (log-normalisers and the like) and δ is remade for each vocabulary block:
-  5u, or 3u when the statistics are handed over; 2·N·B numbers.
+  5u, or 3u when the statistics are handed over; 2·N·B numbers (jsd and akl need whole rows for theirs).
 
 *How they are contracted*: ``gradient`` forms g_k[B, :] = δ_k[:, B]ᵀ H_k block by block (2·N·V·d FLOP), ``token`` forms
 (δδᵀ)∘(HHᵀ) (2·N²·V FLOP) and is cheaper for N <= 1.3·d (measured crossover; the FLOP counts cross at N = d).
@@ -94,6 +94,7 @@ def choose_plan(
     wanted: Wanted = "gram",
     statistics_given: bool = False,
     blockwise: bool = True,
+    online: bool = True,
     allow_bf16: bool = False,
     storage: Storage | None = None,
     contraction: Contraction | None = None,
@@ -106,6 +107,7 @@ def choose_plan(
         wanted: ``gram`` for the K x K matrix (error bars, nulls), ``sums`` when the two scalars are enough.
         statistics_given: row statistics come from the loss or a scoring pass.
         blockwise: the loss has a closed form on a vocabulary block; without one it cannot be streamed.
+        online: the row statistics can be added up over blocks of columns; otherwise they need whole rows of logits.
         allow_bf16: accept δ rounded to bfloat16.
         storage: force one storage, e.g. to compare algorithms.
         contraction: force one contraction.
@@ -137,7 +139,7 @@ def choose_plan(
     for candidate in order:
         # The last resort of a token contraction is the gradient one: it needs no N x N matrices.
         for how in dict.fromkeys((contraction, "gradient" if storage is None else contraction)):
-            plan = _fit(shape, candidate, how, max_bytes, statistics_given)
+            plan = _fit(shape, candidate, how, max_bytes, statistics_given, online)
             if plan.scratch_bytes <= max_bytes:
                 return plan
             least = plan.scratch_bytes if least is None else min(least, plan.scratch_bytes)
@@ -147,19 +149,21 @@ def choose_plan(
     )
 
 
-def _fit(shape: Shape, storage: Storage, contraction: Contraction, max_bytes: int, given: bool) -> Plan:
+def _fit(shape: Shape, storage: Storage, contraction: Contraction, max_bytes: int, given: bool, online: bool) -> Plan:
     """The largest blocks of one algorithm that fit, or its smallest when none does."""
     first = 64 if storage == "streamed" else 256  # below 64 rows the GEMM slows down; above, only memory grows
     plan = None
     for size in (chunk for chunk in _CHUNKS if chunk <= first):
-        plan = _plan(shape, storage, contraction, size, min(4 * size, 256), given)
+        plan = _plan(shape, storage, contraction, size, min(4 * size, 256), given, online)
         if plan.scratch_bytes <= max_bytes:
             break
     assert plan is not None
     return plan
 
 
-def _plan(shape: Shape, storage: Storage, contraction: Contraction, rows: int, block: int, given: bool) -> Plan:
+def _plan(
+    shape: Shape, storage: Storage, contraction: Contraction, rows: int, block: int, given: bool, online: bool
+) -> Plan:
     N, K, V, d, e = shape.num_tokens, shape.num_groups, shape.vocab_size, shape.hidden_size, shape.element_bytes
     rows, block = min(rows, max(N, 1)), min(block, V)
     widest = max(d, shape.teacher_hidden_size)
@@ -181,7 +185,7 @@ def _plan(shape: Shape, storage: Storage, contraction: Contraction, rows: int, b
         flop = logits + 2 * N * V * d
     elif storage == "streamed":
         second = 2 * N * block * e + contract + block_cast
-        memory = always + (second if given else max(row_pass, second))
+        memory = always + (second if given or online else max(row_pass, second))
         flop = logits * (1 if given else 2) + product
     else:
         width = 2 if storage == "bf16" else e

@@ -15,46 +15,36 @@ import torch
 from torch import Tensor
 
 from paced.analysis.snr.plan import CAST_COLUMNS
+from paced.train.loss.head import HeadSpec
 
 
-@dataclass(frozen=True, kw_only=True)
-class HeadView:
-    """An output head: logits = softcap∘tanh∘(scale·h Wᵀ + bias), over the first ``vocab_size`` rows of W."""
+def head_width(head: HeadSpec) -> int:
+    """V: tokens that get a probability, padding rows of the weight left out."""
+    return head.weight.shape[0] if head.vocab_size is None else head.vocab_size
 
-    weight: Tensor
-    """W [V', d], any floating type."""
-    bias: Tensor | None = None
-    """[V'] or None."""
-    softcap: float | None = None
-    """c of c·tanh(z/c), or None."""
-    scale: float = 1.0
-    """Multiplier of the product."""
-    vocab_size: int | None = None
-    """V <= V': tokens that the tokenizer has; None for all rows."""
 
-    @property
-    def width(self) -> int:
-        """V."""
-        return self.weight.shape[0] if self.vocab_size is None else self.vocab_size
+def logits_block_(head: HeadSpec, hidden: Tensor, start: int, stop: int, out: Tensor) -> None:
+    """Write the logits of vocabulary columns ``start:stop`` into ``out`` [N, stop−start], in the type of ``hidden``.
 
-    def logits_(self, hidden: Tensor, start: int, stop: int, out: Tensor) -> None:
-        """Write the logits of columns ``start:stop`` into ``out`` [N, stop−start], in the type of ``hidden``."""
-        for first in range(start, stop, CAST_COLUMNS):
-            last = min(first + CAST_COLUMNS, stop)
-            block = out[:, first - start : last - start]
-            torch.mm(hidden, self.weight[first:last].to(hidden.dtype).T, out=block)
-            if self.scale != 1.0:
-                block.mul_(self.scale)
-            if self.bias is not None:
-                block.add_(self.bias[first:last].to(hidden.dtype))
-            if self.softcap is not None:
-                block.div_(self.softcap).tanh_().mul_(self.softcap)
+    softcap·tanh(scale·(W h + b)/softcap), or scale·(W h + b) without a softcap.
+    """
+    for first in range(start, stop, CAST_COLUMNS):
+        last = min(first + CAST_COLUMNS, stop)
+        block = out[:, first - start : last - start]
+        torch.mm(hidden, head.weight[first:last].to(hidden.dtype).T, out=block)
+        if head.bias is not None:
+            block.add_(head.bias[first:last].to(hidden.dtype))
+        if head.scale != 1.0:
+            block.mul_(head.scale)
+        if head.softcap is not None:
+            block.div_(head.softcap).tanh_().mul_(head.softcap)
 
-    def slope(self, logits: Tensor) -> Tensor | None:
-        """d logit / d (h Wᵀ) at these logits when it is not constant 1: scale·(1 − (z/c)²); None without a softcap."""
-        if self.softcap is None:
-            return None
-        return (logits / self.softcap).square_().neg_().add_(1.0)
+
+def softcap_slope(head: HeadSpec, logits: Tensor) -> Tensor | None:
+    """1 − (z/softcap)², by which the softcap multiplies δ; None without a softcap."""
+    if head.softcap is None:
+        return None
+    return (logits / head.softcap).square_().neg_().add_(1.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,11 +57,11 @@ class RolloutTokens:
     """[N] int64: the completion tokens themselves."""
     offsets: tuple[int, ...]
     """[K+1]: rollout k is rows offsets[k] : offsets[k+1]; an empty rollout has a zero gradient."""
-    student_head: HeadView
+    student_head: HeadSpec
     """The head whose gradient is measured."""
     teacher_hidden: Tensor | None = None
     """[N, d'], the teacher's states on the same tokens; None for a loss without a teacher."""
-    teacher_head: HeadView | None = None
+    teacher_head: HeadSpec | None = None
     """The teacher's head over the same vocabulary."""
     token_weights: Tensor | None = None
     """[N]: multiplier of each token's loss, e.g. 1/T of its rollout for a token mean; None for a token sum."""
@@ -84,10 +74,11 @@ class RolloutTokens:
             )
         if self.teacher_hidden is not None and (self.teacher_head is None or len(self.teacher_hidden) != count):
             raise ValueError("RolloutTokens: teacher_hidden must have one row per token and come with teacher_head.")
-        if self.teacher_head is not None and self.teacher_head.width != self.student_head.width:
+        if self.teacher_head is not None and head_width(self.teacher_head) != head_width(self.student_head):
             raise ValueError(
-                f"RolloutTokens: both heads must have the same vocabulary, got {self.student_head.width} and "
-                f"{self.teacher_head.width} tokens. Pass vocab_size=, the number of tokens that the tokenizer has."
+                f"RolloutTokens: both heads must have the same vocabulary, got {head_width(self.student_head)} and "
+                f"{head_width(self.teacher_head)} tokens. "
+                "Pass vocab_size=, the number of tokens that the tokenizer has."
             )
 
     @property
