@@ -48,6 +48,7 @@ def fused_divergence(
     vocab_size: int | None = None,
     loss_temperature: float = 1.0,
     rollout_index: Tensor | None = None,
+    scratch: Scratch | None = None,
     blocks: BlockSizes | None = None,
 ) -> FusedLoss:
     """Return Σ_n w_n T² D(softmax(z_teacher,n/T), softmax(z_student,n/T)) with its gradient already computed.
@@ -64,6 +65,7 @@ def fused_divergence(
         loss_temperature: T > 0, see ``divergences``.
         rollout_index: [N] integers >= 0, which rollout a token belongs to; asks for the squared norms of each rollout's
             head gradient, the two numbers behind the SNR.
+        scratch: memory of a former call to use again, worth passing when calls follow each other (a training loop).
         blocks: sizes of chunks, for tests and benchmarks.
 
     Edges: no token of positive weight gives a loss of 0 with zero gradients, still connected to the graph, so that
@@ -97,6 +99,7 @@ def fused_divergence(
         vocab=vocab,
         temperature=loss_temperature,
         rollout_index=rollout_index,
+        scratch=scratch or Scratch(),
         blocks=blocks or BlockSizes.fitting(vocab, student_hidden.device),
         needs_hidden=tracked and student_hidden.requires_grad,
         needs_weight=tracked and student.weight.requires_grad,
@@ -118,6 +121,7 @@ class _Work:
     vocab: int
     temperature: float
     rollout_index: Tensor | None
+    scratch: Scratch
     blocks: BlockSizes
     needs_hidden: bool
     needs_weight: bool
@@ -165,7 +169,7 @@ def _forward(
     """Loss, token losses, which were computed, and gradients, in chunks of tokens of positive weight."""
     dtype = working_dtype(hidden, work.teacher_hidden)
     device = hidden.device
-    scratch = Scratch()
+    scratch = work.scratch
     student = Product(work.student, weight, bias, vocab=work.vocab, temperature=work.temperature, dtype=dtype)
     teacher = Product(
         work.teacher,
@@ -186,12 +190,14 @@ def _forward(
     factors = weights * (work.temperature**2 * student.slope)
     values = torch.empty(kept.numel(), dtype=dtype, device=device)
     hidden_grad = torch.zeros_like(hidden) if work.needs_hidden else None
-    weight_grad = torch.zeros(weight.shape, dtype=dtype, device=device) if work.needs_weight or norms else None
+    weight_grad = torch.empty(weight.shape, dtype=dtype, device=device) if work.needs_weight or norms else None
+    if weight_grad is not None:
+        weight_grad[work.vocab if kept.numel() and norms is None else 0 :].zero_()
     bias_grad = torch.zeros(weight.shape[0], dtype=dtype, device=device) if work.needs_bias else None
 
     chunk = min(work.blocks.tokens, max(kept.numel(), 1))
-    student_logits = torch.empty(chunk, work.vocab, dtype=dtype, device=device)
-    teacher_logits = torch.empty(chunk, work.vocab, dtype=dtype, device=device)
+    student_logits = scratch.tile("student logits", (chunk, work.vocab), dtype, device)
+    teacher_logits = scratch.tile("teacher logits", (chunk, work.vocab), dtype, device)
     bounds = norms.bounds(chunk) if norms else range(0, kept.numel(), chunk)
     for start in bounds:
         stop = min(start + chunk, kept.numel()) if norms is None else norms.stop(start)
@@ -209,7 +215,7 @@ def _forward(
         if norms is not None:
             norms.add(start, z, h, weight_grad, work.blocks, scratch)
         elif weight_grad is not None:
-            student.add_weight_grad(z, h, weight_grad, work.blocks, scratch)
+            student.add_weight_grad(z, h, weight_grad, work.blocks, first=start == 0)
         if bias_grad is not None:
             bias_grad[: work.vocab].add_(z.sum(0), alpha=student.factor)
     if norms is not None and weight_grad is not None:

@@ -106,17 +106,19 @@ class Product:
                 out.addmm_(delta[:, rows], self.block(rows, scratch))
         return out if self.factor == 1 else out.mul_(self.factor)
 
-    def add_weight_grad(self, delta: Tensor, hidden: Tensor, out: Tensor, blocks: BlockSizes, scratch: Scratch) -> None:
-        """Add deltaᵀ·hidden to ``out`` [rows, d]; ``hidden`` is already scaled."""
+    def add_weight_grad(self, delta: Tensor, hidden: Tensor, out: Tensor, blocks: BlockSizes, *, first: bool) -> None:
+        """Add deltaᵀ·hidden to ``out`` [rows, d], or write it when ``first``; ``hidden`` is already scaled."""
         for rows in _blocks(self.weight.shape[0], blocks.columns):
             if self.tensor_cores:
+                if first:
+                    out[rows].zero_()
                 small = hidden.bfloat16()
                 rest = (hidden - small).bfloat16()
                 for part in _split(delta[:, rows]):
                     out[rows] += torch.mm(part.T, small, out_dtype=torch.float32)
                     out[rows] += torch.mm(part.T, rest, out_dtype=torch.float32)
             else:
-                out[rows].addmm_(delta[:, rows].T, hidden)
+                out[rows].addmm_(delta[:, rows].T, hidden, beta=0.0 if first else 1.0)
 
 
 def _blocks(total: int, size: int) -> list[slice]:

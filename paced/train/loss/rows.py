@@ -64,14 +64,6 @@ def working_dtype(*tensors: Tensor) -> torch.dtype:
     return torch.float64 if all(t.dtype == torch.float64 for t in tensors) else torch.float32
 
 
-def log_normaliser(logits: Tensor, probabilities: Tensor) -> Tensor:
-    """log Σ_v exp(z_v) of each row [rows, 1], from the softmax that is already there.
-
-    At the largest logit log softmax = z − lse, so lse = max z − log max softmax: two reductions, no second exp pass.
-    """
-    return logits.amax(-1, keepdim=True) - probabilities.amax(-1, keepdim=True).log()
-
-
 class RowDivergence(ABC):
     """Base of the divergences in this package: the guard for −inf around :meth:`_overwrite`."""
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from paced.train.loss.fused import FusedLoss, fused_divergence
 from paced.train.loss.head import HeadSpec, head_of, trunk_of
-from paced.train.loss.rows import Divergence
+from paced.train.loss.rows import Divergence, Scratch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +50,7 @@ class DistillationStudent(nn.Module):
         super().__init__()
         head_of(model)  # an unreadable head is refused here, not in the first step
         self.model = model
+        self._scratch = Scratch()
 
     def forward(self, targets: LossTargets, **model_inputs: Any) -> FusedLoss:
         """Return the loss of one micro-batch.
@@ -70,4 +71,5 @@ class DistillationStudent(nn.Module):
             vocab_size=targets.vocab_size,
             loss_temperature=targets.loss_temperature,
             rollout_index=targets.rollout_index,
+            scratch=self._scratch,
         )
