@@ -1,0 +1,105 @@
+"""What a person sees while a step runs: a bar with the time left on a terminal, plain lines in a log file.
+
+Every step takes a :class:`Progress`; :class:`Silent` is for tests and for ranks other than the first.
+Left out: metrics. Numbers that someone will read tomorrow belong in metrics.jsonl and timings.jsonl.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+Advance = Callable[[int], None]
+"""Called with how much was done since the last call."""
+
+
+class Progress(Protocol):
+    """Where progress is shown."""
+
+    def note(self, text: str) -> None:
+        """Say one sentence."""
+        ...
+
+    def track(self, label: str, total: int) -> AbstractContextManager[Advance]:
+        """Follow ``total`` units of work; yields the function that reports each part done."""
+        ...
+
+
+class Silent:
+    """Shows nothing."""
+
+    def note(self, text: str) -> None:
+        """Say nothing."""
+
+    @contextlib.contextmanager
+    def track(self, label: str, total: int) -> Iterator[Advance]:
+        """Follow nothing."""
+        yield lambda done: None
+
+
+class Lines:
+    """Plain lines on the error stream: the start and end of each piece of work, and a line every ``every_seconds``."""
+
+    def __init__(self, every_seconds: float = 30.0) -> None:
+        self.every_seconds = every_seconds
+
+    def note(self, text: str) -> None:
+        """Print one sentence."""
+        print(_printable(text), file=sys.stderr, flush=True)
+
+    @contextlib.contextmanager
+    def track(self, label: str, total: int) -> Iterator[Advance]:
+        """Print how far the work is from time to time, with the time left."""
+        start = last = time.monotonic()
+        done = 0
+
+        def advance(amount: int) -> None:
+            nonlocal done, last
+            done += amount
+            now = time.monotonic()
+            if now - last >= self.every_seconds and 0 < done < total:
+                left = (now - start) * (total - done) / done
+                self.note(f"{label}: {done:,} of {total:,}, about {left:.0f} s left")
+                last = now
+
+        yield advance
+        self.note(f"{label}: {done:,} of {total:,} in {time.monotonic() - start:.1f} s")
+
+
+class Bars:
+    """Bars on a terminal (rich), with the time passed and left."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+
+        self.console = Console(stderr=True)
+
+    def note(self, text: str) -> None:
+        """Print one sentence above the bars."""
+        self.console.print(_printable(text), markup=False, highlight=False)
+
+    @contextlib.contextmanager
+    def track(self, label: str, total: int) -> Iterator[Advance]:
+        """Show one bar while the block runs."""
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+        from rich.progress import TimeRemainingColumn as TimeLeft
+
+        label_column = TextColumn("{task.description}", markup=False)
+        columns = (label_column, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeLeft())
+        with Progress(*columns, console=self.console) as bars:
+            task = bars.add_task(_printable(label), total=total)
+            yield lambda done: bars.advance(task, done)
+
+
+def make_progress() -> Progress:
+    """Bars when a person looks at a terminal, plain lines otherwise."""
+    return Bars() if sys.stderr.isatty() else Lines()
+
+
+def _printable(text: str) -> str:
+    """The text without control characters, which could otherwise drive the terminal."""
+    return "".join(character if character.isprintable() or character == "\n" else "�" for character in text)
