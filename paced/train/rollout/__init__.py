@@ -1,0 +1,1 @@
+"""Sampling engines, the noise they share, and grading."""

@@ -1,0 +1,197 @@
+"""Load students and teachers as transformers gives them, and refuse what would be unsafe or silently different.
+
+Weights come from safetensors only: ``.bin`` and ``.pt`` files are pickles, which run code when they are read. Code that
+a repository brings is never run. Student and teacher must share one tokenizer, because their distributions are compared
+token by token; they may differ in everything else, the padding of the vocabulary included.
+The self-teacher is a frozen copy of the *initial* student, for the whole run and in every stage.
+Left out: quantised loading and adapters, which change the distribution that is distilled.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from paced.config import ModelConfig, RunConfig
+from paced.errors import ConfigError
+from paced.runfolder import RunFolder
+from paced.train.smollm2 import PACKAGED_MODELS
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+def student_model(run: RunFolder, config: RunConfig, *, stage_number: int) -> ModelConfig:
+    """The student that enters a stage: the configured one, or the one that the stage before it trained.
+
+    Raises:
+        ConfigError: the stage before has not been trained.
+    """
+    if stage_number == 1:
+        return config.student
+    folder = run.stage(stage_number - 1).student
+    if not (folder / "config.json").exists():
+        raise ConfigError(
+            f"{run.root}: stage {stage_number} needs the student of stage {stage_number - 1}. "
+            f"Run: paced distill {run.root} --stage {stage_number - 1}"
+        )
+    return ModelConfig(path=str(folder), dtype=config.student.dtype, attention=config.student.attention)
+
+
+def teacher_model(config: RunConfig) -> ModelConfig:
+    """The teacher: the configured model, or the initial student when the recipe names none."""
+    return config.teacher if config.teacher.path else ModelConfig(**{**vars(config.student), "dtype": teacher_dtype(config)})
+
+
+def teacher_dtype(config: RunConfig) -> Any:
+    """The type of the self-teacher's weights: its own setting."""
+    return config.teacher.dtype
+
+
+def load_model(model: ModelConfig, *, dtype: str = "", device: torch.device | str = "cpu") -> Any:
+    """Load a causal language model from safetensors, in eval mode.
+
+    Args:
+        model: folder or hub name, revision and attention kernel.
+        dtype: type of the weights; empty for the configured one. The trained student is loaded as float32.
+        device: where it goes.
+
+    Raises:
+        ConfigError: no such folder, weights that are not safetensors, or a vocabulary smaller than the tokenizer's.
+    """
+    from transformers import AutoModelForCausalLM
+
+    source = locate(model)
+    loaded = AutoModelForCausalLM.from_pretrained(
+        source,
+        revision=model.revision or None,
+        dtype=DTYPES[dtype or model.dtype],
+        attn_implementation=model.attention,
+        use_safetensors=True,
+        trust_remote_code=False,
+    )
+    return loaded.to(device).eval()
+
+
+def load_teacher(config: RunConfig, *, device: torch.device | str = "cpu") -> Any:
+    """Load the teacher, frozen: no parameter asks for a gradient."""
+    return load_model(teacher_model(config), device=device).requires_grad_(False)
+
+
+def load_tokenizer(model: ModelConfig) -> Any:
+    """Load a model's tokenizer; one without a padding token pads with its end-of-sequence token, which is masked."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(locate(model), revision=model.revision or None, trust_remote_code=False)
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def locate(model: ModelConfig) -> str:
+    """The folder or hub name to load from; models that an installed package brings are unpacked on first use.
+
+    Raises:
+        ConfigError: no path, an absent folder, or a folder without ``config.json`` or safetensors weights.
+    """
+    if not model.path:
+        raise ConfigError("student.path: must name a folder with a Hugging Face model, got nothing. Set student.path.")
+    if model.path in PACKAGED_MODELS:
+        return str(PACKAGED_MODELS[model.path]())
+    folder = Path(model.path)
+    if not folder.exists():
+        if model.path.count("/") == 1 and not model.path.startswith((".", "/", "~")):
+            return model.path  # a hub name; transformers says so when it is neither cached nor reachable
+        raise ConfigError(f"{model.path}: is no folder. Give a folder with config.json, weights and a tokenizer.")
+    if not (folder / "config.json").exists():
+        raise ConfigError(f"{folder}: holds no Hugging Face model (no config.json).")
+    if not any(folder.glob("*.safetensors")):
+        pickles = sorted(file.name for file in folder.iterdir() if file.suffix in {".bin", ".pt", ".pth"})
+        found = f"found {', '.join(pickles)}, which can run code when read" if pickles else "found no weights"
+        raise ConfigError(
+            f"{folder}: weights must be safetensors, {found}. "
+            "Convert them where you trust them: model.save_pretrained(folder) writes safetensors."
+        )
+    return str(folder)
+
+
+def end_tokens(model: Any, tokenizer: Any) -> tuple[int, ...]:
+    """Ids that end a completion: those of the model's generation config and the tokenizer's end-of-sequence token.
+
+    Chat models often end a turn with another token than a document; both end a completion here.
+
+    Raises:
+        ConfigError: neither names one, so that every completion would run into the token limit.
+    """
+    ends: set[int] = set()
+    for value in (getattr(model.generation_config, "eos_token_id", None), tokenizer.eos_token_id):
+        ends |= set(value) if isinstance(value, Iterable) else {value} if value is not None else set()
+    if not ends:
+        raise ConfigError(
+            "student: neither generation_config.json nor the tokenizer names an end-of-sequence token, so no "
+            "completion would ever stop. Set eos_token_id in generation_config.json."
+        )
+    return tuple(sorted(ends))
+
+
+def check_vocabulary(model: Any, tokenizer: Any, *, who: str) -> None:
+    """Refuse a model whose embedding lacks rows for tokens that its tokenizer writes; extra rows are padding."""
+    rows = model.get_input_embeddings().num_embeddings
+    if rows < len(tokenizer):
+        raise ConfigError(
+            f"{who}: the embedding must have a row for every token, got {rows} rows for {len(tokenizer)} tokens. "
+            "The folder mixes two models."
+        )
+
+
+def check_same_tokenizer(student: Any, teacher: Any) -> None:
+    """Refuse a teacher whose tokenizer differs from the student's in any way that changes token ids.
+
+    Compared are the vocabulary, the end-of-sequence token and how text is cut into tokens (normaliser, pre-tokenizer,
+    merges). Padding and chat template may differ: padding is masked, and the prompts are each model's own.
+
+    Raises:
+        ConfigError: the first differences found, by token.
+    """
+    faults = []
+    ours, theirs = student.get_vocab(), teacher.get_vocab()
+    if ours != theirs:
+        differing = sorted(token for token in ours.keys() | theirs.keys() if ours.get(token) != theirs.get(token))
+        shown = ", ".join(f"{token!r} {ours.get(token, 'absent')}/{theirs.get(token, 'absent')}" for token in differing[:3])
+        faults.append(f"{len(differing)} tokens have different ids (student/teacher: {shown})")
+    if student.eos_token_id != teacher.eos_token_id:
+        faults.append(f"the end-of-sequence ids are {student.eos_token_id} and {teacher.eos_token_id}")
+    if not faults and _cutting(student) != _cutting(teacher):
+        faults.append("text is cut into tokens by different rules")
+    if faults:
+        raise ConfigError(
+            f"teacher: must share the student's tokenizer, but {'; '.join(faults)}. Distillation compares the two "
+            "distributions token by token; choose a teacher of the student's family."
+        )
+
+
+def context_limit(model_config: Any) -> int | None:
+    """Positions that the model was made for; None when its configuration does not say."""
+    limit = getattr(model_config, "max_position_embeddings", None) or getattr(model_config, "n_positions", None)
+    return int(limit) if limit else None
+
+
+def pick_device() -> torch.device:
+    """The accelerator of this process, one for each local rank, or the CPU."""
+    import os
+
+    if torch.cuda.is_available():
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
+    return torch.device("cpu")
+
+
+def _cutting(tokenizer: Any) -> Any:
+    """How a fast tokenizer cuts text, as data; a slow one by its class."""
+    core = getattr(tokenizer, "backend_tokenizer", None)
+    if core is None:
+        return type(tokenizer).__name__
+    rules = json.loads(core.to_str())
+    return {key: rules.get(key) for key in ("normalizer", "pre_tokenizer", "model")}
