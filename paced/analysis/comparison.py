@@ -73,11 +73,16 @@ def read_result(run: RunFolder, method: str) -> MethodResult:
 
 
 def compare(run: RunFolder) -> list[MethodResult]:
-    """Results of every compared method of a run, or of the run itself when it compares none."""
-    methods = run.methods()
-    if not methods:
-        return [read_result(run, run.config().name)]
-    return [read_result(folder, name) for name, folder in methods.items()]
+    """Results of every compared method that has been evaluated, or of the run itself when it compares none.
+
+    Edges: a method whose evaluation is missing does not cost the others theirs; :func:`unfinished` names it.
+    """
+    return [outcome for outcome in _outcomes(run) if isinstance(outcome, MethodResult)]
+
+
+def unfinished(run: RunFolder) -> list[str]:
+    """One sentence for each compared method without results: what is missing and which command makes it."""
+    return [outcome for outcome in _outcomes(run) if isinstance(outcome, str)]
 
 
 def gain_table(results: list[MethodResult]) -> Table:
@@ -129,6 +134,18 @@ def in_words(estimate: Estimate) -> str:
     if not estimate.excludes_zero():
         return "inside the noise"
     return "higher" if estimate.value > 0 else "lower"
+
+
+def _outcomes(run: RunFolder) -> list[MethodResult | str]:
+    config = run.config()
+    folders = {name: run.method(name) for name in config.methods} or {config.name: run}
+    outcomes: list[MethodResult | str] = []
+    for name, folder in folders.items():
+        try:
+            outcomes.append(read_result(folder, name))
+        except RunFolderError as error:
+            outcomes.append(str(error))
+    return outcomes
 
 
 def _read(run: RunFolder, checkpoint: str, name: str) -> dict[str, float]:

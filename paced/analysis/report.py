@@ -15,7 +15,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from paced.analysis import figures_run
-from paced.analysis.comparison import MethodResult, compare, difference_table, gain_table
+from paced.analysis.comparison import MethodResult, compare, difference_table, gain_table, unfinished
 from paced.analysis.curriculum import curriculum_table, flow_table
 from paced.analysis.figures import Table, png_bytes, save_figure
 from paced.analysis.intervals import Estimate
@@ -43,18 +43,26 @@ def write_report(run: RunFolder) -> Path:
     config = run.config()
     runs = run.methods() or {config.name: run}
     sections = [
-        _overview(run, config),
-        _results(run, config),
-        _pass_rates(run, config, runs),
-        _training(run, runs),
-        _curriculum(run, runs),
-        _snr(run),
-        _samples(run),
+        _section("What was run", lambda: _overview(run, config)),
+        _section("Results", lambda: _results(run, config)),
+        _section("Pass rates and weights", lambda: _pass_rates(run, config, runs)),
+        _section("Training", lambda: _training(run, runs)),
+        _section("Curriculum", lambda: _curriculum(run, runs)),
+        _section("Gradient SNR", lambda: _snr(run)),
+        _section("Sample completions", lambda: _samples(run, runs)),
     ]
     problems = len(read_parquet(run.problems, Problem)) if run.problems.exists() else 0
     subtitle = f"{problems:,} problems · K = {config.rollouts.num_samples} · seed {config.seed}"
     write_atomic(run.report, render(f"paced: {config.name}", subtitle, sections))
     return run.report
+
+
+def _section(title: str, make: Callable[[], Section]) -> Section:
+    """The section, or what kept it from being made: one damaged file does not cost the page its other parts."""
+    try:
+        return make()
+    except (OSError, ValueError, KeyError, RunFolderError) as error:
+        return Section(title=title, missing=(f"Could not be made: {type(error).__name__}: {error}",))
 
 
 def _overview(run: RunFolder, config: RunConfig) -> Section:
@@ -65,7 +73,7 @@ def _overview(run: RunFolder, config: RunConfig) -> Section:
         f"batches of {config.training.batch_size} by '{config.training.batching}', AdamW at "
         f"{config.training.learning_rate:g}, clip {config.training.clip_norm:g}."
     ]
-    stages = {
+    stages: Table = {
         "stage": [str(number) for number in range(1, len(config.stages) + 1)],
         "divergence": [stage.divergence for stage in config.stages],
         "along": [stage.along for stage in config.stages],
@@ -81,12 +89,9 @@ def _overview(run: RunFolder, config: RunConfig) -> Section:
 def _results(run: RunFolder, config: RunConfig) -> Section:
     if not config.evaluation.sets:
         return Section(title="Results", missing=("No held-out set is configured (evaluation.sets).",))
-    try:
-        results = compare(run)
-    except RunFolderError as error:
-        return Section(title="Results", missing=(str(error),))
+    results, missing = compare(run), unfinished(run)
     if not results:
-        return Section(title="Results", missing=(f"No method has been run yet. Run: paced run {run.config_file}",))
+        return Section(title="Results", missing=tuple(missing))
     tables = [("mean@k in per cent, with 95 % intervals over problems", results_table(results))]
     prose = [
         "Gain is the change on the taught skill, forgetting the loss on the prior skill, both paired by problem "
@@ -102,13 +107,15 @@ def _results(run: RunFolder, config: RunConfig) -> Section:
             pictures.append(
                 _draw(run, "gain-forgetting", figures_run.gain_against_forgetting, table, "Gain against forgetting")
             )
-    return Section(title="Results", prose=tuple(prose), tables=tuple(tables), pictures=tuple(pictures))
+    return Section(
+        title="Results", prose=tuple(prose), tables=tuple(tables), pictures=tuple(pictures), missing=tuple(missing)
+    )
 
 
 def results_table(results: Sequence[MethodResult]) -> Table:
     """Formatted table of methods: accuracy on each set, gain and forgetting in points with intervals."""
     sets = list(results[0].final)
-    rows: dict[str, list[str]] = {"method": [], "gain": [], "forgetting": []} | {name: [] for name in sets}
+    rows: dict[str, list[str]] = {column: [] for column in ("method", "gain", "forgetting", *sets)}
     rows["method"].append("base")
     rows["gain"].append("")
     rows["forgetting"].append("")
@@ -247,8 +254,9 @@ def _snr(run: RunFolder) -> Section:
     return Section(title="Gradient SNR", missing=(f"Not measured. Run: paced snr {run.root}",))
 
 
-def _samples(run: RunFolder) -> Section:
-    stage = run.stage(1)
+def _samples(run: RunFolder, runs: Mapping[str, RunFolder]) -> Section:
+    stages = [folder.stage(1) for folder in (run, *runs.values())]
+    stage = next((stage for stage in stages if stage.rollouts.exists()), stages[0])
     if not (stage.rollouts.exists() and stage.pass_rates.exists() and run.problems.exists()):
         return Section(title="Sample completions", missing=("No rollouts yet.",))
     problems = {problem.problem_id: problem for problem in read_parquet(run.problems, Problem)}

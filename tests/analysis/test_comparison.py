@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from paced.analysis.comparison import compare, difference_table, gain_table, in_words, read_result
+from paced.analysis.comparison import compare, difference_table, gain_table, in_words, read_result, unfinished
 from paced.analysis.intervals import Estimate
 from paced.analysis.report import differences, reference_method, results_table
 from paced.configfile import build_config, with_method
@@ -83,6 +83,15 @@ def test_a_missing_evaluation_names_the_command(run):
     (run.method("paced").evaluation / "final-graded.parquet").unlink()
     with pytest.raises(RunFolderError, match="no evaluation of 'final' on 'graded'. Run: paced evaluate"):
         read_result(run.method("paced"), "paced")
+
+
+def test_one_unfinished_method_does_not_cost_the_others_their_results(run):
+    assert unfinished(run) == []
+    (run.method("uniform").evaluation / "final-prior.parquet").unlink()
+    assert [result.method for result in compare(run)] == ["drop-zero", "paced"]
+    (sentence,) = unfinished(run)
+    assert "uniform" in sentence
+    assert "'final' on 'prior'" in sentence
 
 
 @pytest.mark.parametrize(
