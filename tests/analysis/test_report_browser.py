@@ -9,6 +9,7 @@ import pytest
 
 from paced.analysis.figures import new_figure, png_bytes
 from paced.analysis.page import Picture, Sample, Section, render
+from paced.analysis.report import write_report
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"> \x1b[31mred\x1b[0m " + "unbroken" * 60
@@ -85,6 +86,18 @@ def test_a_hostile_page_loads_fits_and_stays_text(browser, tmp_path, width):
     assert seen["title"] == "hostile run"
     assert "<img src=x onerror=" in seen["text"]
     assert "\\x1b[31mred" in seen["text"]
+    assert seen["outside"] == []
+    assert seen["faults"] == []
+
+
+@pytest.mark.parametrize("width", [1280, 375], ids=["desktop", "phone"])
+def test_the_report_of_a_run_loads_and_fits(browser, small_run, width):
+    seen = inspect(browser, write_report(small_run), width)
+    assert len(seen["figures"]) == 4
+    assert all(seen["figures"])
+    assert seen["overflow"] <= 0
+    assert seen["sticking"] == []
+    assert "<img src=x onerror=alert(1)>" in seen["text"]
     assert seen["outside"] == []
     assert seen["faults"] == []
 
