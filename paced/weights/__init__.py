@@ -1,6 +1,7 @@
 """The one weighting API: weight functions from counts, estimates, fits, normalisation and rollout allocation."""
 
 from paced.weights.baselines import DropZero, HardFilter, TargetDifficulty, Uniform
+from paced.weights.fit import FitResult, fit
 from paced.weights.kernels import (
     EASIER,
     HARDER,
@@ -32,6 +33,7 @@ __all__ = [
     "WEIGHTS",
     "BetaKernel",
     "DropZero",
+    "FitResult",
     "HardFilter",
     "MinimaxKernel",
     "NormalisedWeights",
@@ -40,5 +42,6 @@ __all__ = [
     "TeacherCeilingKernel",
     "Uniform",
     "WeightFunction",
+    "fit",
     "normalise",
 ]

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from paced.errors import check_counts, check_number
+from paced.weights.counts import by_pair
 
 Weights = NDArray[np.float64]
 
@@ -50,13 +51,16 @@ class HardFilter:
     def __call__(self, num_passed: ArrayLike, num_rollouts: ArrayLike) -> Weights:
         """Zeros and ones, shape [num_problems]."""
         passed, rollouts = check_counts("HardFilter", num_passed, num_rollouts)
-        rate = passed / rollouts
-        return ((rate >= self.low) & (rate <= self.high)).astype(np.float64)
+        return by_pair(lambda s, k, _: self._keeps(s / k), passed, rollouts)
+
+    def _keeps(self, rate: Weights) -> Weights:
+        # A bound such as 0.3 is no float; 3/10 and 0.3 must be the same pass rate.
+        return ((rate >= self.low - 1e-12) & (rate <= self.high + 1e-12)).astype(np.float64)
 
 
 @dataclass(frozen=True)
 class DropZero:
-    """w = 0 at p̂ = 0, else 1: the honest baseline, which the lab could not tell from the Beta kernel.
+    """w = 0 at p̂ = 0, else 1: the honest baseline: it removes only what was never solved.
 
     Example:
         >>> DropZero()([0, 1, 8], 8).tolist()
@@ -92,5 +96,8 @@ class TargetDifficulty:
     def __call__(self, num_passed: ArrayLike, num_rollouts: ArrayLike) -> Weights:
         """Weights in (0, 1], shape [num_problems]."""
         passed, rollouts = check_counts("TargetDifficulty", num_passed, num_rollouts)
-        distance = (1.0 - passed / rollouts) - self.target
+        return by_pair(lambda s, k, _: self._bell(s / k), passed, rollouts)
+
+    def _bell(self, rate: Weights) -> Weights:
+        distance = (1.0 - rate) - self.target
         return np.exp(-0.5 * np.square(distance / self.width))

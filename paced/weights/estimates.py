@@ -17,9 +17,10 @@ from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betaln, gammaln
+from scipy.special import betaln
 
 from paced.errors import check_number
+from paced.weights.counts import CountHistogram
 
 EstimatorName = Literal["plugin", "unbiased", "posterior", "bayes_optimal"]
 ESTIMATORS: tuple[str, ...] = get_args(EstimatorName)
@@ -121,15 +122,18 @@ def bayes_optimal(
     return np.exp(betaln(a + 2 * sa, b + 2 * sb) - betaln(a + t0, b + t1))
 
 
-def empirical_prior(num_passed: Counts, num_rollouts: Counts) -> tuple[float, float]:
-    """(a0, b0) of the Beta law that fits the counts best: the beta-binomial maximum-likelihood fit (empirical Bayes).
+def empirical_prior(cells: CountHistogram) -> tuple[float, float]:
+    """Law parameters (a0, b0) of the beta-binomial maximum-likelihood fit to the counts (empirical Bayes).
 
     Raises:
         ValueError: the counts do not determine a Beta law (all alike, or one rollout each).
     """
-    from paced.weights.betabinomial import fit_beta_binomial
+    from paced.weights.fit import fit_cells  # fit.py gives kernels, and kernels use this function
 
-    return fit_beta_binomial(num_passed, num_rollouts)
+    result = fit_cells(cells, "mle", None)
+    if not result.success:
+        raise ValueError(f"empirical_prior: the counts must determine a Beta law. {result.message}")
+    return result.law
 
 
 def check_prior(place: str, prior: tuple[float, float]) -> tuple[float, float]:
@@ -146,8 +150,3 @@ def _posterior_parameters(
 ) -> tuple[Weights, Weights]:
     a0, b0 = check_prior("posterior", prior)
     return np.asarray(a0 + num_passed, dtype=np.float64), np.asarray(b0 + (num_rollouts - num_passed), dtype=np.float64)
-
-
-def log_choose(n: NDArray[np.float64], k: NDArray[np.float64]) -> NDArray[np.float64]:
-    """log C(n, k) for 0 <= k <= n, through log-gamma."""
-    return gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from paced.errors import check_counts, check_number
 from paced.weights import estimates
+from paced.weights.counts import CountHistogram, Counts, by_pair
 
 Weights = NDArray[np.float64]
 
@@ -90,12 +91,15 @@ class BetaKernel:
     def __call__(self, num_passed: ArrayLike, num_rollouts: ArrayLike) -> Weights:
         """Weights from counts by the kernel's estimator, shape [num_problems]."""
         passed, rollouts = check_counts("BetaKernel", num_passed, num_rollouts)
+        return by_pair(self._of_cells, passed, rollouts)
+
+    def _of_cells(self, passed: Counts, rollouts: Counts, cells: CountHistogram) -> Weights:
         exponents = {"alpha": self.alpha, "beta": self.beta}
         if self.estimator == "plugin":
             return estimates.plugin(passed, rollouts, **exponents)
         if self.estimator == "unbiased":
             return estimates.unbiased(passed, rollouts, **exponents)
-        prior = self._prior(passed, rollouts)
+        prior = estimates.empirical_prior(cells) if isinstance(self.prior, str) else self.prior
         if self.estimator == "posterior":
             return estimates.posterior(passed, rollouts, prior=prior, **exponents)
         t0, t1 = self.second_moment_exponents
@@ -106,11 +110,6 @@ class BetaKernel:
             second_moment_exponents=(t0, t1),
             prior=prior,
         )
-
-    def _prior(self, passed: NDArray[np.int64], rollouts: NDArray[np.int64]) -> tuple[float, float]:
-        if isinstance(self.prior, str):
-            return estimates.empirical_prior(passed, rollouts)
-        return (float(self.prior[0]), float(self.prior[1]))
 
 
 HARDER = BetaKernel(1, 2)
@@ -155,7 +154,7 @@ class SaturatedKernel:
     def __call__(self, num_passed: ArrayLike, num_rollouts: ArrayLike) -> Weights:
         """Plug-in weights from counts, shape [num_problems]."""
         passed, rollouts = check_counts("SaturatedKernel", num_passed, num_rollouts)
-        return self.at(passed / rollouts)
+        return by_pair(lambda s, k, _: self.at(s / k), passed, rollouts)
 
 
 @dataclass(frozen=True)
@@ -197,7 +196,7 @@ class MinimaxKernel:
     def __call__(self, num_passed: ArrayLike, num_rollouts: ArrayLike) -> Weights:
         """Plug-in weights from counts, shape [num_problems]."""
         passed, rollouts = check_counts("MinimaxKernel", num_passed, num_rollouts)
-        return self.at(passed / rollouts)
+        return by_pair(lambda s, k, _: self.at(s / k), passed, rollouts)
 
 
 @dataclass(frozen=True)
@@ -234,4 +233,4 @@ class TeacherCeilingKernel:
     def __call__(self, num_passed: ArrayLike, num_rollouts: ArrayLike) -> Weights:
         """Plug-in weights from counts, shape [num_problems]."""
         passed, rollouts = check_counts("TeacherCeilingKernel", num_passed, num_rollouts)
-        return self.at(passed / rollouts)
+        return by_pair(lambda s, k, _: self.at(s / k), passed, rollouts)

@@ -1,0 +1,107 @@
+"""The sufficient statistics of counts: how many problems there are of each pair (s, K).
+
+A weight depends on a problem only through (s, K), and so does a likelihood. Ten million problems at K = 8 are nine
+numbers: weights are computed for the distinct pairs and looked up, and a fit never sees the problems again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from paced.errors import check_counts
+
+Counts = NDArray[np.int64]
+Weights = NDArray[np.float64]
+
+LARGEST_TABLE = 1 << 22
+"""Cells of the dense table up to which problems are counted by index; above it they are sorted instead."""
+
+
+@dataclass(frozen=True, eq=False)
+class CountHistogram:
+    """The distinct pairs (s, K) of a set of problems, sorted by K and then s, and the problems at each."""
+
+    num_passed: Counts
+    """s of each cell, shape [num_cells]."""
+    num_rollouts: Counts
+    """K of each cell, shape [num_cells]."""
+    num_problems: Counts
+    """Problems in each cell, > 0, shape [num_cells]."""
+
+    @classmethod
+    def of(cls, num_passed: ArrayLike, num_rollouts: ArrayLike, *, place: str = "CountHistogram") -> CountHistogram:
+        """Count the pairs; raises what ``check_counts`` raises, in the name of ``place``.
+
+        Example:
+            >>> cells = CountHistogram.of([3, 0, 3, 1], [4, 4, 4, 2])
+            >>> list(zip(cells.num_passed.tolist(), cells.num_rollouts.tolist(), cells.num_problems.tolist()))
+            [(1, 2, 1), (0, 4, 1), (3, 4, 2)]
+        """
+        passed, rollouts = check_counts(place, num_passed, num_rollouts)
+        return _cells(passed, rollouts)[0]
+
+    @property
+    def total(self) -> int:
+        """Number of problems."""
+        return int(self.num_problems.sum())
+
+    @property
+    def num_failed(self) -> Counts:
+        """K - s of each cell."""
+        return self.num_rollouts - self.num_passed
+
+    def where(self, keep: NDArray[np.bool_]) -> CountHistogram:
+        """The cells for which ``keep`` is true; may be empty."""
+        return CountHistogram(self.num_passed[keep], self.num_rollouts[keep], self.num_problems[keep])
+
+    def in_zpd(self, epsilon: float) -> NDArray[np.bool_]:
+        """Which cells have ε <= s/K <= 1-ε; both ends belong to the zone, whatever the rounding of ε K."""
+        return np.minimum(self.num_passed, self.num_failed) >= epsilon * self.num_rollouts - 1e-9
+
+    def resample(self, rng: np.random.Generator) -> CountHistogram:
+        """As many problems drawn from these with replacement: one bootstrap sample over problems."""
+        drawn = rng.multinomial(self.total, self.num_problems / self.total)
+        return CountHistogram(self.num_passed, self.num_rollouts, drawn).where(drawn > 0)
+
+
+def by_pair(
+    function: Callable[[Counts, Counts, CountHistogram], Weights], num_passed: Counts, num_rollouts: Counts
+) -> Weights:
+    """Weights of all problems from a function of the distinct pairs.
+
+    Args:
+        function: (s, K, histogram) -> one weight for each cell; the histogram is for weights that are fitted first.
+        num_passed: s of each problem, checked.
+        num_rollouts: K of each problem, checked.
+
+    Returns: weights, shape [num_problems].
+    """
+    cells, index = _cells(num_passed, num_rollouts)
+    return function(cells.num_passed, cells.num_rollouts, cells)[index]
+
+
+def _cells(passed: Counts, rollouts: Counts) -> tuple[CountHistogram, NDArray[np.integer]]:
+    """The histogram and the cell of each problem."""
+    width = int(rollouts.max()) + 1
+    if rollouts.strides == (0,):  # one K for all problems: nothing to combine, s is the key
+        (only,) = rollouts[:1].tolist()
+        found = np.bincount(passed, minlength=only + 1)
+        kept = np.flatnonzero(found)
+        position = np.cumsum(found > 0) - 1
+        index = passed if kept.size == only + 1 else position[passed]
+        return CountHistogram(kept, np.full(kept.shape, only), found[kept]), index
+    if width * width <= LARGEST_TABLE:
+        key = rollouts * width
+        key += passed
+        found = np.bincount(key, minlength=width * width)
+        kept = np.flatnonzero(found)
+        position = np.cumsum(found > 0) - 1
+        return CountHistogram(kept % width, kept // width, found[kept]), position[key]
+    pairs, index, found = np.unique(
+        np.stack([rollouts, passed], axis=1), axis=0, return_inverse=True, return_counts=True
+    )
+    return CountHistogram(pairs[:, 1], pairs[:, 0], found), index.reshape(-1)
