@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from paced.weights.fit import FitResult
+    from paced.weights.fit_result import FitResult
 
 NAMES = {
     "mle": "beta-binomial maximum likelihood",

@@ -1,0 +1,305 @@
+"""How many rollouts a problem is worth: Neyman allocation, the value of one more, stopping, screening (extension X7).
+
+All formulas are for the weight p^α (1-p)^β; the default is α = β = 1. Law parameters are (a, b) as everywhere. What
+each policy costs and how good its weights are, for a whole training set, is ``planner.py``.
+"""
+
+from __future__ import annotations
+
+from math import comb
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import betaln
+
+from paced.errors import check_counts, check_number
+from paced.weights import estimates
+from paced.weights.betabinomial import log_choose, log_pmf
+from paced.weights.counts import by_pair
+from paced.weights.kernels import check_pass_rate
+
+Array = NDArray[np.float64]
+
+
+def rollout_variance(pass_rate: ArrayLike, *, alpha: float = 1.0, beta: float = 1.0) -> Array:
+    """v(p) with Var w(p̂) ≈ v(p)/K for K rollouts: p^(2α-1) (1-p)^(2β-1) (α - (α+β)p)².
+
+    Edges: inf at p = 0 when α < 1/2 and at p = 1 when β < 1/2; zero at the kernel's peak, to this order.
+
+    Example:
+        >>> rollout_variance([0.5, 0.25]).round(7).tolist()
+        [0.0, 0.046875]
+    """
+    _check_exponents("rollout_variance", alpha, beta)
+    p = check_pass_rate("rollout_variance", pass_rate)
+    with np.errstate(divide="ignore"):
+        return _power(p, 2 * alpha - 1) * _power(1 - p, 2 * beta - 1) * np.square(alpha - (alpha + beta) * p)
+
+
+def neyman_allocation(
+    pass_rate: ArrayLike, budget: int, *, alpha: float = 1.0, beta: float = 1.0, at_least: int = 1
+) -> NDArray[np.int64]:
+    """Rollouts of each problem, K_i ∝ sqrt(v(p_i)), that make Σ v(p_i)/K_i smallest for a fixed budget.
+
+    Args:
+        pass_rate: pilot estimates, in [0, 1], shape [num_problems]; posterior means rather than 0 and 1.
+        budget: Σ K_i, >= num_problems * at_least.
+        alpha: kernel exponent.
+        beta: kernel exponent.
+        at_least: smallest K_i, >= 0. A problem at the peak has v = 0 and gets no more than this.
+
+    Returns: whole numbers with exactly the budget as their sum, by largest remainders.
+
+    Raises:
+        ValueError: a budget below the minimum, or a variance that is infinite.
+
+    Example:
+        >>> neyman_allocation([0.5, 0.25, 0.1], 20, at_least=2).tolist()
+        [2, 9, 9]
+    """
+    share = np.atleast_1d(np.sqrt(rollout_variance(pass_rate, alpha=alpha, beta=beta)))
+    if not np.isfinite(share).all():
+        raise ValueError(
+            "neyman_allocation: pass_rate must lie inside (0, 1) for exponents below 1/2, got 0 or 1. "
+            "Use posterior means."
+        )
+    floor = at_least * share.size
+    if at_least < 0 or budget < floor:
+        raise ValueError(
+            f"neyman_allocation: budget must be >= num_problems * at_least = {floor} with at_least >= 0, "
+            f"got budget={budget}, at_least={at_least}."
+        )
+    if not share.any():
+        share = np.ones_like(share)
+    # Problems that deserve less than the minimum get it; the others share what is left, in proportion.
+    free = np.ones(share.shape, dtype=bool)
+    wanted = np.zeros(share.shape)
+    while True:
+        left = budget - at_least * np.count_nonzero(~free)
+        total = float(share[free].sum())
+        wanted = np.where(free, share * (left / total) if total else 0.0, at_least)
+        short = free & (wanted < at_least)
+        if not short.any():
+            break
+        free &= ~short
+    whole = np.floor(wanted).astype(np.int64)
+    rest = int(budget - whole.sum())
+    order = np.lexsort((np.arange(share.size), whole - wanted))
+    whole[order[:rest]] += 1
+    return whole
+
+
+def value_of_rollouts(a: ArrayLike, b: ArrayLike, num_more: int = 1, *, alpha: float = 1.0, beta: float = 1.0) -> Array:
+    """Expected fall of the posterior variance of p^α (1-p)^β from ``num_more`` further rollouts.
+
+    With W(a, b) = E[w] under Beta(a, b):  Σ_x BB(x; m, a, b) W(a+x, b+m-x)² - W(a, b)²; for m = 1 the closed form
+    W² (αb - βa)² / (ab (a+b+α+β)²).
+
+    Args:
+        a: posterior law parameter a0 + s, > 0.
+        b: posterior law parameter b0 + K - s, > 0.
+        num_more: m >= 1. One rollout is worth nothing where a/b = α/β, the start included; two are.
+        alpha: kernel exponent.
+        beta: kernel exponent.
+
+    Example:
+        >>> value_of_rollouts([1.0, 1.0], [1.0, 9.0]).round(9).tolist()
+        [0.0, 0.000330579]
+        >>> round(float(value_of_rollouts(1.0, 1.0, 2)) * 1800, 9)
+        1.0
+    """
+    _check_exponents("value_of_rollouts", alpha, beta)
+    first, second = np.broadcast_arrays(np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64))
+    if not ((first > 0) & (second > 0)).all():
+        raise ValueError("value_of_rollouts: a and b must be > 0, got a smaller one. Add the prior to the counts.")
+    if num_more < 1:
+        raise ValueError(f"value_of_rollouts: num_more must be >= 1, got {num_more}.")
+    before = _mean_weight(first, second, alpha, beta)
+    if num_more == 1:
+        tilt = np.square(alpha * second - beta * first)
+        return before**2 * tilt / (first * second * np.square(first + second + alpha + beta))
+    x = np.arange(num_more + 1)
+    up, down = first[..., None] + x, second[..., None] + (num_more - x)
+    log_mass = log_choose(np.full(x.shape, num_more), x) + betaln(up, down)
+    mass = np.exp(log_mass - betaln(first, second)[..., None])
+    # Summed as squared differences: a variance of the posterior mean, never negative by rounding.
+    return np.sum(mass * np.square(_mean_weight(up, down, alpha, beta) - before[..., None]), axis=-1)
+
+
+def rollouts_worth_their_price(
+    a: ArrayLike,
+    b: ArrayLike,
+    price: float,
+    *,
+    largest: int = 8,
+    alpha: float = 1.0,
+    beta: float = 1.0,
+) -> NDArray[np.int64]:
+    """How many rollouts to buy next: the m <= ``largest`` of best value per rollout, or 0 when none is worth its price.
+
+    Args:
+        a: posterior law parameter.
+        b: posterior law parameter.
+        price: of one rollout, > 0, in units of variance of the weight.
+        largest: longest look ahead, >= 1; with 1 the rule stops wrongly at a/b = α/β.
+        alpha: kernel exponent.
+        beta: kernel exponent.
+
+    Example:
+        >>> rollouts_worth_their_price([1.0, 1.0, 30.0], [1.0, 9.0, 30.0], 1e-4).tolist()
+        [4, 1, 0]
+    """
+    check_number("rollouts_worth_their_price", "price", price, low=0, low_open=True)
+    if largest < 1:
+        raise ValueError(f"rollouts_worth_their_price: largest must be >= 1, got {largest}.")
+    values = np.stack([value_of_rollouts(a, b, m, alpha=alpha, beta=beta) / m for m in range(1, largest + 1)])
+    best = np.argmax(values, axis=0)
+    return np.where(values.max(axis=0) > price, best + 1, 0)
+
+
+def screened_weight(
+    num_passed: ArrayLike, num_rollouts: ArrayLike, *, num_first: int, num_all: int, alpha: int = 1, beta: int = 1
+) -> Array:
+    """Unbiased weight under two-phase screening; E = p^α (1-p)^β exactly, for the price of the screened design.
+
+    Phase 1 makes K1 rollouts and stops at 0 or K1 passes; the others go on to K. The weight is 0 on exit, else
+    C(K-α-β, s-α) / [C(K, s) - C(K-K1, s-K1) - C(K-K1, s)], the phase-1 U-statistic averaged over the orders in which
+    s passes of K could have come without an exit.
+
+    Args:
+        num_passed: s, of the rollouts made.
+        num_rollouts: rollouts made, K1 on exit and K otherwise; one number or one for each problem.
+        num_first: K1 >= alpha + beta.
+        num_all: K > K1.
+        alpha: whole number >= 1.
+        beta: whole number >= 1.
+
+    Raises:
+        ValueError: exponents for which no unbiased weight exists, or counts that this design cannot give.
+
+    Example:
+        >>> screened_weight([0, 4, 7], [4, 8, 8], num_first=4, num_all=8).round(6).tolist()
+        [0.0, 0.294118, 0.25]
+    """
+    place = "screened_weight"
+    for name, value in (("alpha", alpha), ("beta", beta)):
+        if value != int(value) or value < 1:
+            raise ValueError(f"{place}: {name} must be a whole number >= 1, got {value!r}. Use the posterior weight.")
+    if num_first < alpha + beta or num_all <= num_first:
+        raise ValueError(
+            f"{place}: alpha + beta <= num_first < num_all is needed, got alpha + beta = {alpha + beta}, "
+            f"num_first={num_first}, num_all={num_all}. Screen with more rollouts."
+        )
+    passed, rollouts = check_counts(place, num_passed, num_rollouts)
+    exited = (rollouts == num_first) & ((passed == 0) | (passed == num_first))
+    impossible = ~exited & ((rollouts != num_all) | (passed == 0) | (passed == num_all))
+    if impossible.any():
+        first = int(np.argmax(impossible))
+        raise ValueError(
+            f"{place}: counts must be 0 or {num_first} of {num_first} (exit) or 1..{num_all - 1} of {num_all}, "
+            f"got {passed[first]} of {rollouts[first]} at index {first} "
+            f"({int(impossible.sum())} of {passed.size} problems)."
+        )
+
+    def of_cells(s: NDArray[np.int64], k: NDArray[np.int64], _: object) -> Array:
+        return np.array(
+            [
+                0.0 if made == num_first else _screened(int(x), num_first, num_all, int(alpha), int(beta))
+                for x, made in zip(s.tolist(), k.tolist(), strict=True)
+            ]
+        )
+
+    return by_pair(of_cells, passed, rollouts)
+
+
+def wrong_exit_rate(pass_rate: ArrayLike, num_first: int) -> Array:
+    """P(0 or K1 passes of K1) = p^K1 + (1-p)^K1: the share that screening sends away.
+
+    Example:
+        >>> wrong_exit_rate([0.5, 0.1], 4).round(4).tolist()
+        [0.125, 0.6562]
+    """
+    p = check_pass_rate("wrong_exit_rate", pass_rate)
+    return p**num_first + (1 - p) ** num_first
+
+
+def screening_cost(pass_rate: ArrayLike, *, num_first: int, num_all: int) -> Array:
+    """Expected rollouts of a problem under screening, K1 + (K-K1)(1 - p^K1 - (1-p)^K1).
+
+    Example:
+        >>> screening_cost([0.5, 0.0], num_first=4, num_all=8).tolist()
+        [7.5, 4.0]
+    """
+    return num_first + (num_all - num_first) * (1 - wrong_exit_rate(pass_rate, num_first))
+
+
+def screening_cost_of_law(law: tuple[float, float], *, num_first: int, num_all: int) -> float:
+    """Expected rollouts of a problem whose pass rate is drawn from Beta(a, b).
+
+    Example:
+        >>> [round(screening_cost_of_law((1, 1), num_first=k, num_all=8), 9) for k in (2, 3, 4)]
+        [4.0, 5.5, 6.4]
+    """
+    a, b = estimates.check_prior("screening_cost_of_law", law)
+    ends = np.exp(log_pmf(num_first, a, b))[[0, -1]].sum()
+    return float(num_first + (num_all - num_first) * (1 - ends))
+
+
+def exited_kernel_mass(law: tuple[float, float], num_first: int, *, alpha: float = 1.0, beta: float = 1.0) -> float:
+    """Share of the total weight E[p^α (1-p)^β] that sits on problems which screening sends away.
+
+    Example:
+        >>> [round(exited_kernel_mass((1, 1), k), 6) for k in (2, 3, 4)]
+        [0.6, 0.4, 0.285714]
+    """
+    a, b = estimates.check_prior("exited_kernel_mass", law)
+    return float(np.exp(log_pmf(num_first, a + alpha, b + beta))[[0, -1]].sum())
+
+
+def naive_screening_bias(pass_rate: ArrayLike, *, num_first: int, num_all: int) -> Array:
+    """Relative bias of the naive weight (0 on exit, else the U-statistic of all K) for α = β = 1, <= 0.
+
+    Example:
+        >>> naive_screening_bias([0.1, 0.5], num_first=4, num_all=8).round(6).tolist()
+        [-0.349186, -0.098214]
+    """
+    p = check_pass_rate("naive_screening_bias", pass_rate)
+    if not ((p > 0) & (p < 1)).all():
+        raise ValueError("naive_screening_bias: pass_rate must lie inside (0, 1), got an end, where the weight is 0.")
+    q, n = 1 - p, num_all - num_first
+    lost = p**num_first * (num_first * n * q + n * (n - 1) * p * q)
+    lost += q**num_first * (num_first * n * p + n * (n - 1) * p * q)
+    return -lost / (num_all * (num_all - 1) * p * q)
+
+
+def _screened(s: int, num_first: int, num_all: int, alpha: int, beta: int) -> float:
+    left = num_all - num_first
+    orders = comb(num_all, s) - (comb(left, s - num_first) if s >= num_first else 0) - comb(left, s)
+    return (comb(num_all - alpha - beta, s - alpha) if s >= alpha else 0) / orders
+
+
+def _mean_weight(a: Array, b: Array, alpha: float, beta: float) -> Array:
+    return np.exp(betaln(a + alpha, b + beta) - betaln(a, b))
+
+
+def _power(base: Array, exponent: float) -> Array:
+    return np.ones_like(base) if exponent == 0 else np.power(base, exponent)
+
+
+def _check_exponents(place: str, alpha: float, beta: float) -> None:
+    check_number(place, "alpha", alpha, low=0)
+    check_number(place, "beta", beta, low=0)
+
+
+__all__ = [
+    "exited_kernel_mass",
+    "naive_screening_bias",
+    "neyman_allocation",
+    "rollout_variance",
+    "rollouts_worth_their_price",
+    "screened_weight",
+    "screening_cost",
+    "screening_cost_of_law",
+    "value_of_rollouts",
+    "wrong_exit_rate",
+]
