@@ -17,6 +17,7 @@ from paced.weights.fit import FitResult
 from paced.weights.intervals import law_pmf
 
 LABELS = {"mle": "maximum likelihood", "moments": "corrected moments", "paper": "paper (Prop. 11)"}
+LINES = ("-", "--", ":")
 
 
 def fit_table(results: Sequence[FitResult]) -> Table:
@@ -59,7 +60,11 @@ def fit_figure(table: Table) -> Figure:
     for index, method in enumerate(methods):
         expected = np.asarray(table[f"expected_{method}"], dtype=float)
         if np.isfinite(expected).any():
-            axes.plot(rates, expected, linewidth=1.2, label=LABELS[method], **style_of(index))
+            # The first fit lies on top, and the second is dashed: two that agree can both be seen.
+            axes.plot(
+                rates, expected, linewidth=1.2, linestyle=LINES[index % len(LINES)], zorder=9 - index,
+                label=LABELS[method], **style_of(index),
+            )  # fmt: skip
     label(axes, x="pass rate estimate $\\hat p = s/K$", y="problems")
     legend(axes)
     return figure

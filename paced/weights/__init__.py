@@ -11,7 +11,7 @@ from paced.weights.kernels import (
     SaturatedKernel,
     TeacherCeilingKernel,
 )
-from paced.weights.normalise import NormalisedWeights, normalise
+from paced.weights.normalise import NormalisedWeights, normalise, sampling_probabilities
 from paced.weights.protocol import WeightFunction
 
 WEIGHTS: dict[str, type[WeightFunction]] = {
@@ -44,4 +44,5 @@ __all__ = [
     "WeightFunction",
     "fit",
     "normalise",
+    "sampling_probabilities",
 ]

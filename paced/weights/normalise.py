@@ -74,3 +74,20 @@ def normalise(weights: ArrayLike) -> NormalisedWeights:
         share_zero=float(np.mean(array == 0)),
         largest=float(unit.max()),
     )
+
+
+def sampling_probabilities(weights: ArrayLike) -> NDArray[np.float64]:
+    """Probability of drawing each problem, w_i / Σ_j w_j: the other way to use a weight (extension X11).
+
+    Problems drawn with these probabilities and trained with weight 1 follow the same mean gradient as uniform draws
+    with unit-mean weights, with E[w̃ ‖g‖²] in place of E[w̃² ‖g‖²] in the variance: never more for the default kernel.
+
+    Raises:
+        ValueError: as :func:`normalise`.
+
+    Example:
+        >>> sampling_probabilities([0.0, 1.0, 3.0]).tolist()
+        [0.0, 0.25, 0.75]
+    """
+    unit = normalise(weights).unit_mean_weights
+    return unit / unit.size
