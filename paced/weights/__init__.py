@@ -12,7 +12,9 @@ from paced.weights.kernels import (
     TeacherCeilingKernel,
 )
 from paced.weights.normalise import NormalisedWeights, normalise, sampling_probabilities
+from paced.weights.planner import PolicyPlan, plan_rollouts
 from paced.weights.protocol import WeightFunction
+from paced.weights.weighter import BetaKernelWeighter
 
 WEIGHTS: dict[str, type[WeightFunction]] = {
     "uniform": Uniform,
@@ -32,11 +34,13 @@ __all__ = [
     "ROOT",
     "WEIGHTS",
     "BetaKernel",
+    "BetaKernelWeighter",
     "DropZero",
     "FitResult",
     "HardFilter",
     "MinimaxKernel",
     "NormalisedWeights",
+    "PolicyPlan",
     "SaturatedKernel",
     "TargetDifficulty",
     "TeacherCeilingKernel",
@@ -44,5 +48,6 @@ __all__ = [
     "WeightFunction",
     "fit",
     "normalise",
+    "plan_rollouts",
     "sampling_probabilities",
 ]
