@@ -88,7 +88,8 @@ def symbolic_zero(expression: Any, *, points: int = 4, detail: str = "") -> Outc
         place = {symbol: sympy.Rational(int(rng.integers(10, 90)), 100) for symbol in symbols}
         value = complex(sympy.N(expression.subs(place), 50))
         if abs(value) > 1e-30:
-            return refuted(f"the two sides differ by {value.real:.6g}", **{str(s): str(v) for s, v in place.items()})
+            where: dict[str, Any] = {str(s): str(v) for s, v in place.items()} or {"difference": value.real}
+            return refuted(f"the two sides differ by {value.real:.6g}", **where)
     return undecided("zero at every point tried, but no simplification reaches 0")
 
 
