@@ -188,7 +188,7 @@ def verify(
 
     from paced.theory import console as terminal
 
-    out = Console()
+    out = terminal.console()
     if list_ or explain is not None:
         terminal.show_claim(explain, out) if explain is not None else terminal.show_list(claim, out)
         return 0

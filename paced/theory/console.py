@@ -23,6 +23,13 @@ SHORT = {
 """Verdicts as the table of a run writes them."""
 
 
+def console() -> Console:
+    """Standard output; 150 columns wide when it is a file or a pipe, so that nothing is cut at 80."""
+    import sys
+
+    return Console(width=None if sys.stdout.isatty() else 150)
+
+
 def show_list(names: Sequence[str], console: Console) -> None:
     """Every claim with its place, title and verdict; nothing is run."""
     table = Table("claim", "where", "statement", "verdict", box=None, pad_edge=False)
@@ -73,8 +80,9 @@ def show_report(report: Report, console: Console) -> None:
 
 def _by_claim(report: Report, names: Sequence[str]) -> Table:
     table = Table("claim", "statement", "verdict", "engines", "domain", "controls", "seconds", box=None, pad_edge=False)
-    for column in table.columns[1:5]:
+    for column in table.columns:
         column.no_wrap, column.overflow = True, "ellipsis"
+    table.columns[0].min_width, table.columns[3].min_width = max(map(len, names)), 16
     table.columns[-1].justify = "right"
     for name in names:
         ran, claim = report.of(name), ledger()[name]
@@ -85,7 +93,7 @@ def _by_claim(report: Report, names: Sequence[str]) -> Table:
             name,
             claim.title,
             SHORT[claim.verdict],
-            " ".join(f"{_mark(one)}{one.engine}" for one in checks),
+            _engines(checks),
             "; ".join(dict.fromkeys(one.domain for one in checks)),
             f"{sum(one.as_expected for one in controls)}/{len(controls)}",
             f"{sum(one.seconds for one in ran):.2f}",
@@ -101,6 +109,18 @@ def _by_check(report: Report) -> Table:
         found = f"{_mark(one)} {one.outcome or 'crashed'}"
         table.add_row(one.task.claim, one.task.kind, one.engine, one.says, one.domain, found, f"{one.seconds:.2f}")
     return table
+
+
+def _engines(checks: Sequence[Ran]) -> str:
+    """The engines of some checks with their number and ✓, or ✗ where one differs."""
+    groups: dict[str, list[Ran]] = {}
+    for one in checks:
+        groups.setdefault(one.engine, []).append(one)
+    return " ".join(
+        f"{'✓' if all(one.as_expected for one in group) else '✗'}{engine}"
+        + (f"x{len(group)}" if len(group) > 1 else "")
+        for engine, group in groups.items()
+    )
 
 
 def _mark(one: Ran) -> str:

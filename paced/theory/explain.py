@@ -49,9 +49,7 @@ def page(claim: Claim, claims: Mapping[str, Claim]) -> str:
         _said("Proof sketch", claim.proof),
         _said("Repair", claim.repair),
         _counterexample(claim),
-        f"![{escape(_caption(claim))}](figures/{page_name(claim.id)}.png)\n\n*{escape(_caption(claim))}*"
-        if claim.picture
-        else "",
+        _figure(claim),
         "**Reference numbers**\n\n" + _numbers(claim.numbers()) if claim.numbers else "",
         _checks(claim),
         _links("Rests on", claim.depends_on),
@@ -72,7 +70,7 @@ def index(claims: Mapping[str, Claim]) -> str:
         f"{len(claims)} claims, {checks} checks, {controls} negative controls: "
         + ", ".join(f"{number} {VERDICTS[verdict]}" for verdict, number in counted.items())
         + ". A control is the same check with a hypothesis dropped or a constant perturbed; each is refuted with a "
-        "witness. `paced verify` runs them all, `paced verify --claim ID` one, `paced verify --explain ID` prints a page.",
+        "witness. `paced verify` runs them all, `--claim ID` one, `--explain ID` prints a page.",
         "Pages of this folder are written by `paced verify --docs docs/theory`; a test holds them against the ledger.",
         "## Equations\n\n" + _equation_table(claims),
         "## Claims\n\n" + _claim_table(claims),
