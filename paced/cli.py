@@ -8,8 +8,9 @@ Exit codes: 0 done, 1 a claim or check failed, 2 wrong input, 75 stopped by a si
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 from cyclopts import App, Parameter
 
@@ -17,8 +18,10 @@ from paced import __version__
 from paced.errors import ConfigError, MissingExtraError, RunFolderError
 
 if TYPE_CHECKING:
-    from paced.config import RunConfig
     from paced.runfolder import RunFolder
+    from paced.train.progress import Progress
+
+Result = TypeVar("Result")
 
 app = App(name="paced", version=__version__, help="Distillation at the frontier of student competence.")
 
@@ -27,39 +30,186 @@ FAILED, WRONG_INPUT, STOPPED = 1, 2, 75
 
 def main() -> None:
     """Run the command line; errors of the caller are one sentence and an exit code, not a traceback."""
+    from paced.train.signals import StopRequested
+
     try:
         result = app()
-    except (ConfigError, RunFolderError, MissingExtraError, ValueError, FileNotFoundError) as error:
-        from rich.console import Console
-        from rich.text import Text
-
-        Console(stderr=True, soft_wrap=True).print(Text(f"error: {error}", style="red"))
+    except StopRequested as stop:
+        _say(str(stop))
+        sys.exit(STOPPED)
+    except (ConfigError, RunFolderError, MissingExtraError, ValueError, OSError) as error:
+        _say(f"error: {error}")
         sys.exit(WRONG_INPUT)
     sys.exit(result if isinstance(result, int) else 0)
 
 
+def _say(sentence: str) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    Console(stderr=True, soft_wrap=True).print(Text(sentence, style="red"))
+
+
 @app.command(group="Whole jobs")
 def run(
-    config: Path,
+    target: Path,
     *overrides: str,
     seed: int | None = None,
     root: Path = Path("runs"),
-    dry_run: bool = False,
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Run a recipe from rollouts to report; finished steps are kept, so the same command goes on after a kill.
 
     Parameters
     ----------
-    config: recipe, a YAML file.
-    overrides: settings as section.field=value.
-    seed: the run's seed; every other seed is derived from it.
-    root: folder that holds the run folders.
-    dry_run: show the first prompts and the estimated cost, train nothing.
+    target
+        recipe (YAML), or the folder of a run that has begun.
+    overrides
+        settings as section.field=value.
+    seed
+        the run's seed; every other seed is derived from it.
+    root
+        folder that holds the run folders.
+    dry_run
+        show the first prompts and the estimated cost, train nothing, write nothing.
     """
-    from paced.analysis.job import run_job
+    from paced.analysis import job
 
-    folder, settings = _open(config, overrides, seed=seed, root=root)
-    return run_job(folder, settings, dry_run=dry_run)
+    if dry_run:
+        from paced.analysis.dry_run import show_dry_run
+        from paced.runfolder import RunFolder
+
+        settings = RunFolder(target).config() if target.is_dir() else job.read_recipe(target, overrides, seed=seed)
+        show_dry_run(settings, print)
+        return 0
+    folder = job.open_run(target, overrides, seed=seed, root=root)
+    report = _working(folder, job.run_job)
+    job.print_results(folder)
+    print(f"report: {report}")
+    return 0
+
+
+@app.command(group="Steps of a run")
+def rollout(target: Path, *overrides: str, stage: int = 1, method: str = "", root: Path = Path("runs")) -> int:
+    """Sample K completions of every problem by the student that enters a stage.
+
+    Parameters
+    ----------
+    target
+        recipe (YAML), or the folder of a run that has begun.
+    overrides
+        settings as section.field=value; only with a recipe.
+    stage
+        which stage, counted from 1.
+    method
+        a compared method of the recipe; empty for the run itself.
+    root
+        folder that holds the run folders.
+    """
+    return _step("roll_out", target, overrides, stage, method, root, lambda folder: folder.stage(stage).rollouts)
+
+
+@app.command(group="Steps of a run")
+def grade(target: Path, *overrides: str, stage: int = 1, method: str = "", root: Path = Path("runs")) -> int:
+    """Grade the rollouts of a stage and count the passes of every problem; arguments as for `rollout`."""
+    return _step("grade", target, overrides, stage, method, root, lambda folder: folder.stage(stage).pass_rates)
+
+
+@app.command(group="Steps of a run")
+def reference(target: Path, *overrides: str, stage: int = 1, method: str = "", root: Path = Path("runs")) -> int:
+    """Let the teacher, who sees the expert solution, solve every problem; arguments as for `rollout`."""
+    return _step("refer", target, overrides, stage, method, root, lambda folder: folder.stage(stage).references)
+
+
+@app.command(group="Steps of a run")
+def distill(target: Path, *overrides: str, stage: int = 1, method: str = "", root: Path = Path("runs")) -> int:
+    """Train one stage on its weighted problems, from its last checkpoint if it has one; arguments as for `rollout`."""
+    return _step("distill", target, overrides, stage, method, root, lambda folder: folder.stage(stage).student)
+
+
+@app.command(group="Steps of a run")
+def evaluate(
+    target: Path,
+    *overrides: str,
+    checkpoint: Literal["base", "final", "both"] = "both",
+    method: str = "",
+    root: Path = Path("runs"),
+) -> int:
+    """Measure mean@k on the held-out sets; arguments as for `rollout`.
+
+    Parameters
+    ----------
+    checkpoint
+        the student before training, after it, or both.
+    """
+    from paced.analysis import job
+    from paced.train.evaluate import evaluate as measure
+
+    folder = job.open_run(target, overrides, root=root, method=method)
+
+    def both(folder: RunFolder, progress: Progress) -> None:
+        job.prepare(folder, progress)
+        if checkpoint != "final":
+            measure(folder, "base", progress)
+        if checkpoint != "base":
+            measure(folder, "final", progress)
+
+    _working(folder, both)
+    print(f"results: {folder.evaluation}")
+    return 0
+
+
+@app.command(group="Steps of a run")
+def report(target: Path) -> int:
+    """Write the page of a run from what is there, and print the table of results.
+
+    Parameters
+    ----------
+    target
+        the folder of a run.
+    """
+    from paced.analysis import job
+    from paced.analysis.report import write_report
+
+    folder = job.open_run(target)
+    job.refuse_empty(folder)
+    path = write_report(folder)
+    job.print_results(folder)
+    print(f"report: {path}")
+    return 0
+
+
+def _step(
+    name: str,
+    target: Path,
+    overrides: tuple[str, ...],
+    stage: int,
+    method: str,
+    root: Path,
+    made: Callable[[RunFolder], Path],
+) -> int:
+    """Do one step of ``paced.train.run`` alone and say which file it made."""
+    from paced.analysis import job
+    from paced.train import run as steps
+
+    folder = job.open_run(target, overrides, root=root, method=method)
+
+    def work(folder: RunFolder, progress: Progress) -> None:
+        job.prepare(folder, progress)
+        getattr(steps, name)(folder, stage, progress)
+
+    _working(folder, work)
+    print(f"{name}: {made(folder)}")
+    return 0
+
+
+def _working(folder: RunFolder, work: Callable[[RunFolder, Progress], Result]) -> Result:
+    """Do ``work`` while holding the run's lock, with signals turned into a wish to stop at the next boundary."""
+    from paced.train.progress import make_progress
+    from paced.train.signals import stop_on_signals
+
+    with stop_on_signals(), folder.locked():
+        return work(folder, make_progress())
 
 
 @app.command(group="Weights from a table")
@@ -122,13 +272,17 @@ def weigh(
     output: Annotated[Path | None, Parameter(alias="-o")] = None,
     weight: str = "beta",
     fitted: bool = False,
+    stage: int = 1,
+    method: str = "",
+    root: Path = Path("runs"),
 ) -> int:
-    """Turn pass rates into weights, with unit mean over all problems.
+    """Turn pass rates into weights, with unit mean over all problems: of a table, or of a stage of a run.
 
     Parameters
     ----------
     target
-        a table of counts or graded rollouts (CSV, JSONL, parquet).
+        a table of counts or graded rollouts (CSV, JSONL, parquet); or a recipe (YAML) or run folder, whose own
+        weight function is used.
     parameters
         of the weight function, as alpha=1 beta=2 estimator=posterior.
     output
@@ -137,7 +291,15 @@ def weigh(
         beta, uniform, hard_filter, drop_zero, target_difficulty, saturated, minimax or teacher_ceiling.
     fitted
         beta kernel with the exponents that `paced fit` finds in the same table.
+    stage
+        of a run: which stage, counted from 1.
+    method
+        of a run: a compared method.
+    root
+        of a recipe: folder that holds the run folders.
     """
+    if target.is_dir() or target.suffix in {".yaml", ".yml"}:
+        return _step("weigh", target, parameters, stage, method, root, lambda folder: folder.stage(stage).weights)
     from paced.analysis.fit_report import fitted_kernel, weigh_file, weight_function
 
     if output is None:

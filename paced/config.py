@@ -96,8 +96,9 @@ class SamplingConfig:
 class GradingConfig:
     """How a completion is compared with the gold answer."""
 
-    answer_format: Literal["whole", "last_number", "boxed"] = "whole"
-    """Where the answer stands: the whole completion, its last number, or the last ``\\boxed{}`` / ``Answer:`` line."""
+    answer_format: Literal["whole", "last_number", "first_line", "boxed", "digits"] = "whole"
+    """Where the answer stands: the whole completion, its last number, the last number of its first line, the last
+    ``\\boxed{}`` / ``Answer:`` line, or all its digits in order."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,6 +216,8 @@ class EvaluationConfig:
     """How evaluation samples: mean@8 at temperature 0.6 and top-p 0.95 in the paper."""
     stability_samples: int = 0
     """Samples per problem on stability sets; 0 for the same as elsewhere."""
+    rate_training: bool = False
+    """Also roll out the training problems after training, K samples each: the curriculum before and after."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,6 +32,9 @@ from paced.configfile import build_config, to_dict
 from paced.errors import RunFolderError
 from paced.storage import read_json, write_atomic, write_json
 
+INSIDE = "run:"
+"""Begins a path inside the run folder, as the lab's are."""
+
 
 @dataclass(frozen=True)
 class StageFolder:
@@ -147,18 +150,36 @@ class RunFolder:
         return {name: self.method(name) for name in config.methods if self.method(name).config_file.exists()}
 
     def config(self) -> RunConfig:
-        """The resolved configuration of the run.
+        """The configuration of the run, with paths inside the run folder (``run:lab/student``) made real.
 
         Raises:
             RunFolderError: the folder holds no run.
         """
+        return build_config(self._real_paths(self._config_data()), str(self.config_file))
+
+    def written_config(self) -> RunConfig:
+        """The configuration exactly as ``config.yaml`` holds it, so that a moved or copied run stays the same run."""
+        return build_config(self._config_data(), str(self.config_file))
+
+    def _config_data(self) -> Any:
         if not self.config_file.exists():
             raise RunFolderError(
                 f"{self.root}: is not a run folder (no config.yaml). Start one with: paced run CONFIG."
             )
         import yaml
 
-        return build_config(yaml.safe_load(self.config_file.read_text(encoding="utf-8")), str(self.config_file))
+        return yaml.safe_load(self.config_file.read_text(encoding="utf-8"))
+
+    def _real_paths(self, data: Any) -> Any:
+        """``data`` with every text ``run:…`` as a path below the run; a compared method looks below the whole run."""
+        if isinstance(data, dict):
+            return {key: self._real_paths(value) for key, value in data.items()}
+        if isinstance(data, list):
+            return [self._real_paths(value) for value in data]
+        if isinstance(data, str) and data.startswith(INSIDE):
+            whole = self.root.parent.parent if self.root.parent.name == "methods" else self.root
+            return str(whole / data.removeprefix(INSIDE))
+        return data
 
     def claim(self, config: RunConfig) -> None:
         """Make the folder and bind it to ``config``; a folder of another configuration is refused with the difference.

@@ -1,0 +1,1 @@
+"""The embedded lab: a synthetic verifiable task and tiny models, seconds on a CPU."""

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from paced.errors import ConfigError
 from paced.lab.recipe import ModelSize, PretrainRecipe
 from paced.lab.rows import pretraining_rows
 from paced.lab.task import Integers, chain_problems
@@ -32,7 +33,7 @@ MAX_COMPLETION = 13
 """Tokens of the longest completion: six styled digits and the end."""
 
 
-class PretrainingFailedError(RuntimeError):
+class PretrainingFailedError(ConfigError):
     """A lab model that did not reach its target pass rate in the steps allowed."""
 
 

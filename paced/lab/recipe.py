@@ -14,7 +14,7 @@ from typing import Any, Literal
 from paced.storage import text_hash
 
 RECIPE_VERSION = 1
-"""Raise it when the task, the tokenizer or the pre-training changes: cached models of older versions are then unused."""
+"""Raise it when the task, the tokenizer or the pre-training changes: models cached before are then unused."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,7 @@ class Mixture:
     prior: float = 0.27
     """Reverse and sort."""
     hinted: float = 0.28
-    """Chains with an expert hint, over all twenty operators; the hint's digits are random and the answer repeats them."""
+    """Chains with an expert hint, over all twenty operators; the hint is random and the answer repeats it."""
     plain: float = 0.45
     """Chains alone."""
     sort_share: float = 0.65

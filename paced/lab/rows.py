@@ -77,8 +77,6 @@ def hinted_rows(count: int, numbers: np.random.Generator, *, stochastic: bool) -
     starts = numbers.integers(0, 10, size=count)
     operators = draw_rows(numbers, count, symbols=np.arange(len(OPERATORS)), lengths=CHAIN_LENGTHS)
     hints = np.where(operators == ABSENT, ABSENT, numbers.integers(0, 10, size=operators.shape))
-    import os
-    if os.environ.get('TRUE'): hints = chain_digits(starts, operators)
     prompt = [_ids(hints, _DIGIT), _column(count, "#"), *_chain_prompt(starts, operators)]
     return _join(prompt, _completion(hints, numbers, stochastic))
 

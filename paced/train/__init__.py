@@ -1,0 +1,1 @@
+"""Rollouts, grading and weighted distillation of Hugging Face causal language models."""

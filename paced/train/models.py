@@ -9,6 +9,7 @@ Left out: quantised loading and adapters, which change the distribution that is 
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -43,12 +44,7 @@ def student_model(run: RunFolder, config: RunConfig, *, stage_number: int) -> Mo
 
 def teacher_model(config: RunConfig) -> ModelConfig:
     """The teacher: the configured model, or the initial student when the recipe names none."""
-    return config.teacher if config.teacher.path else ModelConfig(**{**vars(config.student), "dtype": teacher_dtype(config)})
-
-
-def teacher_dtype(config: RunConfig) -> Any:
-    """The type of the self-teacher's weights: its own setting."""
-    return config.teacher.dtype
+    return config.teacher if config.teacher.path else dataclasses.replace(config.student, dtype=config.teacher.dtype)
 
 
 def load_model(model: ModelConfig, *, dtype: str = "", device: torch.device | str = "cpu") -> Any:
@@ -65,14 +61,21 @@ def load_model(model: ModelConfig, *, dtype: str = "", device: torch.device | st
     from transformers import AutoModelForCausalLM
 
     source = locate(model)
-    loaded = AutoModelForCausalLM.from_pretrained(
-        source,
-        revision=model.revision or None,
-        dtype=DTYPES[dtype or model.dtype],
-        attn_implementation=model.attention,
-        use_safetensors=True,
-        trust_remote_code=False,
-    )
+    try:
+        loaded, found = AutoModelForCausalLM.from_pretrained(
+            source,
+            revision=model.revision or None,
+            dtype=DTYPES[dtype or model.dtype],
+            attn_implementation=model.attention,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise ConfigError(f"{model.path}: transformers cannot load this model ({_first_line(error)}).") from error
+    absent = sorted(found["missing_keys"])
+    if absent:  # transformers would fill them with random numbers and only warn
+        raise ConfigError(f"{model.path}: the weights lack {len(absent)} tensors of the model, e.g. {absent[0]}.")
     return loaded.to(device).eval()
 
 
@@ -85,10 +88,24 @@ def load_tokenizer(model: ModelConfig) -> Any:
     """Load a model's tokenizer; one without a padding token pads with its end-of-sequence token, which is masked."""
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(locate(model), revision=model.revision or None, trust_remote_code=False)
-    if tokenizer.pad_token_id is None:
+    source = locate(model)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, revision=model.revision or None, trust_remote_code=False)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise ConfigError(f"{model.path}: transformers cannot load a tokenizer ({_first_line(error)}).") from error
+    if tokenizer.pad_token_id is None and tokenizer.eos_token_id is not None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
+
+
+def load_config(model: ModelConfig) -> Any:
+    """A model's configuration, without its weights."""
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(locate(model), revision=model.revision or None, trust_remote_code=False)
+    except (OSError, ValueError, KeyError) as error:
+        raise ConfigError(f"{model.path}: transformers cannot read config.json ({_first_line(error)}).") from error
 
 
 def locate(model: ModelConfig) -> str:
@@ -137,6 +154,11 @@ def end_tokens(model: Any, tokenizer: Any) -> tuple[int, ...]:
     return tuple(sorted(ends))
 
 
+def padding_token(tokenizer: Any, ends: tuple[int, ...]) -> int:
+    """An id to pad with; padding is masked everywhere, so a tokenizer without one lends its first end token."""
+    return int(tokenizer.pad_token_id) if tokenizer.pad_token_id is not None else ends[0]
+
+
 def check_vocabulary(model: Any, tokenizer: Any, *, who: str) -> None:
     """Refuse a model whose embedding lacks rows for tokens that its tokenizer writes; extra rows are padding."""
     rows = model.get_input_embeddings().num_embeddings
@@ -160,7 +182,9 @@ def check_same_tokenizer(student: Any, teacher: Any) -> None:
     ours, theirs = student.get_vocab(), teacher.get_vocab()
     if ours != theirs:
         differing = sorted(token for token in ours.keys() | theirs.keys() if ours.get(token) != theirs.get(token))
-        shown = ", ".join(f"{token!r} {ours.get(token, 'absent')}/{theirs.get(token, 'absent')}" for token in differing[:3])
+        shown = ", ".join(
+            f"{token!r} {ours.get(token, 'absent')}/{theirs.get(token, 'absent')}" for token in differing[:3]
+        )
         faults.append(f"{len(differing)} tokens have different ids (student/teacher: {shown})")
     if student.eos_token_id != teacher.eos_token_id:
         faults.append(f"the end-of-sequence ids are {student.eos_token_id} and {teacher.eos_token_id}")
@@ -186,6 +210,18 @@ def pick_device() -> torch.device:
     if torch.cuda.is_available():
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
     return torch.device("cpu")
+
+
+def quiet_transformers() -> None:
+    """Let transformers say errors only and show no bars of its own; this package has its own progress."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
 
 
 def _cutting(tokenizer: Any) -> Any:

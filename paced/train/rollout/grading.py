@@ -70,7 +70,33 @@ def boxed(text: str) -> str | None:
     return lines[-1].strip().strip("*").strip().removesuffix(".").strip() or None if lines else None
 
 
-EXTRACTIONS: dict[str, Extraction] = {"whole": whole, "last_number": last_number, "boxed": boxed}
+def first_line(text: str) -> str | None:
+    """The last number of the first line that is not empty: for few-shot prompts, after whose answer a model goes on.
+
+    Example:
+        >>> first_line(" 12\\nQ: 3 + 4\\nA: 7")
+        '12'
+    """
+    return last_number(text.strip().partition("\n")[0])
+
+
+def digits(text: str) -> str | None:
+    """All digits of the completion in order, whatever stands between them (the lab's stochastic phrasing).
+
+    Example:
+        >>> digits("w6z1x7")
+        '617'
+    """
+    return "".join(character for character in text if character in "0123456789") or None
+
+
+EXTRACTIONS: dict[str, Extraction] = {
+    "whole": whole,
+    "last_number": last_number,
+    "first_line": first_line,
+    "boxed": boxed,
+    "digits": digits,
+}
 """``grading.answer_format`` in a recipe -> where the answer stands."""
 
 
