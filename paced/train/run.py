@@ -27,7 +27,8 @@ from paced.train.rollout.collect import collect_rollouts
 from paced.train.rollout.engines import make_sampler
 from paced.train.rollout.grading import count_passes, grade_rollout
 from paced.train.rollout.noise import text_key
-from paced.weights import WEIGHTS, normalise
+from paced.train.weighing import weights_of
+from paced.weights import normalise
 
 REFERENCE_DRAW = "references"
 """Names the noise of references: the teacher is frozen, so a problem's reference is the same in every stage."""
@@ -156,21 +157,6 @@ def weigh(run: RunFolder, stage_number: int, progress: Progress) -> None:
     )
 
 
-def weights_of(rates: list[PassRate], config: RunConfig) -> list[ProblemWeight]:
-    """The weight of each problem; one whose rollouts could not be graded has no estimate and gets weight 0."""
-    known = [rate for rate in rates if rate.num_rollouts]
-    values = dict.fromkeys((rate.problem_id for rate in rates), 0.0)
-    if known:
-        function = WEIGHTS[config.weights.function](**config.weights.parameters)
-        computed = function([rate.num_passed for rate in known], [rate.num_rollouts for rate in known])
-        values |= dict(zip((rate.problem_id for rate in known), computed.tolist(), strict=True))
-    unit = normalise(list(values.values())).unit_mean_weights
-    return [
-        ProblemWeight(problem_id=problem_id, weight=weight, unit_mean_weight=float(share))
-        for (problem_id, weight), share in zip(values.items(), unit, strict=True)
-    ]
-
-
 def refer(run: RunFolder, stage_number: int, progress: Progress) -> None:
     """Teacher + problems + expert solutions -> ``references.jsonl``, Eq. (2); only for a stage that follows them."""
     config, stage = run.config(), run.stage(stage_number)
@@ -203,16 +189,52 @@ def refer(run: RunFolder, stage_number: int, progress: Progress) -> None:
 
 
 def distill(run: RunFolder, stage_number: int, progress: Progress) -> None:
-    """Examples -> ``student/``: train one stage's divergence on the weighted problems, resuming from a checkpoint."""
-    from paced.train.loop import train_stage
+    """Weights + completions -> ``student/``: train one stage's divergence, from its last checkpoint if it has one.
 
-    config = run.config()
-    stage = run.stage(stage_number)
+    The teacher is frozen and sees the expert solution; the student is the one that enters the stage, in float32.
+    """
+    from paced.train.loop import train_stage
+    from paced.train.sources import StageExamples
+
+    config, stage = run.config(), run.stage(stage_number)
     if (stage.student / "config.json").exists():
         return
+    _need_files(run, stage_number)
     device = pick_device()
     model = student_model(run, config, stage_number=stage_number)
-    raise NotImplementedError
+    tokenizer = load_tokenizer(model)
+    source = StageExamples(
+        run=run,
+        config=config,
+        stage_number=stage_number,
+        problems=stage_problems(run, stage_number),
+        student_tokenizer=tokenizer,
+        teacher_tokenizer=load_tokenizer(teacher_model(config)),
+        progress=progress,
+    )
+    train_stage(
+        run=run,
+        config=config,
+        stage_number=stage_number,
+        student=load_model(model, dtype="float32", device=device),
+        teacher=load_teacher(config, device=device),
+        tokenizer=tokenizer,
+        source=source,
+        progress=progress,
+    )
+
+
+def _need_files(run: RunFolder, stage_number: int) -> None:
+    """Refuse to train before the steps that come first, with the command that makes what is missing."""
+    stage = run.stage(stage_number)
+    along_reference = run.config().stages[stage_number - 1].along == "reference"
+    completions = (stage.references, "reference") if along_reference else (stage.rollouts, "rollout")
+    for file, command in ((stage.pass_rates, "grade"), (stage.weights, "weigh"), completions):
+        if not file.exists():
+            raise ConfigError(
+                f"{run.root}: stage {stage_number} has no {file.name}. "
+                f"Run: paced {command} {run.root} --stage {stage_number}"
+            )
 
 
 def _lines(path: Path) -> int:
