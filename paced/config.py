@@ -70,6 +70,9 @@ class PromptsConfig:
     """System message of both; empty for none."""
     use_chat_template: bool = True
     """Wrap the message with the tokenizer's own chat template, or send it bare."""
+    end_of_answer: str = ""
+    """Text of one token that ends a completion besides the end-of-sequence token, e.g. a newline after few-shot
+    examples; empty for none."""
     enable_thinking: bool | None = None
     """Passed to the chat template when set; must be set for templates that know it."""
 

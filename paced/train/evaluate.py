@@ -92,7 +92,7 @@ def _rate(
     file = run.evaluation / f"{checkpoint}-{name}-rollouts.jsonl"
     collect_rollouts(
         file,
-        sampler=make_sampler(sampling.engine, network, tokenizer),
+        sampler=make_sampler(sampling.engine, network, tokenizer, config.prompts.end_of_answer),
         tokenizer=tokenizer,
         prompts=make_prompts(problems, reader="student", config=config.prompts, tokenizer=tokenizer, file=name),
         sampling=sampling,

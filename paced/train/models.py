@@ -135,8 +135,8 @@ def locate(model: ModelConfig) -> str:
     return str(folder)
 
 
-def end_tokens(model: Any, tokenizer: Any) -> tuple[int, ...]:
-    """Ids that end a completion: those of the model's generation config and the tokenizer's end-of-sequence token.
+def end_tokens(model: Any, tokenizer: Any, end_of_answer: str = "") -> tuple[int, ...]:
+    """Ids that end a completion: those of the model's generation config, the tokenizer's, and the recipe's own.
 
     Chat models often end a turn with another token than a document; both end a completion here.
 
@@ -146,6 +146,13 @@ def end_tokens(model: Any, tokenizer: Any) -> tuple[int, ...]:
     ends: set[int] = set()
     for value in (getattr(model.generation_config, "eos_token_id", None), tokenizer.eos_token_id):
         ends |= set(value) if isinstance(value, Iterable) else {value} if value is not None else set()
+    if end_of_answer:
+        ids = tokenizer.encode(end_of_answer, add_special_tokens=False)
+        if len(ids) != 1:
+            raise ConfigError(
+                f"prompts.end_of_answer: must be one token of this tokenizer, got {end_of_answer!r}, which is {len(ids)}."
+            )
+        ends.add(ids[0])
     if not ends:
         raise ConfigError(
             "student: neither generation_config.json nor the tokenizer names an end-of-sequence token, so no "

@@ -97,7 +97,12 @@ def roll_out(run: RunFolder, stage_number: int, progress: Progress) -> None:
     tokenizer = load_tokenizer(model)
     collect_rollouts(
         run.stage(stage_number).rollouts,
-        sampler=make_sampler(config.rollouts.engine, load_model(model, device=pick_device()), tokenizer),
+        sampler=make_sampler(
+            config.rollouts.engine,
+            load_model(model, device=pick_device()),
+            tokenizer,
+            config.prompts.end_of_answer,
+        ),
         tokenizer=tokenizer,
         prompts=make_prompts(
             problems, reader="student", config=config.prompts, tokenizer=tokenizer, file=config.problems.path
@@ -169,7 +174,7 @@ def refer(run: RunFolder, stage_number: int, progress: Progress) -> None:
     teacher = load_teacher(config, device=pick_device())
     collect_rollouts(
         stage.references,
-        sampler=make_sampler(config.references.engine, teacher, tokenizer),
+        sampler=make_sampler(config.references.engine, teacher, tokenizer, config.prompts.end_of_answer),
         tokenizer=tokenizer,
         prompts=make_prompts(
             problems, reader="teacher", config=config.prompts, tokenizer=tokenizer, file=config.problems.path

@@ -91,7 +91,7 @@ class StageExamples(FixedExamples):
         sampling = self.config.rollouts
         collect_rollouts(
             folder / "rollouts.jsonl",
-            sampler=make_sampler(sampling.engine, student, self.tokenizer),
+            sampler=make_sampler(sampling.engine, student, self.tokenizer, self.config.prompts.end_of_answer),
             tokenizer=self.tokenizer,
             prompts=self.seen,
             sampling=sampling,
@@ -124,7 +124,7 @@ class StageExamples(FixedExamples):
             problem_ids=[self.problems[index].problem_id for index in indices],
             num_samples=1,
         )
-        sampler = make_sampler(sampling.engine, student, self.tokenizer)
+        sampler = make_sampler(sampling.engine, student, self.tokenizer, self.config.prompts.end_of_answer)
         sampled = sampler.sample([self.seen[index].token_ids for index in indices], keys, sampling)
         return [
             Rollout(

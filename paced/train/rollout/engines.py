@@ -31,9 +31,9 @@ class Sampler(Protocol):
 class HfSampler:
     """Samples in this process with transformers."""
 
-    def __init__(self, model: Any, tokenizer: Any) -> None:
+    def __init__(self, model: Any, tokenizer: Any, end_of_answer: str = "") -> None:
         self.model = model
-        self.ends = end_tokens(model, tokenizer)
+        self.ends = end_tokens(model, tokenizer, end_of_answer)
         self.padding = padding_token(tokenizer, self.ends)
 
     def sample(
@@ -53,12 +53,12 @@ class HfSampler:
         )
 
 
-SAMPLERS: dict[str, Callable[[Any, Any], Sampler]] = {"hf": HfSampler}
-"""``engine`` in a recipe -> a sampler from (model, tokenizer)."""
+SAMPLERS: dict[str, Callable[[Any, Any, str], Sampler]] = {"hf": HfSampler}
+"""``engine`` in a recipe -> a sampler from (model, tokenizer, end of answer)."""
 
 
-def make_sampler(engine: str, model: Any, tokenizer: Any) -> Sampler:
+def make_sampler(engine: str, model: Any, tokenizer: Any, end_of_answer: str = "") -> Sampler:
     """The sampler of this name, or a sentence with the names there are."""
     if engine not in SAMPLERS:
         raise ConfigError(f"engine: must be one of {', '.join(SAMPLERS)}, got {engine!r}.")
-    return SAMPLERS[engine](model, tokenizer)
+    return SAMPLERS[engine](model, tokenizer, end_of_answer)
