@@ -150,7 +150,8 @@ def end_tokens(model: Any, tokenizer: Any, end_of_answer: str = "") -> tuple[int
         ids = tokenizer.encode(end_of_answer, add_special_tokens=False)
         if len(ids) != 1:
             raise ConfigError(
-                f"prompts.end_of_answer: must be one token of this tokenizer, got {end_of_answer!r}, which is {len(ids)}."
+                f"prompts.end_of_answer: must be one token of this tokenizer, got {end_of_answer!r}, which is "
+                f"{len(ids)}."
             )
         ends.add(ids[0])
     if not ends:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from paced.config import RunConfig
+from paced.errors import ConfigError
 from paced.records import PassRate, Problem, ProblemWeight, Rollout
 from paced.runfolder import RunFolder
 from paced.storage import read_parquet, read_records, write_parquet
@@ -80,12 +81,15 @@ class StageExamples(FixedExamples):
         if not (folder / "pass_rates.parquet").exists():
             self._rate(folder, step, student)
         self.rates = {rate.problem_id: rate for rate in read_parquet(folder / "pass_rates.parquet", PassRate)}
-        weights = weights_of([self.rates[problem.problem_id] for problem in self.problems], self.config)
+        rates = [self.rates[problem.problem_id] for problem in self.problems]
+        try:
+            weights = [weight.unit_mean_weight for weight in weights_of(rates, self.config)]
+        except ConfigError as error:  # the frontier has moved past every problem; the loop is told, and stops
+            self.progress.note(f"before step {step}: {error}")
+            weights = [0.0] * len(rates)
         if self.stage.along == "rollout" and not self.stage.fresh_rollouts:
             self.rollouts = _by_problem(folder / "rollouts.jsonl")
-        return Ratings(
-            unit_mean_weights=tuple(weight.unit_mean_weight for weight in weights), pass_rates=self._pass_rates()
-        )
+        return Ratings(unit_mean_weights=tuple(weights), pass_rates=self._pass_rates())
 
     def _rate(self, folder: Path, step: int, student: Any) -> None:
         sampling = self.config.rollouts

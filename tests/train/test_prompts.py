@@ -1,4 +1,4 @@
-"""What each model reads: the student the problem, the teacher the expert solution as well, as data and not as markup."""
+"""What each model reads: the student the problem, the teacher the solution as well, as data and not as markup."""
 
 from __future__ import annotations
 
