@@ -33,7 +33,8 @@ def summary_text(result: FitResult, *, level: float) -> str:
         f"Beta law of pass rates: {NAMES[result.method]}",
         "=" * WIDTH,
         f"problems {result.num_problems:>12,}    used {result.num_used:>12,}    {_zone(result.zpd)}",
-        f"mean pass rate {result.mean:>6.4f}    neg. log-likelihood {result.nllf:.4f}    AIC {result.aic:.4f}",
+        f"mean pass rate {_number(result.mean)}    neg. log-likelihood {_number(result.nllf)}    "
+        f"AIC {_number(result.aic)}",
         "-" * WIDTH,
         f"{'':<27}{'estimate':>12}{'std. error':>12}{percent:>26}",
         "-" * WIDTH,

@@ -119,7 +119,8 @@ def plan_rollouts(
         add(f"pilot {pilot}, then Neyman", "posterior", stops, posterior)
 
     price, stops = _sequential(law, kernel, share)
-    add(f"stop below price {price:.1e}", "posterior", stops, posterior)
+    if set(stops) != {(0, 0)}:  # with a small budget even the first batch may cost more than it is worth
+        add(f"stop below price {price:.1e}", "posterior", stops, posterior)
     return tuple(sorted(plans, key=lambda plan: -plan.efficiency))
 
 
