@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from paced.analysis.comparison import compare, unfinished
+from paced.analysis.figures import Table
 from paced.analysis.report import differences, reference_method, results_table, write_report
 from paced.config import RunConfig, check_name
 from paced.configfile import load_config, to_dict, with_method
@@ -192,29 +193,34 @@ def _copy_lines(source: Path, target: Path, problem_ids: list[str]) -> None:
 
 def print_results(run: RunFolder) -> None:
     """Print the tables of the report on the terminal: every method with intervals, and the paired differences."""
-    from rich.console import Console
-    from rich.table import Table as Printed
-    from rich.text import Text
-
-    console = Console(soft_wrap=True)
     results = compare(run)
-
-    def show(title: str, table: Any) -> None:
-        printed = Printed(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-        for column in table:
-            printed.add_column(Text(column), no_wrap=True)
-        for row in zip(*table.values(), strict=True):
-            printed.add_row(*(Text(cell) for cell in row))
-        console.print(printed, width=max(console.width, 160), crop=False)
-        console.print()
-
     if results:
-        show("Held-out accuracy in per cent, gain and forgetting in points, [95 % interval]", results_table(results))
-        if len(results) > 1:
-            reference = reference_method(results)
-            show(f"{reference} minus the others, paired by problem, in points", differences(results, reference))
+        print("\nHeld-out accuracy in per cent, gain and forgetting in points, [95 % interval over problems]")
+        print(as_text(results_table(results)))
+    if len(results) > 1:
+        reference = reference_method(results)
+        print(f"\n{reference} minus the others, paired by problem, in points")
+        print(as_text(differences(results, reference)))
     for sentence in unfinished(run):
-        console.print(Text(sentence))
+        print(sentence)
+    print()
+
+
+def as_text(table: Table) -> str:
+    """A table in columns of equal width, numbers whole: a narrow terminal wraps lines and cuts nothing.
+
+    Example:
+        >>> print(as_text({"method": ["base", "paced"], "gain": ["", "+8.4"]}))
+        method  gain
+        base
+        paced   +8.4
+    """
+    columns = [[name, *map(str, cells)] for name, cells in table.items()]
+    widths = [max(map(len, column)) for column in columns]
+    rows = zip(*columns, strict=True)
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
 
 
 def refuse_empty(run: RunFolder) -> None:

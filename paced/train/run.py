@@ -198,13 +198,13 @@ def distill(run: RunFolder, stage_number: int, progress: Progress) -> None:
 
     The teacher is frozen and sees the expert solution; the student is the one that enters the stage, in float32.
     """
-    from paced.train.loop import train_stage
-    from paced.train.sources import StageExamples
-
     config, stage = run.config(), run.stage(stage_number)
     if (stage.student / "config.json").exists():
         return
     _need_files(run, stage_number)
+    from paced.train.loop import train_stage
+    from paced.train.sources import StageExamples
+
     device = pick_device()
     model = student_model(run, config, stage_number=stage_number)
     tokenizer = load_tokenizer(model)

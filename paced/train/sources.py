@@ -54,7 +54,7 @@ class StageExamples(FixedExamples):
                 self._example(index, self.rollouts[problem.problem_id][0], weights[problem.problem_id])
                 for index, problem in enumerate(self.problems)
             ],
-            self._pass_rates(),
+            self._rates_in_order(),
         )
 
     def examples(self, indices: Sequence[int], *, step: int, student: Any) -> list[Example]:
@@ -89,7 +89,7 @@ class StageExamples(FixedExamples):
             weights = [0.0] * len(rates)
         if self.stage.along == "rollout" and not self.stage.fresh_rollouts:
             self.rollouts = _by_problem(folder / "rollouts.jsonl")
-        return Ratings(unit_mean_weights=tuple(weights), pass_rates=self._pass_rates())
+        return Ratings(unit_mean_weights=tuple(weights), pass_rates=self._rates_in_order())
 
     def _rate(self, folder: Path, step: int, student: Any) -> None:
         sampling = self.config.rollouts
@@ -164,7 +164,7 @@ class StageExamples(FixedExamples):
             unit_mean_weight=weight,
         )
 
-    def _pass_rates(self) -> tuple[float, ...]:
+    def _rates_in_order(self) -> tuple[float, ...]:
         return tuple(self.rates[problem.problem_id].pass_rate_estimate for problem in self.problems)
 
 
