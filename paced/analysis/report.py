@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from paced.analysis import figures_run
 from paced.analysis.comparison import MethodResult, compare, difference_table, gain_table, unfinished
@@ -28,6 +28,9 @@ from paced.records import Grade, PassRate, Problem, ProblemWeight, Rollout
 from paced.runfolder import RunFolder, config_text
 from paced.storage import read_json, read_parquet, read_records, write_atomic
 from paced.weights import WEIGHTS, normalise
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 NUM_SAMPLES = 6
 """Sample completions shown, spread over the pass rates."""

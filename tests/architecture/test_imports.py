@@ -45,7 +45,7 @@ LATE = {("weights", "analysis")}
 def part_of(module: str) -> str:
     """The part of the house that a dotted module name belongs to."""
     names = module.split(".")
-    if len(names) == 1 or names[1] in BASE:
+    if len(names) == 1 or names[1] in BASE | {"__version__"}:
         return "base"
     return "cli" if names[1] in {"cli", "__main__"} else names[1]
 
