@@ -82,7 +82,7 @@ def _overview(run: RunFolder, config: RunConfig) -> Section:
         "along": [stage.along for stage in config.stages],
         "share of problems": [f"{stage.share:g}" for stage in config.stages],
     }
-    details = [("Resolved configuration", config_text(config))]
+    details = [("Resolved configuration", config_text(run.written_config()))]
     if run.environment.exists():
         versions = read_json(run.environment)["versions"]
         details.append(("Versions", "\n".join(f"{name} {version}" for name, version in versions.items())))
