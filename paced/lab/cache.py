@@ -1,8 +1,9 @@
 """A lab model is pre-trained once for each recipe and kept: a folder in the user's cache, named by the recipe's hash.
 
-The folder is ``$PACED_CACHE``, or ``paced`` below ``$XDG_CACHE_HOME`` or ``~/.cache``. A cached model is used only when
-its weights still have the hash that was written beside them; the key holds the versions of torch and transformers, as
-the bits depend on them. A cache that cannot be written costs the minute again, nothing else.
+The folder is ``$PACED_LAB_CACHE``, or ``lab`` below ``$PACED_CACHE``, ``$XDG_CACHE_HOME/paced`` or ``~/.cache/paced``.
+A cached model is used only when its weights still have the hash that was written beside them; the key holds the
+versions of torch and transformers, as the bits depend on them. A cache that cannot be written costs the minute again,
+nothing else.
 Left out: eviction. A student takes 0.6 MB.
 """
 
@@ -24,9 +25,10 @@ WEIGHTS_FILE, NOTE_FILE = "model.safetensors", "recipe.json"
 
 def cache_folder() -> Path:
     """The folder of cached lab models; it need not exist."""
-    named = os.environ.get("PACED_CACHE")
-    if named:
-        return Path(named) / "lab"
+    if os.environ.get("PACED_LAB_CACHE"):
+        return Path(os.environ["PACED_LAB_CACHE"])
+    if os.environ.get("PACED_CACHE"):
+        return Path(os.environ["PACED_CACHE"]) / "lab"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "paced" / "lab"
 
 
