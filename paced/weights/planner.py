@@ -242,20 +242,14 @@ def _posterior_weight(a: Array | float, b: Array | float, kernel: tuple[float, f
 
 
 def _posterior_variance_rate(a: Array, b: Array, kernel: tuple[float, float]) -> Array:
-    """E[v(p)] under Beta(a, b), v = p^(2α-1) q^(2β-1) (α q - β p)²."""
+    """E[v(p)] under Beta(a, b), v = p^(2α-1) q^(2β-1) (α q - β p)²; v at the mean where that integral diverges."""
     alpha, beta = kernel
-
-    def moment(x: float, y: float) -> Array:
-        safe = (a + x > 0) & (b + y > 0)
-        value = np.exp(betaln(np.where(safe, a + x, 1.0), np.where(safe, b + y, 1.0)) - betaln(a, b))
-        return np.where(safe, value, np.inf)
-
     first, second = 2 * alpha - 1, 2 * beta - 1
-    total = np.zeros(a.shape)
-    for factor, x, y in ((alpha**2, 0, 2), (-2 * alpha * beta, 1, 1), (beta**2, 2, 0)):
-        if factor:
-            total = total + factor * moment(first + x, second + y)
-    return total
+    finite = (a + first > 0) & (b + second > 0)
+    x, y = np.where(finite, a + first, 1.0), np.where(finite, b + second, 1.0)
+    terms = ((alpha**2, 0, 2), (-2 * alpha * beta, 1, 1), (beta**2, 2, 0))
+    mean = sum(factor * np.exp(betaln(x + i, y + j) - betaln(a, b)) for factor, i, j in terms)
+    return np.where(finite, mean, allocation.rollout_variance(a / (a + b), alpha=alpha, beta=beta))
 
 
 def _screening(first: int, second: int) -> Callable[[int, int], int]:
