@@ -82,7 +82,8 @@ def _by_claim(report: Report, names: Sequence[str]) -> Table:
     table = Table("claim", "statement", "verdict", "engines", "domain", "controls", "seconds", box=None, pad_edge=False)
     for column in table.columns:
         column.no_wrap, column.overflow = True, "ellipsis"
-    table.columns[0].min_width, table.columns[3].min_width = max(map(len, names)), 16
+    for column, least in zip(table.columns, (max(map(len, names)), 30, 15, 34, 20, 8, 7), strict=True):
+        column.min_width = least
     table.columns[-1].justify = "right"
     for name in names:
         ran, claim = report.of(name), ledger()[name]

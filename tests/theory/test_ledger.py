@@ -1,0 +1,172 @@
+"""The ledger is whole and honest: everything covered, every outcome as recorded, every control refuted."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from paced.analysis.figures_theory import DRAWINGS
+from paced.analysis.theory_pages import pages, picture
+from paced.theory.claims import Check, Claim, Control, Outcome, Result, Verdict
+from paced.theory.explain import page_name
+from paced.theory.graph import columns
+from paced.theory.ledger import dependents, foundations, ledger, validate
+from paced.theory.runner import Task, run, run_task, tasks_of
+
+DOCS = Path(__file__).parents[2] / "docs" / "theory"
+AUDIT = [f"C{n:02d}" for n in (
+    *(1, 2, 3), *range(10, 24), *range(30, 39), *range(40, 47), *(50, 51, 52, 53, 60, 61, 70),
+)] + [f"X{n}" for n in range(1, 12)]  # fmt: skip
+"""Every entry of the audit: C01-C70 as numbered there, and the eleven extensions."""
+ITEMS = (
+    "Assumption 1", "Assumption 2", "Assumption 3(a)", "Assumption 3(b)", "Assumption 3(c)", "Assumption 4",
+    "condition (a)", "condition (b)", "Definition 1", "Definition 2", "Lemma 5", "Theorem 4", "Theorem 6",
+    *(f"Proposition {n}" for n in (1, 2, 3, 7, 8, 10, 11)), *(f"Remark {n}" for n in range(1, 7)),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", list(ledger()))
+def test_claim_has_the_recorded_outcomes_and_every_control_is_refuted(name):
+    for ran in map(run_task, tasks_of([ledger()[name]])):
+        assert ran.outcome is not None, ran.error
+        assert ran.outcome.result is ran.expected, f"{ran.task}: {ran.says}: {ran.outcome}"
+        if ran.task.kind == "control":
+            assert ran.outcome.witness
+
+
+def test_every_claim_has_a_control():
+    assert all(claim.controls for claim in ledger().values())
+
+
+def test_every_equation_is_covered():
+    covered = {number for claim in ledger().values() for number in claim.equations}
+    assert covered == set(range(1, 52))
+
+
+def test_every_audit_entry_is_covered():
+    covered = {entry for claim in ledger().values() for entry in claim.audit}
+    assert set(AUDIT) <= covered, sorted(set(AUDIT) - covered)
+    assert covered <= set(AUDIT), sorted(covered - set(AUDIT))
+
+
+def test_every_numbered_item_of_the_paper_is_covered():
+    places = " | ".join(claim.where for claim in ledger().values())
+    assert [item for item in ITEMS if item not in places] == []
+
+
+def test_assumptions_are_marked_and_carry_the_derivation():
+    assumed = {name for name, claim in ledger().items() if claim.verdict is Verdict.ASSUMED}
+    assert {"a1", "a2", "a3a", "a3b", "a3b'", "a3c", "a4", "prop2.a", "prop2.b"} <= assumed
+    assert "prop3" in dependents(ledger(), "a3b")
+    assert "a3b" in foundations(ledger(), "prop3.shape")
+
+
+def test_named_functions_exist_and_are_public():
+    for claim in ledger().values():
+        for dotted in claim.functions:
+            module, name = dotted.rsplit(".", 1)
+            assert callable(getattr(import_module(module), name)), f"{claim.id}: {dotted}"
+            assert not name.startswith("_"), dotted
+
+
+def test_no_claim_rests_on_itself_through_others():
+    columns(ledger())
+
+
+def test_counterexamples_and_numbers_evaluate():
+    for claim in ledger().values():
+        for numbers in ([claim.counterexample.evaluate] if claim.counterexample else []) + (
+            [claim.numbers] if claim.numbers else []
+        ):
+            assert all(isinstance(float(value), float) for value in numbers().values()), claim.id
+
+
+def test_every_picture_has_its_drawing_and_draws():
+    pictures = {claim.picture.name: claim for claim in ledger().values() if claim.picture}
+    assert set(pictures) == set(DRAWINGS)
+    for claim in pictures.values():
+        assert picture(claim).startswith(b"\x89PNG")
+
+
+# --- the machinery itself fails when it should ------------------------------------------------------------------------
+def toy(**changes) -> Claim:
+    good = Claim(
+        id="toy", where="nowhere", title="Sum", verdict=Verdict.TRUE, statement="1+1=2", latex="1+1=2",
+        checks=(Check("exact", "sum", "integers", run=lambda: Outcome(Result.PROVED)),),
+        controls=(Control("exact", "3 for 2", run=lambda: Outcome(Result.REFUTED, witness={"sum": 2})),),
+    )  # fmt: skip
+    return replace(good, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"controls": ()}, "has no control"),
+        ({"checks": ()}, "has no check"),
+        ({"depends_on": ("nothing",)}, "depends on a claim that is not there"),
+        ({"verdict": Verdict.LOOSE}, "no check refutes"),
+        ({"verdict": Verdict.CONDITIONAL}, "names none"),
+        ({"verdict": Verdict.ASSUMED}, "no check says so"),
+        ({"checks": (Check("exact", "s", "d", run=lambda: None, expected=Result.REFUTED),)}, "expects a check to fail"),
+    ],
+)  # fmt: skip
+def test_a_ledger_that_contradicts_itself_is_refused(changes, fault):
+    validate([toy()])
+    with pytest.raises(ValueError, match=fault):
+        validate([toy(**changes)])
+
+
+def test_an_id_used_twice_is_refused():
+    with pytest.raises(ValueError, match="is used 2 times"):
+        validate([toy(), toy()])
+
+
+@pytest.mark.parametrize(
+    ("check", "expected"),
+    [
+        (lambda: Outcome(Result.PROVED), True),
+        (lambda: Outcome(Result.UNDECIDED), False),
+        (lambda: Outcome(Result.SUPPORTED, samples=3), False),
+        (lambda: 1 / 0, False),
+    ],
+)
+def test_only_the_recorded_outcome_counts_and_a_crash_never_does(monkeypatch, check, expected):
+    claim = toy(checks=(Check("exact", "sum", "integers", run=check),))
+    monkeypatch.setattr("paced.theory.runner.ledger", lambda: {"toy": claim})
+    ran = run_task(Task("toy", "check", 0))
+    assert ran.as_expected is expected
+    assert ("ZeroDivisionError" in ran.error) == (ran.outcome is None)
+
+
+def test_a_control_that_passes_fails_the_run(monkeypatch):
+    claim = toy(controls=(Control("exact", "nothing", run=lambda: Outcome(Result.PROVED)),))
+    monkeypatch.setattr("paced.theory.runner.ledger", lambda: {"toy": claim})
+    assert [one.task.kind for one in run(["toy"]).failures] == ["control"]
+
+
+def test_a_refutation_without_a_witness_is_no_outcome():
+    with pytest.raises(AssertionError, match="witness"):
+        Outcome(Result.REFUTED)
+
+
+# --- the pages --------------------------------------------------------------------------------------------------------
+def test_pages_are_up_to_date():
+    written = {path.name: path.read_text(encoding="utf-8") for path in DOCS.glob("*.md")}
+    assert written == pages(), "run: paced verify --docs docs/theory"
+
+
+def test_ids_pages_and_figures_match():
+    assert {path.stem for path in DOCS.glob("*.md")} == {page_name(name) for name in ledger()} | {"index"}
+    figures = {page_name(name) for name, claim in ledger().items() if claim.picture}
+    assert {path.stem for path in (DOCS / "figures").glob("*.png")} == figures
+
+
+@pytest.mark.slow
+def test_the_whole_ledger_takes_under_a_minute():
+    report = run(workers=min(2, os.cpu_count() or 1))
+    assert report.failures == ()
+    assert sum(one.seconds for one in report.ran) < 120
