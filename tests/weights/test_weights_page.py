@@ -1,0 +1,30 @@
+"""The examples of docs/weights.md run, and its exact table is what the command prints."""
+
+from __future__ import annotations
+
+import doctest
+import importlib.util
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "weights.md"
+
+
+def test_examples_of_the_page_run():
+    failed, tried = doctest.testfile(str(PAGE), module_relative=False, encoding="utf-8")
+    assert (failed, tried > 15) == (0, True)
+
+
+def test_reference_table_of_the_page_is_the_commands_output(capsys):
+    spec = importlib.util.spec_from_file_location("benchmark_of_weights", ROOT / "benchmarks" / "weights.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.tables()
+    assert capsys.readouterr().out in PAGE.read_text(encoding="utf-8")
+
+
+def test_paced_and_per_row_forms_agree():
+    spec = importlib.util.spec_from_file_location("benchmark_of_weights", ROOT / "benchmarks" / "weights.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.gate(50_000)
