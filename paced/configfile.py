@@ -93,10 +93,10 @@ def build_config(data: Mapping[str, Any], place: str = "config") -> RunConfig:
 
 
 def to_dict(config: Any) -> dict[str, Any]:
-    """The resolved configuration as plain data, ready for YAML or JSON."""
-    import msgspec
-
-    return msgspec.to_builtins(config)
+    """The resolved configuration as plain data, every key with its value, ready for YAML or JSON."""
+    # Not msgspec.to_builtins, which leaves out fields that hold their class's default.
+    data: dict[str, Any] = _deep_copy(dataclasses.asdict(config))
+    return data
 
 
 def with_method(config: RunConfig, method: str) -> RunConfig:

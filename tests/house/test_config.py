@@ -35,6 +35,12 @@ def test_a_config_survives_the_round_trip_through_plain_data():
     assert build_config(to_dict(config)) == config
 
 
+def test_every_key_is_written_out_defaults_included():
+    data = to_dict(build_config(MINIMAL))
+    assert set(data) == set(RunConfig.__dataclass_fields__)
+    assert (data["seed"], data["training"]["learning_rate"], data["stages"][0]["share"]) == (1, 1e-6, 1.0)
+
+
 def test_yaml_1e_minus_6_is_a_number(tmp_path):
     file = write(tmp_path, "name: tiny\nproblems: {path: p}\ntraining: {learning_rate: 1e-6}\n")
     assert load_config(file).training.learning_rate == 1e-6

@@ -26,7 +26,7 @@ from paced.train.progress import Silent
 from paced.train.sources import StageExamples
 
 DIFFERS = {"timings.jsonl", "environment.json", ".lock", ".lock-holder.json"}
-"""Files that say when and where a run ran."""
+"""Files that say when and where a run ran; which checkpoints are kept depends on when a stop was asked for."""
 
 
 def recipe(tmp_path, model, **changes):
@@ -266,5 +266,5 @@ def contents(root):
     return {
         str(file.relative_to(root)): file.read_bytes()
         for file in sorted(Path(root).rglob("*"))
-        if file.is_file() and file.name not in DIFFERS
+        if file.is_file() and file.name not in DIFFERS and "checkpoints" not in file.parts
     }
