@@ -1,0 +1,110 @@
+"""Faults put into a copy of the package on purpose, one line each; ``paced verify --strict`` must see every one.
+
+A mutation names a file, a text that stands there exactly once, what is written instead, and the claims that should
+notice (only for speed: a fault seen by other claims too is seen all the more).
+"""
+
+# ruff: noqa: E501
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[2]
+
+
+class Mutation(NamedTuple):
+    """One fault."""
+
+    file: str
+    old: str
+    new: str
+    claims: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.old.strip()} -> {self.new.strip()}"
+
+
+K, W, B, R, E, M = (
+    "theory/kernel.py", "weights/kernels.py", "theory/boundary.py", "theory/representation.py", "weights/estimates.py",
+    "theory/remark_claims.py",
+)  # fmt: skip
+
+MUTATIONS = (
+    Mutation(W, "estimates.power(p, self.alpha) * estimates.power(1.0 - p, self.beta)", "estimates.power(p, self.alpha) * estimates.power(1.0 - p, self.alpha)", ("eq3",)),
+    Mutation(W, "return self.alpha / total if total", "return self.beta / total if total", ("eq3",)),
+    Mutation(W, "HARDER = BetaKernel(1, 2)", "HARDER = BetaKernel(1, 3)", ("eq3",)),
+    Mutation(W, "ROOT = BetaKernel(0.5, 0.5)", "ROOT = BetaKernel(0.5, 0.6)", ("eq3",)),
+    Mutation(W, "return snr_squared / (1.0 + snr_squared)", "return snr_squared / (1.01 + snr_squared)", ("eq3.relatives",)),
+    Mutation(W, "np.cosh(self.delta)", "np.exp(self.delta)", ("eq3.relatives",)),
+    Mutation(W, "    delta: float = 0.3", "    delta: float = 0.31", ("eq3.relatives",)),
+    Mutation(W, "np.maximum(self.ceiling - p, 0.0)", "np.abs(self.ceiling - p)", ("eq3.relatives",)),
+    Mutation(W, "return self.ceiling * self.alpha /", "return self.alpha /", ("eq3.relatives",)),
+    Mutation("weights/baselines.py", "    low: float = 0.2", "    low: float = 0.3", ("sec4.baselines",)),
+    Mutation("weights/baselines.py", "    high: float = 0.8", "    high: float = 0.7", ("sec4.baselines",)),
+    Mutation("weights/baselines.py", "np.exp(-0.5 * np.square", "np.exp(-0.4 * np.square", ("sec4.baselines",)),
+    Mutation("weights/baselines.py", "(passed > 0)", "(passed > 1)", ("sec4.baselines",)),
+    Mutation("weights/normalise.py", "ess=float(scaled.sum() ** 2 / np.square(scaled).sum())", "ess=float(scaled.sum() / np.square(scaled).sum())", ("eq4",)),
+    Mutation("weights/normalise.py", "unit = scaled / mean", "unit = scaled / scaled.sum()", ("eq4",)),
+    Mutation("weights/normalise.py", "share_zero=float(np.mean(array == 0))", "share_zero=float(np.sum(array == 0))", ("eq4",)),
+    Mutation(K, "np.exp(xlogy(a, a) + xlogy(b, b) - xlogy(a + b, a + b))", "np.exp(xlogy(a, a) + xlogy(b, b) - xlogy(a, a + b))", ("eq3",)),
+    Mutation(K, "turn = np.sqrt(a * b / (n - 1)) / n", "turn = np.sqrt(a * b / (n + 1)) / n", ("eq3.smooth",)),
+    Mutation(K, "return rise - fall", "return rise + fall", ("eq3.smooth",)),
+    Mutation(K, "return p**k + (1.0 - p) ** k", "return p**k * (1.0 - p) ** k", ("eq3.smooth",)),
+    Mutation(K, "np.exp(betaln(a, b + k) - betaln(a, b))", "np.exp(betaln(a + k, b) - betaln(a, b))", ("eq3.smooth",)),
+    Mutation(K, "- (a - 1) * log_p - (b - 1) * log_q", "- a * log_p - (b - 1) * log_q", ("prop3.entropy",)),
+    Mutation(K, "float(digamma(b) - digamma(a + b))", "float(digamma(b) - digamma(a))", ("prop3.entropy",)),
+    Mutation(K, 'default if parameter == "logit" else 1.0 / default', 'default if parameter == "mean" else 1.0 / default', ("rem5",)),
+    Mutation(B, "softmax(student, axis=-1) - softmax(teacher, axis=-1)", "softmax(teacher, axis=-1) - softmax(student, axis=-1)", ("prop2.i",)),
+    Mutation(B, "probability * (log_ratio - np.sum(probability * log_ratio, axis=-1, keepdims=True))", "probability * log_ratio", ("prop2.i",)),
+    Mutation(B, "return s**snr_power * (1.0 - p)", "return s**snr_power * p", ("prop1",)),
+    Mutation(B, "return m * a / (m * a + m * b + 1.0)", "return m * a / (m * a + m * b + 2.0)", ("prop1",)),
+    Mutation(B, "np.sum((g - mean) ** 2, axis=1)", "np.sum((g - mean) ** 2, axis=1) / 2", ("prop2.ii",)),
+    Mutation(B, "np.array([[1.0, 2.0], [1.0, -2.0]])", "np.array([[1.0, 2.0], [1.0, -1.0]])", ("prop2.ii",)),
+    Mutation(R, "return np.log(f) - a * np.log(p) - b * np.log1p(-p)", "return np.log(f) - a * np.log(p) + b * np.log1p(-p)", ("prop3",)),
+    Mutation(R, "2.0 * (r.max() - r.min()) / 2.0", "(r.max() - r.min()) / 2.0", ("a3b'.special",)),
+    Mutation(R, "np.exp(bump * (p - 0.5) ** 2)", "np.exp(bump * (p - 0.4) ** 2)", ("prop3.shape",)),
+    Mutation(R, "bump: float = 40.0", "bump: float = 41.0", ("prop3.shape",)),
+    Mutation(E, "power(rate, alpha) * power((num_rollouts - num_passed) / num_rollouts, beta)", "power(rate, alpha) * power(num_passed / num_rollouts, beta)", ("eq3",)),
+    Mutation(E, "np.ones_like(base) if exponent == 0", "np.zeros_like(base) if exponent == 0", ("eq1",)),
+    Mutation("theory/engines.py", "if error[worst] > 0:", "if error[worst] > 1e9:", ("eq3",)),
+    Mutation("theory/engines.py", "if answer == z3.unsat:", "if answer != z3.unsat:", ("eq3.smooth",)),
+    Mutation("theory/engines.py", "        if value > 0:\n            continue", "        if value > -1e9:\n            continue", ("prop3.shape",)),
+    Mutation("theory/engines.py", "if left != right:", "if left is None:", ("eq1",)),
+    Mutation(M, "if after > before + 1e-12:", "if after > before + 1e12:", ("eq51",)),
+    Mutation("theory/assumption_claims.py", "/ ((total + 2) * (total + 3) * (total + 4) * (total + 5))\n\n", "/ ((total + 2) * (total + 3) * (total + 4) * (total + 6))\n\n", ("a3c.consistent",)),
+)  # fmt: skip
+"""Spread over every file that computes something; :data:`IN_CI` runs in every `make test`, all of them nightly."""
+
+IN_CI = tuple(MUTATIONS[i] for i in (0, 5, 13, 20, 25, 31, 34, 36))
+
+
+def is_caught(mutation: Mutation, folder: Path) -> bool:
+    """Copy the package, make the fault, and see whether ``paced verify --strict`` exits with 1.
+
+    Args:
+        mutation: the fault.
+        folder: an empty folder for the copy.
+    """
+    copy = folder / "paced"
+    shutil.copytree(ROOT / "paced", copy, ignore=shutil.ignore_patterns("__pycache__", "train", "lab"))
+    file = copy / mutation.file
+    text = file.read_text(encoding="utf-8")
+    assert text.count(mutation.old) == 1, f"{mutation}: the text stands there {text.count(mutation.old)} times"
+    file.write_text(text.replace(mutation.old, mutation.new), encoding="utf-8")
+    arguments = [item for claim in mutation.claims for item in ("--claim", claim)]
+    program = "import sys; from paced.cli import main; sys.argv[0] = 'paced'; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "verify", "--strict", "--workers", "1", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode in (0, 1), done.stderr[-2000:]
+    return done.returncode == 1
