@@ -11,7 +11,7 @@ import mpmath
 import numpy as np
 
 from paced.theory.claims import Check, Claim, Control, Counterexample, Outcome, Result, Verdict
-from paced.theory.engines import agree, all_of, assumed, proved, refuted, supported, symbolic_zero
+from paced.theory.engines import agree, all_of, assumed, proved, refuses, refuted, supported, symbolic_zero
 from paced.theory.kernel import fisher_information
 from paced.weights import BetaKernel
 
@@ -60,6 +60,18 @@ def _information_numbers() -> Outcome:
     return all_of(
         agree(fisher_information(p), [float(1 / (mpmath.mpf(x) * (1 - mpmath.mpf(x)))) for x in RATES], p=p),
         agree(fisher_information(p, parameter="logit"), BetaKernel(1, 1).at(p), p=p),
+    )
+
+
+def _information_domain() -> Outcome:
+    return refuses(
+        wrong={
+            "p = 0": lambda: fisher_information([0.0]),
+            "p = 1": lambda: fisher_information([1.0], parameter="logit"),
+            "p = 1.1": lambda: fisher_information([1.1]),
+            "parameter='odds'": lambda: fisher_information([0.5], parameter="odds"),
+        },
+        right={"p = 1e-300": lambda: fisher_information([1e-300])},
     )
 
 
@@ -190,6 +202,7 @@ CLAIMS: tuple[Claim, ...] = (
         proof="The score of p is y/p - (1-y)/(1-p); its mean square is 1/p + 1/(1-p). In eta = logit p, dp/deta = p(1-p).",
         checks=(
             Check("sympy", "both informations from E[score^2]", "p in (0,1)", _derive_information),
+            Check("numeric", "the ends are refused", "p in {0, 1, 1.1}", _information_domain, Result.SUPPORTED),
             Check(
                 "numeric", "fisher_information against mpmath", "7 pass rates", _information_numbers, Result.SUPPORTED
             ),
