@@ -144,6 +144,11 @@ class RunFolder:
         """The run folder of one compared method."""
         return RunFolder(self.root / "methods" / name)
 
+    @property
+    def whole(self) -> RunFolder:
+        """The run that this one is a compared method of, or itself."""
+        return RunFolder(self.root.parent.parent) if self.root.parent.name == "methods" else self
+
     def methods(self) -> dict[str, RunFolder]:
         """The compared methods that have a folder, in the order of the configuration."""
         config = self.config()
@@ -177,8 +182,7 @@ class RunFolder:
         if isinstance(data, list):
             return [self._real_paths(value) for value in data]
         if isinstance(data, str) and data.startswith(INSIDE):
-            whole = self.root.parent.parent if self.root.parent.name == "methods" else self.root
-            return str(whole / data.removeprefix(INSIDE))
+            return str(self.whole.root / data.removeprefix(INSIDE))
         return data
 
     def claim(self, config: RunConfig) -> None:

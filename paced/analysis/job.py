@@ -83,7 +83,7 @@ def method_folder(run: RunFolder, method: str) -> RunFolder:
 
 
 def prepare(run: RunFolder, progress: Progress) -> None:
-    """Build the lab of a run that has one; a compared method uses the lab of the whole run."""
+    """Build the lab of a run that has one; give a compared method what it has in common with the whole run."""
     from paced.train.models import quiet_transformers
 
     quiet_transformers()
@@ -92,6 +92,8 @@ def prepare(run: RunFolder, progress: Progress) -> None:
         from paced.lab.world import build_world
 
         build_world(Path(config.problems.path).parent, config.lab, progress)
+    if run.whole.root != run.root:
+        share(run.whole, run)
 
 
 def run_job(run: RunFolder, progress: Progress) -> Path:
@@ -122,7 +124,7 @@ def run_job(run: RunFolder, progress: Progress) -> Path:
     run_shared(run, progress)
     for method, folder in folders.items():
         progress.note(f"method '{method}'")
-        share(run, folder)
+        prepare(folder, progress)
         evaluate(folder, "base", progress)
         train_run(folder, progress)
         evaluate(folder, "final", progress)
