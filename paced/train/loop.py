@@ -7,6 +7,7 @@ A checkpoint is a folder that is whole or absent; a run that resumes from one co
 
 from __future__ import annotations
 
+import math
 import shutil
 import tempfile
 import time
@@ -20,6 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from paced.config import RunConfig, StageConfig
+from paced.errors import ConfigError
 from paced.runfolder import RunFolder
 from paced.storage import append_lines, read_json, read_lines, sync_folder, truncate_lines, write_json
 from paced.train.batches import Batch, number_of_steps, plan_batches
@@ -53,6 +55,7 @@ def train_stage(
     Raises:
         StopRequested: a signal came; a checkpoint of the last whole step is on the disk.
     """
+    _refuse_unsupported(config)
     training, stage = config.training, config.stages[stage_number - 1]
     folder = run.stage(stage_number)
     ratings = source.ratings()
@@ -115,6 +118,21 @@ def train_stage(
     append_lines(run.timings, [{"stage": stage_number, "seconds": time.monotonic() - started}])
     _export(folder.student, student.eval(), tokenizer)
     return StageOutcome(num_steps=total)
+
+
+def _refuse_unsupported(config: RunConfig) -> None:
+    """Say what this loop does not do, instead of passing over it."""
+    asked = {
+        "parallel.sequence_parallel > 1": config.parallel.sequence_parallel > 1,
+        "parallel.cache_teacher": config.parallel.cache_teacher,
+        "parallel.gradient_checkpointing": config.parallel.gradient_checkpointing,
+        "training.interpolation": config.training.interpolation != "none",
+        "training.track_snr": config.training.track_snr,
+        "trackers": bool(config.trackers),
+    }
+    refused = [name for name, wanted in asked.items() if wanted]
+    if refused:
+        raise ConfigError(f"{config.name}: training in one process does not take {', '.join(refused)}. Leave it out.")
 
 
 def _plan(
@@ -187,8 +205,6 @@ def _step(
     if examples:
         scale = min(1.0, (step + 1) / training.warmup_steps) if training.warmup_steps else 1.0
         if training.schedule == "cosine":
-            import math
-
             scale *= 0.5 * (1 + math.cos(math.pi * step / total))
         for group in optimizer.param_groups:
             group["lr"] = training.learning_rate * scale
