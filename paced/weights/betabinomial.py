@@ -16,6 +16,7 @@ The search runs in (logit of the mean, log of a+b), which are nearly orthogonal;
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -31,6 +32,10 @@ LARGEST_CONCENTRATION = 1e7
 """a+b from which Beta(a, b) counts as one point: K = 100 rollouts would have to see a variance share of 1e-5."""
 SMALLEST_CONCENTRATION = 1e-6
 """a+b below which Beta(a, b) counts as two points, 0 and 1."""
+SMALLEST_PARAMETER = 1e-7
+"""a or b below which the likelihood has run into its edge; only a truncated one can."""
+STEEPEST_LOGIT = 16.0
+"""|logit| of the mean beyond which it counts as 0 or 1."""
 
 
 class Derivatives(NamedTuple):
@@ -162,7 +167,8 @@ class BetaBinomial:
                 converged = True
                 break
             point, here = point + step, there
-            if not low < point[1] < high:
+            smallest = np.exp(point[1]) * expit(-abs(point[0]))
+            if not low < point[1] < high or smallest < SMALLEST_PARAMETER or abs(point[0]) > STEEPEST_LOGIT:
                 break
             if float(np.abs(step).max()) < 1e-10:
                 converged = True
@@ -170,13 +176,16 @@ class BetaBinomial:
         if point[1] >= high:
             return self.one_point()
         m, n = float(expit(point[0])), float(np.exp(point[1]))
-        return Maximum(n * m, n * float(expit(-point[0])), here.value, m, converged and point[1] > low)
+        return Maximum(n * m, n * float(expit(-point[0])), here.value, m, converged)
 
     def one_point(self) -> Maximum:
         """The supremum over laws that give every problem the same pass rate: the binomial likelihood."""
         lam = np.log(LARGEST_CONCENTRATION)
         eta, value = climb(
-            lambda x: _first(self.in_search_coordinates(x, lam), 0), float(logit(self.binomial_mean)), 0.5
+            lambda x: _first(self.in_search_coordinates(x, lam), 0),
+            float(logit(self.binomial_mean)),
+            0.5,
+            (-STEEPEST_LOGIT, STEEPEST_LOGIT),
         )
         return Maximum(np.inf, np.inf, value, float(expit(eta)), True)
 
@@ -198,21 +207,25 @@ class BetaBinomial:
             first = other * gradient[1 - index]
             return value, first, other**2 * hessian[1 - index, 1 - index] + first
 
-        log_other, value = climb(along, float(np.log(start)), 1.0)
+        bounds = (float(np.log(SMALLEST_PARAMETER)), float(np.log(LARGEST_CONCENTRATION)))
+        log_other, value = climb(along, float(np.clip(np.log(start), *bounds)), 1.0, bounds)
         return value, float(np.exp(log_other))
 
 
-def climb(function, start: float, reach: float) -> tuple[float, float]:  # type: ignore[no-untyped-def]
+def climb(
+    function: Callable[[float], tuple[float, float, float]], start: float, reach: float, bounds: tuple[float, float]
+) -> tuple[float, float]:
     """Maximise a smooth function of one number with one hill: Newton inside a bracket of the derivative's sign.
 
     Args:
         function: x -> (value, first derivative, second derivative).
         start: where to begin.
         reach: largest first step.
+        bounds: where to stop if the hill goes on.
 
-    Returns: the place and the value; a hill without an end is left after 60 from the start.
+    Returns: the place and the value.
     """
-    low, high = start - 60.0, start + 60.0
+    low, high = bounds
     x = start
     value, slope, bend = function(x)
     for _ in range(100):

@@ -145,11 +145,7 @@ def _maximum_likelihood(blank: FitResult, used: CountHistogram) -> FitResult:
     if not math.isfinite(best.a):
         return replace(answer, message=_no_spread(best.mean))
     if not best.converged:
-        return replace(
-            answer,
-            message="The likelihood grows towards a law with pass rates 0 and 1 only (α, β → -1): hardly a problem was "
-            "solved sometimes. Use BetaKernel(estimator='posterior') or other problems.",
-        )
+        return replace(answer, message=_at_the_edge(best.a, best.b))
     information = -likelihood.derivatives(best.a, best.b).hessian
     return replace(
         answer, cov=np.linalg.inv(information).astype(np.float64), success=True, message=_found(best.a, best.b)
@@ -181,6 +177,19 @@ def _found(a: float, b: float) -> str:
             "(it diverges), so there is no kernel."
         )
     return "Found."
+
+
+def _at_the_edge(a: float, b: float) -> str:
+    if max(a, b) < 1e-3:
+        return (
+            "The likelihood grows towards a law with pass rates 0 and 1 only (α, β → -1): hardly a problem was "
+            "solved sometimes. Use BetaKernel(estimator='posterior') or other problems."
+        )
+    end = "low" if a < b else "high"
+    return (
+        f"The likelihood of the counts in the zone grows without a maximum towards its {end} end: they do not "
+        "determine a Beta law. Use zpd=None or more problems."
+    )
 
 
 def _no_spread(mean: float) -> str:

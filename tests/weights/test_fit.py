@@ -307,3 +307,29 @@ def test_problems_with_one_rollout_help_the_mean_only():
 def test_mistakes_of_the_caller_are_one_sentence(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@st.composite
+def any_counts(draw):
+    rollouts = draw(st.lists(st.sampled_from([1, 2, 3, 8, 64]), min_size=1, max_size=30))
+    return [draw(st.integers(0, K)) for K in rollouts], rollouts
+
+
+@settings(max_examples=150)
+@given(any_counts(), st.sampled_from(["mle", "moments", "paper"]), st.sampled_from([None, 0.0, 0.1, 0.3]))
+def test_any_counts_have_a_defined_outcome(counts, method, zpd):
+    """No exception, no warning, a reason whenever there is no estimate, and an interval that holds the estimate."""
+    result = fit(*counts, method, zpd=None if method == "moments" else zpd)
+    assert result.message
+    assert len(result.summary().splitlines()) > 10
+    result.gof(num_resamples=2)
+    if result.success:
+        assert np.isfinite([result.alpha, result.beta]).all()
+        for value, (low, high) in zip((result.alpha, result.beta), result.conf_int(), strict=True):
+            assert low - 1e-6 <= value <= high + 1e-6
+
+
+def test_counts_crowded_at_one_end_of_the_zone_have_no_truncated_maximum():
+    result = fit([7] * 12 + [6], 8, zpd=0.1)
+    assert not result.success
+    assert "spread no more" in result.message or "without a maximum towards its high end" in result.message
