@@ -47,7 +47,8 @@ def record(recipe: Path, page: Path) -> None:
     lines = [
         f"`paced run {recipe}`, {platform.machine()}, {environment.get('OMP_NUM_THREADS', 'all')} thread: "
         f"{seconds:.0f} s of wall time, {usage.ru_utime + usage.ru_stime:.0f} s of processor time, "
-        f"{usage.ru_maxrss / 1e6:.1f} GB at the peak, everything included.",
+        f"{usage.ru_maxrss / 1e6:.1f} GB at the peak, everything included (load average {os.getloadavg()[1]:.1f} on "
+        f"{os.cpu_count()} cores).",
         "",
         f"```text\n{printed}\n```",
         "",
