@@ -268,3 +268,32 @@ def contents(root):
         for file in sorted(Path(root).rglob("*"))
         if file.is_file() and file.name not in DIFFERS and "checkpoints" not in file.parts
     }
+
+
+def test_the_first_loss_is_the_kl_of_aligned_completions_computed_by_hand(tmp_path, gpt2):
+    """Teacher and student read prompts of different length; their distributions are compared token by token."""
+    import torch
+    from tolerances import F32
+
+    data = recipe(tmp_path, gpt2, training={"batch_size": 12, "learning_rate": 1e-3, "micro_batch_tokens": 100})
+    run = begin(tmp_path, data)
+    steps.train_run(run, Silent())
+    model = steps.load_model(run.config().student).double()
+    tokenizer = steps.load_tokenizer(run.config().student)
+    problems = {problem.problem_id: problem for problem in steps.stage_problems(run, 1)}
+
+    def log_probabilities(prompt, completion):
+        ids = tokenizer(prompt, add_special_tokens=True)["input_ids"]
+        with torch.no_grad():
+            logits = model(torch.tensor([[*ids, *completion]])).logits[0]
+        return torch.log_softmax(logits[len(ids) - 1 : -1, : len(tokenizer)], dim=-1)
+
+    losses = []
+    for reference in read_records(run.stage(1).references, Rollout):
+        problem = problems[reference.problem_id]
+        teacher = log_probabilities(f"{problem.problem} is {problem.solution}. {problem.problem}", reference.token_ids)
+        student = log_probabilities(problem.problem, reference.token_ids)
+        assert len(teacher) == len(student) == len(reference.token_ids)
+        losses.append(float((teacher.exp() * (teacher - student)).sum(-1).mean()))
+    (line,) = read_lines(run.metrics)
+    assert line["loss"] == pytest.approx(sum(losses) / len(losses), rel=F32)
