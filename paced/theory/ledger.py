@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
+from importlib import import_module
 
 from paced.theory.claims import Claim, Result, Verdict
 
@@ -23,8 +24,15 @@ def ledger() -> dict[str, Claim]:
         >>> ledger()["eq3"].where
         'Eq. (3), section 3.3'
     """
-    from importlib import import_module
+    try:
+        claims = _claims()
+        validate(claims)
+    except ValueError as error:  # a broken package, not a mistake of the caller: exit code 1, never 2
+        raise RuntimeError(f"ledger: cannot be loaded. {error}") from error
+    return {claim.id: claim for claim in claims}
 
+
+def _claims() -> list[Claim]:
     claims: list[Claim] = []
     for name in _GROUPS:
         try:
@@ -32,15 +40,14 @@ def ledger() -> dict[str, Claim]:
         except ModuleNotFoundError as error:
             if error.name != f"paced.theory.{name}":
                 raise
-    validate(claims)
-    return {claim.id: claim for claim in claims}
+    return claims
 
 
 _GROUPS = (
-    "assumption_claims", "kernel_claims", "weighting_claims", "boundary_claims", "representation_claims",
-    "entropy_claims", "remark_claims", "descent", "descent_claims", "minimax", "minimax_claims", "variance",
-    "variance_claims", "convergence", "convergence_claims", "moments", "moments_claims", "estimation",
-    "estimation_claims", "tables", "tables_claims", "allocation_claims", "extension_claims",
+    "assumption_claims", "kernel_claims", "weighting_claims", "quality_claims", "boundary_claims",
+    "representation_claims", "entropy_claims", "remark_claims", "descent_claims", "minimax_claims",
+    "variance_claims", "convergence_claims", "moments_claims", "estimation_claims", "tables_claims",
+    "allocation_claims", "extension_claims",
 )  # fmt: skip
 
 

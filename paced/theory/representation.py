@@ -60,3 +60,14 @@ def two_peak_profile(pass_rate: ArrayLike, *, bump: float = 40.0) -> Floats:
     check_number("two_peak_profile", "bump", bump)
     p = np.asarray(pass_rate, dtype=np.float64)
     return BetaKernel().at(p) * np.exp(bump * (p - 0.5) ** 2)
+
+
+def num_peaks(values: ArrayLike) -> int:
+    """How many strict local maxima a profile has on a grid, the ends left out; [n] -> a count.
+
+    Example:
+        >>> num_peaks(np.array([0.0, 2.0, 1.0, 3.0, 0.0]))
+        2
+    """
+    rising = np.diff(np.asarray(values, dtype=np.float64)) > 0
+    return int(np.sum(rising[:-1] & ~rising[1:]))

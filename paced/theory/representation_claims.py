@@ -5,7 +5,6 @@ from __future__ import annotations
 import mpmath
 import numpy as np
 
-from paced.theory.boundary_claims import num_peaks
 from paced.theory.claims import Check, Claim, Control, Counterexample, Outcome, Picture, Result, Verdict
 from paced.theory.engines import (
     agree,
@@ -13,11 +12,12 @@ from paced.theory.engines import (
     holds_for_all,
     positive_on,
     proved,
+    refuses,
     refuted,
     supported,
     symbolic_zero,
 )
-from paced.theory.representation import log_remainder, smallest_delta, two_peak_profile
+from paced.theory.representation import log_remainder, num_peaks, smallest_delta, two_peak_profile
 from paced.weights import BetaKernel
 
 GRID = np.linspace(0, 1, 4001)[1:-1]
@@ -81,6 +81,20 @@ def _remainder_is_bounded() -> Outcome:
         return bool(np.all(np.abs(r - np.log([c0, c1])) <= 1e-4))
 
     return holds_for_all(st.tuples(numbers, numbers, numbers, numbers), law)
+
+
+def _domains() -> Outcome:
+    return refuses(
+        wrong={
+            "log_remainder(p=1)": lambda: log_remainder([1.0], [1.0], exponents=(1, 1)),
+            "log_remainder(p=0)": lambda: log_remainder([0.0], [1.0], exponents=(1, 1)),
+            "log_remainder(p=1.1)": lambda: log_remainder([1.1], [1.0], exponents=(1, 1)),
+            "log_remainder(f=0)": lambda: log_remainder([0.5], [0.0], exponents=(1, 1)),
+            "smallest_delta([])": lambda: smallest_delta([]),
+            "smallest_delta([inf])": lambda: smallest_delta([float("inf")]),
+        },
+        right={"smallest_delta([0])": lambda: smallest_delta([0.0])},
+    )
 
 
 # --- C15: the interior ------------------------------------------------------------------------------------------------
@@ -171,6 +185,13 @@ CLAIMS: tuple[Claim, ...] = (
             Check("sympy", "lim log f/log p = a', so a' is unique", "a, b, C0 > 0", _exponents_are_unique),
             Check("numeric", "r near 0 is log C0", "p = 1e-3 ... 1e-299", _remainder_settles, Result.SUPPORTED),
             Check("numeric", "log_remainder recovers r", "3 pass rates", _remainder_numbers, Result.SUPPORTED),
+            Check(
+                "numeric",
+                "arguments outside the domain are refused",
+                "edges of every argument",
+                _domains,
+                Result.SUPPORTED,
+            ),
             Check(
                 "hypothesis",
                 "r at 1e-6 from the ends",

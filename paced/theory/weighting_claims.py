@@ -161,7 +161,9 @@ def _estimators(shift: float = 0.0) -> Outcome:
     for name, values in want.items():
         kernel = BetaKernel(1, 2, estimator=name, prior=(a0, b0), second_moment_exponents=(t0, t1))
         outcomes.append(agree(kernel(s, k), [float(x) for x in values], estimator=name, s=s))
-    return all_of(*outcomes)
+    flat = [beta(1 + i + 1, 1 + k - i + 2) / beta(1 + i, 1 + k - i) for i in s.tolist()]
+    defaults = [BetaKernel(1, 2, estimator=name)(s, k) for name in ("posterior", "bayes_optimal")]
+    return all_of(*outcomes, *(agree(weights, [float(x) for x in flat], s=s) for weights in defaults))
 
 
 def _relatives_domain() -> Outcome:

@@ -73,6 +73,14 @@ def test_named_functions_exist_and_are_public():
             assert not name.startswith("_"), dotted
 
 
+def test_every_group_file_is_in_the_ledger():
+    import paced.theory
+    from paced.theory.ledger import _GROUPS
+
+    files = {path.stem for path in Path(paced.theory.__file__).parent.glob("*_claims.py")}
+    assert files <= set(_GROUPS), sorted(files - set(_GROUPS))
+
+
 def test_no_claim_rests_on_itself_through_others():
     columns(ledger())
 

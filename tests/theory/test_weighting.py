@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import doctest
 import subprocess
 import sys
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -107,6 +109,12 @@ def test_faults_of_a_weight_are_found():
 def test_wrong_functions_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         check_weighting(**arguments)
+
+
+def test_the_examples_of_the_docs_page_run():
+    page = Path(__file__).parents[2] / "docs" / "own_weighting.md"
+    failed, tried = doctest.testfile(str(page), module_relative=False)
+    assert (failed, tried > 5) == (0, True)
 
 
 def test_the_kit_loads_hypothesis_only_when_used():
