@@ -65,7 +65,7 @@ def train_stage(
         num_epochs=stage.num_epochs,
         num_steps=stage.num_steps,
     )
-    student.train()
+    student.eval()  # no dropout: its noise would be part of the divergence, and of no seed of the run
     wrapped = DistillationStudent(student)
     optimizer = torch.optim.AdamW(
         student.parameters(),
