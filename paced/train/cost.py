@@ -41,7 +41,8 @@ class Cost:
         """The estimate in words."""
         return [
             f"student {self.student_parameters:,} parameters, teacher {self.teacher_parameters:,}",
-            f"{self.num_rollouts:,} rollouts; at most {self.sampled_tokens:,} tokens sampled, with references and evaluation",
+            f"{self.num_rollouts:,} rollouts; at most {self.sampled_tokens:,} tokens sampled, references and "
+            "evaluation included",
             f"{self.num_steps:,} optimiser steps on at most {self.trained_tokens:,} tokens",
             f"at most {self.operations:.2g} floating-point operations; "
             f"{self.memory_bytes / 1e9:.2g} GB for weights, gradients and optimiser state, activations on top",
