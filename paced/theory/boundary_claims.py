@@ -104,6 +104,7 @@ def _population_snr_numbers() -> Outcome:
     vanishing = np.abs(mastery_population(1 - 1e-6)).max()
     return all_of(
         agree(population_snr(g), float(want)),
+        agree([population_snr(1e-250 * np.array(g)), population_snr(1e250 * np.array(g))], float(want)),
         agree([population_snr(mastery_population(p)) for p in (0.1, 0.5, 0.999)], 0.5),
         agree(vanishing, 2e-6, rtol=1e-6),
     )

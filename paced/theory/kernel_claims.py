@@ -186,6 +186,8 @@ def _lipschitz_constants() -> Outcome:
     got = [lipschitz_constant(a, b) for a, b in pairs]
     return all_of(
         agree(got, steepest, rtol=1e-8, alpha=[a for a, _ in pairs]),
+        agree([kernel_slope(0.3, alpha=2, beta=0), kernel_slope(0.3, alpha=0, beta=2)], [0.6, -1.4]),
+        agree([1 / lipschitz_constant(0.5, 1), 1 / lipschitz_constant(1, 0.5), lipschitz_constant(0, 0)], 0.0),
         agree(kernel_slope(0.3, alpha=2.5, beta=4.25), float(mpmath.diff(lambda t: t**2.5 * (1 - t) ** 4.25, 0.3))),
     )
 
