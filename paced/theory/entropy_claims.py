@@ -17,7 +17,7 @@ def _mean_under_beta(function, a: float, b: float) -> mpmath.mpf:  # type: ignor
 
 
 def _log_statistics() -> Outcome:
-    outcomes = [agree(expected_logs(2, 2), -5 / 6)]
+    outcomes = [agree(expected_logs(2, 2), -5 / 6), agree(expected_logs(0.5, 0.5), -2 * np.log(2))]
     for a, b in ((2.0, 2.0), (1.7, 3.4), (2.6, 1.2)):
         log_p = _mean_under_beta(mpmath.log, a, b)
         log_q = _mean_under_beta(lambda p: mpmath.log(1 - p), a, b)

@@ -22,6 +22,7 @@ from paced.weights import (
     TeacherCeilingKernel,
     Uniform,
     normalise,
+    sampling_probabilities,
 )
 
 RATES = (0.013, 0.125, 0.31, 0.5, 0.622, 0.875, 0.9871)
@@ -90,6 +91,7 @@ def _unit_mean(scope: str = "training set") -> Outcome:
     return all_of(
         agree(done.unit_mean_weights, want, s=counts),
         agree(done.ess, float(ess)),
+        agree(sampling_probabilities(kernel), [float(w / sum(exact)) for w in exact], s=counts),
         agree(done.ess_fraction, float(ess / len(exact))),
         agree(done.share_zero, 2 / 7),
         agree(done.largest, float(max(exact) / mean)),
@@ -132,9 +134,9 @@ def _relatives(ceiling_shift: float = 0.0) -> Outcome:
 def _relatives_defaults() -> Outcome:
     """Default parameters, peaks, and weights from counts."""
     q, counts = 0.3 * 0.7, ([3], 10)
-    peaks = [SaturatedKernel(1, 3).peak, MinimaxKernel(0.2, 1, 3).peak, TeacherCeilingKernel(0.6, 1, 3).peak]
+    peaks = [SaturatedKernel(1, 3).peak, MinimaxKernel(0.2, 1, 3).peak, TeacherCeilingKernel(0.6, 2, 3).peak]
     return all_of(
-        agree(peaks, [0.25, 0.25, 0.15]),
+        agree(peaks, [0.25, 0.25, 0.24]),
         agree(SaturatedKernel().at(0.3), q / (1 + q)),
         agree(MinimaxKernel().at(0.3), q / (q + float(mpmath.cosh(0.3)))),
         agree(TeacherCeilingKernel().at(0.3), q),
@@ -181,6 +183,7 @@ def _relatives_domain() -> Outcome:
             "TeacherCeilingKernel(alpha=-0.1)": lambda: TeacherCeilingKernel(alpha=-0.1),
             "TeacherCeilingKernel(beta=0)": lambda: TeacherCeilingKernel(beta=0.0),
             "HardFilter(low=-0.1)": lambda: HardFilter(low=-0.1),
+            "HardFilter(1.1, 1.5)": lambda: HardFilter(1.1, 1.5),
             "HardFilter(high=1.1)": lambda: HardFilter(high=1.1),
             "HardFilter(0.5, 0.4)": lambda: HardFilter(0.5, 0.4),
             "TargetDifficulty(target=-0.1)": lambda: TargetDifficulty(target=-0.1),
@@ -233,7 +236,7 @@ CLAIMS: tuple[Claim, ...] = (
         statement="w~_i = w_i/mean(w) over all N problems has mean 1, does not depend on the scale of w, and keeps ratios.",
         latex=r"L_w(\theta)=\mathbb E_x[w(p(x))\,\ell(x;\theta)],\qquad \tilde w_i=\frac{w_i}{\frac1N\sum_j w_j}",
         equations=(4,),
-        functions=("paced.weights.normalise",),
+        functions=("paced.weights.normalise", "paced.weights.sampling_probabilities"),
         hypotheses=("not all weights are 0", "the mean is over the training set, not over a batch"),
         depends_on=("eq3",),
         proof="Division by a constant. Normalised inside a micro-batch of one problem every weight is 1: the method cancels.",
