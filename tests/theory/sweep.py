@@ -1,6 +1,6 @@
 """Make every one-token fault of a file in turn and print those that the ledger does not see.
 
-``python tests/theory/sweep.py theory/kernel.py eq3 prop3 rem5`` tries each number + 1 and each operator exchanged, on
+``PYTHONPATH=tests python -m theory.sweep theory/kernel.py eq3 prop3 rem5`` tries each number + 1 and each operator exchanged, on
 a copy of the package, with the checks of the named claims. What survives is either no fault (an equivalent formula)
 or a hole in the checks.
 """
@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from mutations import ROOT, Mutation, is_caught
+from theory.mutations import ROOT, Mutation, is_caught
 
 EXCHANGED = {" + ": " - ", " - ": " + ", " * ": " / ", " / ": " * ", "**": "*"}
 
