@@ -1,8 +1,8 @@
 """Make every one-token fault of a file in turn and print those that the ledger does not see.
 
-``PYTHONPATH=tests python -m theory.sweep theory/kernel.py eq3 prop3 rem5`` tries each number + 1 and each operator exchanged, on
-a copy of the package, with the checks of the named claims. What survives is either no fault (an equivalent formula)
-or a hole in the checks.
+``PYTHONPATH=tests python -m theory.sweep theory/kernel.py eq3 prop3 rem5`` tries each number + 1 and each operator
+exchanged, on a copy of the package, with the checks of the named claims. What survives is either no fault (an
+equivalent formula) or a hole in the checks.
 """
 
 from __future__ import annotations
