@@ -135,4 +135,4 @@ def test_fit_never_loads_torch_or_sympy(tmp_path):
 
 
 def test_verify_never_loads_torch():
-    assert not {"torch", "transformers"} & loaded_after("verify", "--claim", "lem5")
+    assert not {"torch", "transformers"} & loaded_after("verify", "--claim", "rem5")
