@@ -168,15 +168,19 @@ class TrainingConfig:
     clip_norm: float = 1.0
     """Largest global gradient norm; 0 for no clipping."""
     checkpoint_every: int = 100
-    """Optimiser steps between checkpoints; 0 for only the last of a stage."""
+    """Optimiser steps between checkpoints; 0 for none but the one that a signal asks for. The end of a stage has none:
+    the exported student holds the master weights."""
     keep_checkpoints: int = 2
     """How many of the newest checkpoints of a stage are kept; 0 for all."""
     interpolation: Literal["none", "zpd_mass"] = "none"
-    """zpd_mass: λ(t)·forward + (1−λ(t))·reverse KL with λ = (ZPD mass now / at the start)^γ (extension X8)."""
+    """zpd_mass: stages of ``mixed_kl`` take λ(t)·forward + (1−λ(t))·reverse KL with λ = (ZPD mass now / at the stage's
+    start)^γ (extension X8); needs ``recompute_every``."""
     interpolation_power: float = 1.0
     """γ >= 0 of the interpolation."""
+    zpd_epsilon: float = 0.2
+    """ε in (0, 1/2): a problem is in the ZPD when ε <= p̂ <= 1−ε; 0.2 is the zone of X8."""
     track_snr: bool = False
-    """Report the lm_head gradient SNR of every step, a by-product of the fused loss."""
+    """Report the lm_head gradient SNR² over the problems of every step, a by-product of the fused loss."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -305,12 +309,31 @@ def check_config(config: RunConfig, place: str) -> None:
     need(training.loss_temperature > 0, f"training.loss_temperature must be > 0, got {training.loss_temperature}.")
     need(training.clip_norm >= 0, f"training.clip_norm must be >= 0, got {training.clip_norm}.")
     need(training.micro_batch_tokens >= 1, "training.micro_batch_tokens must be >= 1.")
+    need(training.keep_checkpoints >= 0, f"training.keep_checkpoints must be >= 0, got {training.keep_checkpoints}.")
+    need(training.checkpoint_every >= 0, f"training.checkpoint_every must be >= 0, got {training.checkpoint_every}.")
+    need(training.warmup_steps >= 0, f"training.warmup_steps must be >= 0, got {training.warmup_steps}.")
+    need(0 < training.zpd_epsilon < 0.5, f"training.zpd_epsilon must be in (0, 0.5), got {training.zpd_epsilon}.")
+    need(
+        training.interpolation_power >= 0,
+        f"training.interpolation_power must be >= 0, got {training.interpolation_power}.",
+    )
+    mixed = [stage for stage in config.stages if stage.divergence == "mixed_kl"]
+    need(
+        training.interpolation == "none" or (bool(mixed) and all(stage.recompute_every for stage in mixed)),
+        "training.interpolation needs a stage of divergence mixed_kl with recompute_every > 0: the ZPD mass changes "
+        "only when pass rates are renewed.",
+    )
     need(bool(config.stages), "stages must hold at least one stage.")
     total = sum(stage.share for stage in config.stages)
     need(total <= 1 + 1e-9 or len(config.stages) == 1, f"the stages' shares must add up to at most 1, got {total:g}.")
     for index, stage in enumerate(config.stages, start=1):
         where = f"stages[{index}]"
         need(0 < stage.share <= 1, f"{where}.share must be in (0, 1], got {stage.share}.")
+        need(stage.recompute_every >= 0, f"{where}.recompute_every must be >= 0, got {stage.recompute_every}.")
+        need(
+            training.interpolation == "none" or "forward_share" not in stage.parameters,
+            f"{where}.parameters.forward_share is decided by training.interpolation. Leave one of them out.",
+        )
         need(stage.num_steps >= 0 and stage.num_epochs > 0, f"{where} must train for a positive number of epochs.")
         need(
             not stage.fresh_rollouts or stage.along == "rollout",
@@ -322,6 +345,19 @@ def check_config(config: RunConfig, place: str) -> None:
     )
     need("{problem}" in config.prompts.student, "prompts.student must contain {problem}.")
     need("{problem}" in config.prompts.teacher, "prompts.teacher must contain {problem}.")
-    need(config.parallel.sequence_parallel >= 1, "parallel.sequence_parallel must be >= 1.")
+    parallel = config.parallel
+    need(parallel.sequence_parallel >= 1, "parallel.sequence_parallel must be >= 1.")
+    need(
+        parallel.sequence_parallel == 1 or {config.student.attention, config.teacher.attention} == {"sdpa"},
+        "parallel.sequence_parallel > 1 computes attention with sdpa. Set student.attention and teacher.attention so.",
+    )
+    need(
+        parallel.sequence_parallel == 1 or not training.track_snr,
+        "training.track_snr needs whole sequences on a rank. Use parallel.sequence_parallel=1 with it.",
+    )
+    need(
+        not parallel.cache_teacher or not any(stage.fresh_rollouts for stage in config.stages),
+        "parallel.cache_teacher keeps states of completions that are seen again; fresh_rollouts never are.",
+    )
     if faults:
         raise ConfigError(f"{place}: " + " ".join(faults))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from paced.config import RunConfig
-from paced.errors import ConfigError
+from paced.errors import ConfigError, RunFolderError
 from paced.records import PassRate, Problem, ProblemWeight, Rollout
 from paced.runfolder import RunFolder
 from paced.storage import read_parquet, read_records, write_parquet
@@ -92,6 +92,11 @@ class StageExamples(FixedExamples):
         return Ratings(unit_mean_weights=tuple(weights), pass_rates=self._rates_in_order())
 
     def _rate(self, folder: Path, step: int, student: Any) -> None:
+        if student is None:
+            raise RunFolderError(
+                f"{folder}: holds no pass rates, which the steps before the last checkpoint were trained with. "
+                "Restore the folder, or delete the stage's checkpoints to train it anew."
+            )
         sampling = self.config.rollouts
         collect_rollouts(
             folder / "rollouts.jsonl",

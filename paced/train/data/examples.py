@@ -51,7 +51,10 @@ class ExampleSource(Protocol):
         ...
 
     def refresh(self, *, step: int, student: Any) -> Ratings:
-        """Renew pass rates and weights before ``step``; a call for a step that was renewed already repeats its answer."""
+        """Renew pass rates and weights before ``step``; a call for a step that was renewed repeats its answer.
+
+        ``student`` is None for a step of the past, which a resumed run reads back.
+        """
         ...
 
 

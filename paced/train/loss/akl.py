@@ -40,7 +40,7 @@ class _AdaptiveKL(RowDivergence):
         p, q, difference, shift = softmax_pair(student, teacher, scratch)
         gaps = torch.sub(p, q, out=student).abs_()
         share = self._forward_share(q, gaps)
-        return mix_kls(student, p, q, difference, shift, share)
+        return mix_kls(student, p, q, difference, shift, share, scratch)
 
     def _forward_share(self, q: Tensor, gaps: Tensor) -> Tensor:
         """α of each row; 0 where no gap is left (both KLs are 0 there)."""

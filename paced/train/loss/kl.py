@@ -76,7 +76,7 @@ class MixedKL(RowDivergence):
     def _overwrite(self, student: Tensor, teacher: Tensor, scratch: Scratch) -> Tensor:
         p, q, difference, shift = softmax_pair(student, teacher, scratch)
         share = torch.full_like(shift, self.forward_share)
-        return mix_kls(student, p, q, difference, shift, share)
+        return mix_kls(student, p, q, difference, shift, share, scratch)
 
 
 def softmax_pair(student: Tensor, teacher: Tensor, scratch: Scratch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -102,17 +102,23 @@ def _sum_error(p: Tensor, q: Tensor) -> Tensor:
     return p.sum(-1) - q.sum(-1)
 
 
-def mix_kls(student: Tensor, p: Tensor, q: Tensor, difference: Tensor, shift: Tensor, share: Tensor) -> Tensor:
+def mix_kls(
+    student: Tensor, p: Tensor, q: Tensor, difference: Tensor, shift: Tensor, share: Tensor, scratch: Scratch
+) -> Tensor:
     """Return λ·FKL + (1−λ)·RKL of each row, λ = ``share`` [rows], and write its gradient over ``student``.
+
+    The sums of both parts over the rows go to ``scratch``, for whoever reports them.
 
     Gradient: λ(p − q) + (1−λ) p∘(d − E_p d) = p∘(λ + (1−λ)(d − E_p d)) − λ q.
     """
     mean = torch.linalg.vecdot(p, difference)
     sum_error = _sum_error(p, q)
-    forward = sum_error - torch.linalg.vecdot(q, difference) - shift
-    reverse = mean + shift - sum_error
+    forward = (sum_error - torch.linalg.vecdot(q, difference) - shift).clamp_(min=0)
+    reverse = (mean + shift - sum_error).clamp_(min=0)
+    scratch.add_sum("forward_kl", forward)
+    scratch.add_sum("reverse_kl", reverse)
     rest = 1 - share
     difference.mul_(rest.unsqueeze(-1)).add_((share - rest * mean).unsqueeze(-1))
     torch.mul(p, difference, out=student)
     student.sub_(q.mul_(share.unsqueeze(-1)))
-    return (share * forward.clamp_(min=0)).add_(rest * reverse.clamp_(min=0))
+    return (share * forward).add_(rest * reverse)

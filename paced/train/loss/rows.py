@@ -44,6 +44,13 @@ class Scratch:
 
     def __init__(self) -> None:
         self._tiles: dict[str, Tensor] = {}
+        self.sums: dict[str, Tensor] = {}
+        """Sums over all rows so far of the parts that a mixture reports, float64 scalars by name."""
+
+    def add_sum(self, name: str, values: Tensor) -> None:
+        """Add the values [rows] of one part of a mixture to its sum."""
+        total = values.sum(dtype=torch.float64)
+        self.sums[name] = self.sums[name] + total if name in self.sums else total
 
     def like(self, name: str, tensor: Tensor) -> Tensor:
         """Return uninitialised memory with the shape, dtype and device of a contiguous [rows, columns] tile."""

@@ -73,3 +73,9 @@ class DistillationStudent(nn.Module):
             rollout_index=targets.rollout_index,
             scratch=self._scratch,
         )
+
+    def take_sums(self) -> dict[str, float]:
+        """Sums over tokens, since the last call, of the parts of a mixed divergence in nats; empty for a plain one."""
+        sums = {name: float(total) for name, total in self._scratch.sums.items()}
+        self._scratch.sums.clear()
+        return sums
