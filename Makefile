@@ -46,5 +46,10 @@ docs: $(VENV)/.stamp
 	$(BIN)/paced verify --docs docs/theory
 	$(BIN)/python -m sphinx -q -W -b html docs docs/_build
 
+benchmarks: $(VENV)/.stamp
+	$(BIN)/python benchmarks/weights.py
+	$(BIN)/python benchmarks/loss.py
+	$(BIN)/python benchmarks/snr.py
+
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache docs/_build

@@ -80,7 +80,8 @@ class Problem:
         loss.backward()
         dh, dw = self.hidden.grad, self.weight.grad
         self.hidden.grad = self.weight.grad = None
-        assert dh is not None and dw is not None
+        assert dh is not None
+        assert dw is not None
         return dh, dw
 
 

@@ -1,4 +1,4 @@
-"""Descent, minimax, variance and SGD from their definitions, in mpmath or by enumeration. Imports nothing of ``paced``."""
+"""Descent, minimax, variance and SGD from their definitions, in mpmath or by enumeration; imports no ``paced``."""
 
 from __future__ import annotations
 
