@@ -55,7 +55,9 @@ def best_learning_rate(
     gap, _, steps, lip, var = _arguments("best_learning_rate", initial_gap, None, num_steps, smoothness, variance)
     gap, steps, lip, var = np.broadcast_arrays(gap, steps, lip, var)
     cap = 1.0 / lip
-    free = np.divide(2.0 * gap, lip * var * steps, where=var > 0, out=np.full(gap.shape, np.inf))
+    noise = lip * var * steps
+    with np.errstate(over="ignore"):  # beyond the largest float the cap decides
+        free = np.divide(2.0 * gap, noise, where=noise > 0, out=np.full(gap.shape, np.inf))
     return np.minimum(np.sqrt(free), cap)
 
 
