@@ -2,11 +2,12 @@
 
 Every command imports what it needs when it runs, so that ``paced --help`` answers at once and ``paced fit`` or
 ``paced verify`` never load torch. A TARGET is a recipe (YAML) or the folder of a run that has begun.
-Exit codes: 0 done, 1 a claim or check failed, 2 wrong input, 75 stopped by a signal and ready to go on.
+Exit codes: 0 done, 1 a check failed or a loss was not finite, 2 wrong input, 75 stopped by a signal and ready to go on.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -37,6 +38,9 @@ def main() -> None:
     except StopRequested as stop:
         _say(str(stop))
         sys.exit(STOPPED)
+    except FloatingPointError as error:
+        _say(f"error: {error}")
+        sys.exit(FAILED)
     except (ConfigError, RunFolderError, MissingExtraError, ValueError, OSError) as error:
         _say(f"error: {error}")
         sys.exit(WRONG_INPUT)
@@ -123,8 +127,13 @@ def reference(target: Path, *overrides: str, stage: int = 1, method: str = "", r
 
 @app.command(group="Steps of a run")
 def distill(target: Path, *overrides: str, stage: int = 1, method: str = "", root: Path = Path("runs")) -> int:
-    """Train one stage on its weighted problems, from its last checkpoint if it has one; arguments as for `rollout`."""
-    return _step("distill", target, overrides, stage, method, root, lambda folder: folder.stage(stage).student)
+    """Train one stage on its weighted problems, from its last checkpoint if it has one; arguments as for `rollout`.
+
+    Several processes train together: torchrun --nproc-per-node 8 -m paced distill TARGET
+    """
+    return _step(
+        "distill", target, overrides, stage, method, root, lambda folder: folder.stage(stage).student, together=True
+    )
 
 
 @app.command(group="Steps of a run")
@@ -187,6 +196,8 @@ def _step(
     method: str,
     root: Path,
     made: Callable[[RunFolder], Path],
+    *,
+    together: bool = False,
 ) -> int:
     """Do one step of ``paced.train.run`` alone and say which file it made."""
     from paced.analysis import job
@@ -195,21 +206,41 @@ def _step(
     folder = job.open_run(target, overrides, root=root, method=method)
 
     def work(folder: RunFolder, progress: Progress) -> None:
-        job.prepare(folder, progress)
+        if together:
+            from paced.train.models import pick_device
+            from paced.train.parallel import team_for_files
+
+            team_for_files(pick_device()).first_then_others(lambda: job.prepare(folder, progress))
+        else:
+            job.prepare(folder, progress)
         getattr(steps, name)(folder, stage, progress)
 
-    _working(folder, work)
-    print(f"{name}: {made(folder)}")
+    _working(folder, work, together=together)
+    if _rank() == 0:
+        print(f"{name}: {made(folder)}")
     return 0
 
 
-def _working(folder: RunFolder, work: Callable[[RunFolder, Progress], Result]) -> Result:
-    """Do ``work`` while holding the run's lock, with signals turned into a wish to stop at the next boundary."""
-    from paced.train.progress import make_progress
+def _working(folder: RunFolder, work: Callable[[RunFolder, Progress], Result], *, together: bool = False) -> Result:
+    """Do ``work`` while holding the run's lock, with signals turned into a wish to stop at the next boundary.
+
+    Of several processes that work together the first holds the lock and shows the progress.
+    """
+    from paced.train.progress import Silent, make_progress
     from paced.train.signals import stop_on_signals
 
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not together:
+        raise ConfigError("paced: only `paced distill` runs in several processes. Start this command without torchrun.")
+    if _rank() > 0:
+        with stop_on_signals():
+            return work(folder, Silent())
     with stop_on_signals(), folder.locked():
         return work(folder, make_progress())
+
+
+def _rank() -> int:
+    """Which of the processes that torchrun started this is; 0 without it."""
+    return int(os.environ.get("RANK", "0"))
 
 
 @app.command(group="Weights from a table")

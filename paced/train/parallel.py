@@ -11,6 +11,7 @@ Left out: tensor and pipeline parallelism, and loading a model shard by shard; e
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -26,8 +27,9 @@ from torch.distributed.fsdp import CPUOffloadPolicy, MixedPrecisionPolicy, Offlo
 from torch.utils.checkpoint import checkpoint
 
 from paced.config import ParallelConfig
-from paced.errors import ConfigError
+from paced.errors import ConfigError, RunFolderError
 from paced.train.loss import trunk_of
+from paced.train.signals import StopRequested
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -85,7 +87,7 @@ class Team:
         """Whether the flag is set on any rank."""
         return self.total([float(flag)])[0] > 0
 
-    def gather(self, item: Item) -> list[Item]:
+    def gather(self, item: Any) -> list[Any]:
         """The items of all ranks, in order of rank, on each of them."""
         if self.size == 1:
             return [item]
@@ -103,17 +105,18 @@ class Team:
         """Do ``work`` on rank 0, which writes files, and then on the others, which find them; errors reach all."""
         if self.size == 1:
             return work()
-        error: Exception | None = None
-        result: Result | None = None
         if self.is_first:
             try:
                 result = work()
-            except Exception as raised:
-                error = raised
-        error = self.gather(error)[0]
-        if error is not None:
-            raise error
-        return work() if result is None else result
+            except Exception as error:
+                self.gather((isinstance(error, StopRequested), str(error)))
+                raise
+            self.gather(None)
+            return result
+        fault = self.gather(None)[0]
+        if fault is not None:
+            raise StopRequested(fault[1]) if fault[0] else RunFolderError(f"first rank: {fault[1]}")
+        return work()
 
     def barrier(self) -> None:
         """Wait for all ranks."""
@@ -123,7 +126,7 @@ class Team:
 
 @contextlib.contextmanager
 def join_team(parallel: ParallelConfig, *, device: torch.device, dtype: torch.dtype) -> Iterator[Team]:
-    """Meet the other processes that ``torchrun`` started, and leave them at the end.
+    """Meet the other processes that ``torchrun`` started.
 
     Args:
         parallel: degree of sequence parallelism, sharding, offloading.
@@ -144,15 +147,9 @@ def join_team(parallel: ParallelConfig, *, device: torch.device, dtype: torch.dt
     if not sharded:
         yield Team(device=device)
         return
-    begun = not dist.is_initialized()
-    if begun:
-        store = dist.HashStore() if size == 1 else None
-        backend = "gloo" if device.type == "cpu" else f"cpu:gloo,{device.type}:nccl"
-        dist.init_process_group(backend, rank=rank, world_size=size, timeout=PATIENCE, store=store)
+    begun = _meet(device, rank=rank, size=size)
+    shape, names = ((size,), ("shard",)) if parallel.shard else ((size, 1), ("replicate", "shard"))
     try:
-        if device.type == "cuda":
-            torch.cuda.set_device(device)
-        shape, names = ((size,), ("shard",)) if parallel.shard else ((size, 1), ("replicate", "shard"))
         yield Team(
             rank=rank,
             size=size,
@@ -162,8 +159,30 @@ def join_team(parallel: ParallelConfig, *, device: torch.device, dtype: torch.dt
             sequence_group=dist.new_subgroups(degree)[0] if degree > 1 else None,
         )
     finally:
-        if begun:
+        if begun and size == 1:
             dist.destroy_process_group()
+
+
+def team_for_files(device: torch.device) -> Team:
+    """The ranks that ``torchrun`` started, before any model is there: to let the first write files that all read."""
+    rank, size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    if size > 1:
+        _meet(device, rank=rank, size=size)
+    return Team(rank=rank, size=size, device=device)
+
+
+def _meet(device: torch.device, *, rank: int, size: int) -> bool:
+    """Form the process group; several processes meet once and part when they end, as one store serves one meeting."""
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    if dist.is_initialized():
+        return False
+    backend = "gloo" if device.type == "cpu" else f"cpu:gloo,{device.type}:nccl"  # small facts travel on the CPU
+    store = dist.HashStore() if size == 1 else None
+    dist.init_process_group(backend, rank=rank, world_size=size, timeout=PATIENCE, store=store)
+    if size > 1:
+        atexit.register(dist.destroy_process_group)
+    return True
 
 
 def shard_module(

@@ -3,6 +3,8 @@
 Its prompt holds the expert solution, so it has another length than the student's; the states at the completion's tokens
 are what both are compared on. The head stays whole on every rank, because the fused loss reads it in every micro-batch;
 the trunk is sharded, or its states come from the cache (``teacher_cache.py``).
+With a cache the teacher reads one sequence at a time: neighbours in a batch move the last bits, and a state that
+depended on them would make a resumed run differ from an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -28,43 +30,37 @@ class Teacher:
     def __init__(self, model: Any, config: RunConfig, team: Team, cache: TeacherCache | None = None) -> None:
         """Spread ``model``, a frozen causal language model, over the ranks of ``team``, in place."""
         self.team, self.cache = team, cache
-        head = head_of(model)
-        self.trunk = trunk_of(model.eval().requires_grad_(False))
-        self.head = (
-            replace(
-                head,
-                weight=head.weight.detach().clone(),
-                bias=None if head.bias is None else head.bias.detach().clone(),
-            )
-            if team.mesh is not None
-            else head
-        )
+        self.head = head_of(model.eval().requires_grad_(False))
+        self.trunk = trunk_of(model)
         if team.degree > 1:
             from paced.train.sequence_parallel import share_sequences
 
             share_sequences(model, team, who="teacher")
         if team.mesh is not None:
+            bias = None if self.head.bias is None else self.head.bias.clone()
+            self.head = replace(self.head, weight=self.head.weight.clone(), bias=bias)  # a tied head is sharded next
             shard_module(self.trunk, layers_of(model), team, compute_dtype=None, offload=config.parallel.offload)
 
     def states(self, examples: Sequence[Example]) -> Tensor:
         """Final hidden states [tokens, d'] that predict the completions' tokens, example after example.
 
-        Under sequence parallelism each rank of a group gets all of them. Every rank must ask equally often.
+        Under sequence parallelism each rank of a group gets all of them. All ranks must ask equally often.
         """
         if self.cache is None:
             return self._compute(examples)
-        held = [self.cache.read(example) for example in examples]
-        found = [states for states in held if states is not None]
-        if not self.team.any(len(found) < len(held)):  # a sharded teacher runs on all ranks or on none
-            return torch.cat([*found, torch.empty(0, self.head.weight.shape[1], dtype=self.cache.dtype)]).to(
-                self.team.device
-            )
-        computed = self._compute(examples)
-        if self.team.part == 0:
-            lengths = [len(example.completion_ids) for example in examples]
-            for example, states in zip(examples, computed.split(lengths), strict=True):
-                self.cache.write(example, states)
-        return computed
+        read = [self.cache.read(example) for example in examples]
+        held = {index: states for index, states in enumerate(read) if states is not None}
+        absent = [index for index in range(len(examples)) if index not in held]
+        for turn in range(max(self.team.gather(len(absent)))):  # a sharded teacher runs on all ranks or on none
+            index = absent[turn] if turn < len(absent) else None
+            states = self._compute([] if index is None else [examples[index]])
+            if index is not None:
+                held[index] = states
+                if self.team.part == 0:
+                    self.cache.write(examples[index], states)
+        none = torch.zeros(0, self.head.weight.shape[1], dtype=self.cache.dtype)
+        ordered = (held[index] for index in range(len(examples)))
+        return torch.cat([states.to(self.team.device) for states in (none, *ordered)])
 
     @torch.no_grad()
     def _compute(self, examples: Sequence[Example]) -> Tensor:

@@ -70,7 +70,9 @@ class TeacherCache:
 
 
 def teacher_revision(config: ModelConfig, model: Any) -> str:
-    """What identifies a teacher's weights: the commit of a hub repository, or the hash of a folder's files."""
+    """What identifies a teacher's weights: a hub repository's commit, a hash of a folder's files, or of the weights."""
+    if not config.path:
+        return text_hash(*(f"{name} {_hash(value.detach().cpu())}" for name, value in model.named_parameters()))
     source = Path(locate(config))
     if not source.exists():
         return text_hash(config.path, config.revision or str(getattr(model.config, "_commit_hash", "")))
@@ -83,4 +85,4 @@ def _tokens(example: Example) -> Tensor:
 
 
 def _hash(states: Tensor) -> str:
-    return hashlib.sha256(states.view(torch.uint8).numpy().tobytes()).hexdigest()
+    return hashlib.sha256(states.contiguous().view(torch.uint8).numpy().tobytes()).hexdigest()

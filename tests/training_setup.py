@@ -1,0 +1,134 @@
+"""A small stage to train: a Qwen3 student, a wider Llama teacher with more padding rows, weighted examples."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tiny_models import byte_tokenizer
+from transformers import LlamaConfig, LlamaForCausalLM, Qwen3Config, Qwen3ForCausalLM
+
+from paced.configfile import apply_overrides, build_config
+from paced.runfolder import RunFolder
+from paced.train.data.examples import Example, FixedExamples
+from paced.train.loop import train_stage
+from paced.train.progress import Silent
+
+NUM_TOKENS = 260
+"""Tokens of the tokenizer; both models have more rows."""
+
+
+def build_student(*, seed: int = 0, heads: int = 4, kv_heads: int = 2, tied: bool = True) -> Qwen3ForCausalLM:
+    torch.manual_seed(seed)
+    config = Qwen3Config(
+        vocab_size=264,
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=heads,
+        num_key_value_heads=kv_heads,
+        head_dim=8,
+        max_position_embeddings=128,
+        initializer_range=0.3,
+        tie_word_embeddings=tied,
+        eos_token_id=0,
+        bos_token_id=None,
+        pad_token_id=None,
+    )
+    return Qwen3ForCausalLM(config)
+
+
+def build_teacher(*, seed: int = 1) -> LlamaForCausalLM:
+    torch.manual_seed(seed)
+    config = LlamaConfig(
+        vocab_size=272,
+        hidden_size=48,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=1,
+        max_position_embeddings=128,
+        initializer_range=0.3,
+        eos_token_id=0,
+        bos_token_id=None,
+        pad_token_id=None,
+    )
+    return LlamaForCausalLM(config).requires_grad_(False)
+
+
+def make_examples(count: int = 12, *, weights: list[float] | None = None, longest: int = 12) -> list[Example]:
+    """Examples of different lengths; weights have unit mean unless given, and two of them are 0."""
+    random = np.random.default_rng(5)
+    if weights is None:
+        drawn = random.uniform(0.2, 2.0, count)
+        drawn[[1, count // 2]] = 0.0
+        weights = (drawn / drawn.mean()).tolist()
+
+    def tokens(low: int, high: int) -> tuple[int, ...]:
+        return tuple(random.integers(4, NUM_TOKENS, random.integers(low, high + 1)).tolist())
+
+    return [
+        Example(
+            problem_id=f"problem-{index}",
+            sample_index=0,
+            student_prompt_ids=tokens(2, 6),
+            teacher_prompt_ids=tokens(4, 14),
+            completion_ids=tokens(1, longest),
+            unit_mean_weight=weights[index],
+        )
+        for index in range(count)
+    ]
+
+
+def make_config(**changes: Any):
+    """A configuration by dotted overrides, such as ``**{"training.batch_size": 6}``."""
+    data = {
+        "name": "small",
+        "seed": 3,
+        "problems": {"path": "none.jsonl"},
+        "training": {"batch_size": 6, "learning_rate": 1e-3, "checkpoint_every": 0, "micro_batch_tokens": 64},
+        "stages": [{"divergence": "forward_kl", "num_steps": 4}],
+    }
+    return build_config(apply_overrides(data, changes, "test"))
+
+
+def train(
+    root: Path,
+    config: Any,
+    *,
+    source: Any = None,
+    student: Any = None,
+    teacher: Any = None,
+    progress: Any = None,
+    stage_number: int = 1,
+):
+    """Train one stage in ``root``; returns its outcome."""
+    return train_stage(
+        run=RunFolder(root),
+        config=config,
+        stage_number=stage_number,
+        student=student or build_student(),
+        teacher=teacher or build_teacher(),
+        tokenizer=byte_tokenizer(chat=False),
+        source=source or FixedExamples(make_examples()),
+        progress=progress or Silent(),
+    )
+
+
+def weights_of(root: Path, stage_number: int = 1) -> dict[str, torch.Tensor]:
+    from safetensors.torch import load_file
+
+    return load_file(RunFolder(root).stage(stage_number).student / "model.safetensors")
+
+
+def metrics_of(root: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in RunFolder(root).metrics.read_text().splitlines()]
+
+
+def largest_difference(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> float:
+    """Largest difference of any weight, over the largest change that one step of AdamW can make."""
+    assert ours.keys() == theirs.keys()
+    return max(float((ours[name] - theirs[name]).abs().max()) for name in ours)
