@@ -78,7 +78,7 @@ def training_curves(table: Table, *, smooth: int = 9) -> Figure:
         table: columns ``method``, ``step``, ``loss``, ``grad_norm`` in step order within a method.
         smooth: steps in the running median drawn over the raw values, odd.
     """
-    figure, axes = new_figure(columns=2, width=6.5, height=2.8)
+    figure, axes = new_figure(columns=2, width=6.5, height=3.2)
     methods = list(dict.fromkeys(table["method"]))
     for column, one in zip(("loss", "grad_norm"), axes, strict=True):
         for index, method in enumerate(methods):
@@ -91,7 +91,8 @@ def training_curves(table: Table, *, smooth: int = 9) -> Figure:
         one.set_yscale("symlog", linthresh=_threshold(table[column]))
     label(axes[0], x="optimiser step", y="weighted loss (nats per token)")
     label(axes[1], x="optimiser step", y="gradient norm before clipping")
-    legend(axes[1])
+    handles, names = axes[1].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside upper center", ncols=min(len(names), 4), fontsize=8, frameon=False)
     return figure
 
 

@@ -23,6 +23,7 @@ from paced.analysis.page import Picture, Sample, Section, render
 from paced.analysis.pass_rates import histogram_table, weight_table
 from paced.analysis.training import training_table
 from paced.config import RunConfig
+from paced.configfile import with_method
 from paced.errors import RunFolderError
 from paced.records import Grade, PassRate, Problem, ProblemWeight, Rollout
 from paced.runfolder import RunFolder, config_text
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NUM_SAMPLES = 6
-"""Sample completions shown, spread over the pass rates."""
+"""Sample completions shown, one for each of so many pass rates from lowest to highest."""
 
 
 def write_report(run: RunFolder) -> Path:
@@ -72,21 +73,31 @@ def _overview(run: RunFolder, config: RunConfig) -> Section:
     prose = [
         f"Student {Path(config.student.path).name or 'not set'}; teacher "
         + (Path(config.teacher.path).name if config.teacher.path else "the initial student with the expert solution")
-        + f". Training set weighted by '{config.weights.function}' {config.weights.parameters or ''}, "
-        f"batches of {config.training.batch_size} by '{config.training.batching}', AdamW at "
-        f"{config.training.learning_rate:g}, clip {config.training.clip_norm:g}."
+        + f". Batches of {config.training.batch_size}, AdamW at {config.training.learning_rate:g}, "
+        f"clip {config.training.clip_norm:g}, unless a method says otherwise."
     ]
-    stages: Table = {
-        "stage": [str(number) for number in range(1, len(config.stages) + 1)],
-        "divergence": [stage.divergence for stage in config.stages],
-        "along": [stage.along for stage in config.stages],
-        "share of problems": [f"{stage.share:g}" for stage in config.stages],
-    }
     details = [("Resolved configuration", config_text(run.written_config()))]
     if run.environment.exists():
         versions = read_json(run.environment)["versions"]
         details.append(("Versions", "\n".join(f"{name} {version}" for name, version in versions.items())))
-    return Section(title="What was run", prose=tuple(prose), tables=(("Stages", stages),), details=tuple(details))
+    return Section(
+        title="What was run", prose=tuple(prose), tables=(("Methods", _methods(config)),), details=tuple(details)
+    )
+
+
+def _methods(config: RunConfig) -> Table:
+    """One row for each compared method, or one for the run itself: its weights, batches and stages."""
+    methods = {name: with_method(config, name) for name in config.methods} or {config.name: config}
+    table: dict[str, list[str]] = {key: [] for key in ("method", "weight function", "batching", "stages")}
+    for name, one in methods.items():
+        settings = ", ".join(f"{key} {value:g}" for key, value in one.weights.parameters.items())
+        table["method"].append(name)
+        table["weight function"].append(f"{one.weights.function}({settings})" if settings else one.weights.function)
+        table["batching"].append(one.training.batching)
+        table["stages"].append(
+            " → ".join(f"{stage.divergence} along the {stage.along} ({100 * stage.share:g} %)" for stage in one.stages)
+        )
+    return table
 
 
 def _results(run: RunFolder, config: RunConfig) -> Section:
@@ -221,12 +232,19 @@ def _training(run: RunFolder, runs: Mapping[str, RunFolder]) -> Section:
 
 def _curriculum(run: RunFolder, runs: Mapping[str, RunFolder]) -> Section:
     pictures, missing = [], []
+    summary: dict[str, list[str]] = {key: [] for key in ("method", "checkpoint", "low", "zpd", "high", "mean p̂")}
     for method, other in runs.items():
         checkpoints = curriculum_checkpoints(other)
         if len(checkpoints) < 2:
             missing.append(f"{method}: pass rates of the training problems after training are not here.")
             continue
         table = curriculum_table(checkpoints)
+        for row, checkpoint in enumerate(table["checkpoint"]):
+            summary["method"].append(method)
+            summary["checkpoint"].append(checkpoint)
+            for name, column in (("low", "low"), ("zpd", "zpd"), ("high", "high"), ("mean p̂", "mean_pass_rate")):
+                low, high = table[f"{column}_low"][row], table[f"{column}_high"][row]
+                summary[name].append(f"{100 * table[column][row]:.1f} [{100 * low:.1f}, {100 * high:.1f}]")
         if method == ("paced" if "paced" in runs else next(iter(runs))):
             pictures.append(
                 _draw(run, "curriculum", figures_run.curriculum_stack, table, f"Training problems by region ({method})")
@@ -236,7 +254,9 @@ def _curriculum(run: RunFolder, runs: Mapping[str, RunFolder]) -> Section:
             pictures.append(
                 _draw(run, "curriculum-flow", figures_run.curriculum_flow, flow, f"Where they went ({method})")
             )
-    return Section(title="Curriculum", pictures=tuple(pictures), missing=tuple(missing))
+    caption = "Shares of the training problems in per cent, by pass rate: low < 0.2 ≤ zpd ≤ 0.8 < high"
+    tables = ((caption, summary),) if summary["method"] else ()
+    return Section(title="Curriculum", tables=tables, pictures=tuple(pictures), missing=tuple(missing))
 
 
 def curriculum_checkpoints(run: RunFolder) -> dict[str, list[PassRate]]:
@@ -266,7 +286,9 @@ def _samples(run: RunFolder, runs: Mapping[str, RunFolder]) -> Section:
     rates = sorted(
         read_parquet(stage.pass_rates, PassRate), key=lambda rate: (rate.pass_rate_estimate, rate.problem_id)
     )
-    picked = [rates[index] for index in np.linspace(0, len(rates) - 1, min(NUM_SAMPLES, len(rates))).astype(int)]
+    by_value = list({rate.pass_rate_estimate: rate for rate in reversed(rates)}.values())[::-1]  # one of each value
+    shown = np.linspace(0, len(by_value) - 1, min(NUM_SAMPLES, len(by_value))).astype(int)
+    picked = [by_value[index] for index in shown]
     wanted = {rate.problem_id for rate in picked}
     rollouts = {r.problem_id: r for r in reversed(read_records(stage.rollouts, Rollout)) if r.problem_id in wanted}
     grades = {(grade.problem_id, grade.sample_index): grade for grade in read_records(stage.grades, Grade)}
