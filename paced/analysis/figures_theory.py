@@ -66,10 +66,34 @@ def two_peaks(table: Table) -> Figure:
     return curves(table, x="pass rate p", y="share of the largest value")
 
 
+def robustness(table: Table) -> Figure:
+    """Worst-case efficiency against δ: with sech δ, with c = 1 (0 at ln 2), and after normalising both to unit mean."""
+    figure = curves(table, x="delta, largest misspecification of log SNR²", y="worst-case efficiency")
+    axes = figure.axes[0]
+    axes.set_ylim(-0.5, 1.05)
+    axes.axhline(0.0, color=GREY, linewidth=0.8)
+    return figure
+
+
+def variance_saved(table: Table) -> Figure:
+    """Percent of the variance saved: as stated, on the support that is assumed, and with weights from rollouts."""
+    return bars(table, y="variance saved at tau = -1/2 (%)", line=0.0)
+
+
+def variance_ratio(table: Table) -> Figure:
+    """V_w/V_unif against τ; below the line at 1 the weights save variance."""
+    figure = curves(table, x="tau, exponent of E|g|²", y="V_w / V_unif")
+    figure.axes[0].axhline(1.0, color=GREY, linewidth=0.8)
+    return figure
+
+
 DRAWINGS: dict[str, Callable[[Table], Figure]] = {
     "zeroed_problems": zeroed_problems,
     "signal_quality": signal_quality,
     "snr_at_mastery": snr_at_mastery,
     "two_peaks": two_peaks,
+    "robustness": robustness,
+    "variance_saved": variance_saved,
+    "variance_ratio": variance_ratio,
 }
 """Name of a claim's picture -> the function that draws it."""

@@ -8,6 +8,7 @@ except in :func:`two_term_ratio`. An integral that diverges is an error: the "ra
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -264,7 +265,7 @@ def ratio_table(*, size: int = 181) -> dict[str, list[float]]:
     }
 
 
-def reduction_table() -> dict[str, list[object]]:
+def reduction_table() -> dict[str, list[Any]]:
     """Variance saved at τ = -1/2: the paper's 16 % and what its own support and its own K leave of it, in percent.
 
     Example:
