@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -132,3 +133,60 @@ def largest_difference(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Te
     """Largest difference of any weight, over the largest change that one step of AdamW can make."""
     assert ours.keys() == theirs.keys()
     return max(float((ours[name] - theirs[name]).abs().max()) for name in ours)
+
+
+def train_briefly(root: str) -> None:
+    """Seven steps with a checkpoint after every second, for tests that kill it; stops politely on SIGTERM."""
+    from paced.train.signals import stop_on_signals
+
+    torch.set_num_threads(1)
+    config = make_config(
+        **{
+            "training.checkpoint_every": 2,
+            "training.batch_size": 3,
+            "stages": [{"divergence": "reverse_kl", "num_steps": 7}],
+            "parallel.cache_teacher": True,
+        }
+    )
+    with stop_on_signals():
+        train(Path(root), config)
+
+
+def run_whole_job(folder: str, name: str) -> None:
+    """From problems to the report: two stages, the second on fresh rollouts with pass rates renewed on its way."""
+    from paced.analysis.job import run_job
+    from paced.train.signals import stop_on_signals
+
+    torch.set_num_threads(1)
+    os.makedirs(os.path.join(folder, name), exist_ok=True)
+    os.chdir(os.path.join(folder, name))  # the report names the run's folder as it was given
+    data = {
+        "name": "tiny",
+        "student": {"path": "../model"},
+        "problems": {"path": "../sums.jsonl"},
+        "prompts": {"teacher": "{problem} is {solution}. {problem}", "use_chat_template": False},
+        "rollouts": {"num_samples": 2, "max_new_tokens": 4, "max_rows": 8},
+        "references": {"num_samples": 1, "sampling_temperature": 0.0, "max_new_tokens": 4},
+        "grading": {"answer_format": "last_number"},
+        "weights": {"function": "uniform"},
+        "training": {"batch_size": 2, "learning_rate": 1e-3, "checkpoint_every": 1},
+        "stages": [
+            {"share": 0.5},
+            {
+                "divergence": "reverse_kl",
+                "along": "rollout",
+                "fresh_rollouts": True,
+                "share": 0.5,
+                "num_steps": 4,
+                "recompute_every": 2,
+            },
+        ],
+        "evaluation": {
+            "sets": [{"name": "heldout", "path": "../heldout.jsonl"}],
+            "sampling": {"num_samples": 2, "max_new_tokens": 4, "sampling_temperature": 0.6, "top_p": 0.95},
+        },
+    }
+    run = RunFolder(Path("run"))
+    with stop_on_signals():
+        run.claim(build_config(data))
+        run_job(run, Silent())
