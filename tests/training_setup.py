@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from pathlib import Path
@@ -190,3 +191,26 @@ def run_whole_job(folder: str, name: str) -> None:
     with stop_on_signals():
         run.claim(build_config(data))
         run_job(run, Silent())
+
+
+def step_gradients(root: Path, config: Any, **models: Any) -> dict[str, torch.Tensor]:
+    """The gradient of the first step before clipping, whole on every rank; AdamW would hide its size."""
+    from paced.train.learner import Learner
+    from paced.train.parallel import whole_tensor
+
+    found: dict[str, torch.Tensor] = {}
+    original = Learner.update
+
+    def update(self: Learner, **settings: Any) -> None:
+        for name, parameter in self.model.named_parameters():
+            if name not in found:
+                found[name] = whole_tensor(parameter.grad).detach().clone()
+        original(self, **settings)
+
+    one_step = tuple(dataclasses.replace(stage, num_steps=1) for stage in config.stages)
+    Learner.update = update  # type: ignore[method-assign]
+    try:
+        train(root, dataclasses.replace(config, stages=one_step), **models)
+    finally:
+        Learner.update = original  # type: ignore[method-assign]
+    return found
