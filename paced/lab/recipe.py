@@ -94,7 +94,22 @@ class PretrainRecipe:
 
 
 def student_recipe(seed: int, phrasing: Literal["plain", "stochastic"] = "plain") -> PretrainRecipe:
-    """The recipe of the student with this seed."""
+    """The recipe of the student with this seed.
+
+    A style letter before every digit makes the lookup span twice the distance: at the plain step size and mixture the
+    probe stayed at 0.14 after 1,500 steps, with half the step size and more plain chains it passes 0.3 in 700 or more.
+    """
+    if phrasing == "stochastic":
+        mixture = Mixture(prior=0.20, hinted=0.24, plain=0.56)
+        return PretrainRecipe(
+            seed=seed,
+            phrasing=phrasing,
+            mixture=mixture,
+            learning_rate=2e-3,
+            target_pass_rate=0.3,
+            decay_steps=120,
+            max_steps=3000,
+        )
     return PretrainRecipe(seed=seed, phrasing=phrasing)
 
 
