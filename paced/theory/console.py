@@ -9,7 +9,7 @@ from rich.markdown import Markdown
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from paced.theory.claims import Verdict
+from paced.theory.claims import Result, Verdict
 from paced.theory.explain import VERDICTS, page
 from paced.theory.ledger import ledger
 from paced.theory.runner import Ran, Report, run, select, tasks_of
@@ -79,12 +79,14 @@ def show_report(report: Report, console: Console) -> None:
 
 
 def _by_claim(report: Report, names: Sequence[str]) -> Table:
-    table = Table("claim", "statement", "verdict", "engines", "domain", "controls", "seconds", box=None, pad_edge=False)
-    for column in table.columns:
-        column.no_wrap, column.overflow = True, "ellipsis"
-    for column, least in zip(table.columns, (max(map(len, names)), 30, 15, 34, 20, 8, 7), strict=True):
-        column.min_width = least
-    table.columns[-1].justify = "right"
+    # What identifies a row keeps its width; the texts share what is left and are cut.
+    table = Table(box=None, pad_edge=False, expand=True)
+    for heading, ratio in (
+        ("claim", None), ("statement", 4), ("verdict", None), ("engines", 3), ("domain", 2), ("controls", None),
+    ):  # fmt: skip
+        table.add_column(heading, ratio=ratio, no_wrap=True, overflow="ellipsis")
+    table.columns[0].min_width, table.columns[2].min_width = max(map(len, names)), max(map(len, SHORT.values()))
+    table.add_column("seconds", no_wrap=True, justify="right", min_width=7)
     for name in names:
         ran, claim = report.of(name), ledger()[name]
         checks = [one for one in ran if one.task.kind == "check"]
@@ -116,7 +118,8 @@ def _engines(checks: Sequence[Ran]) -> str:
     """The engines of some checks with their number and ✓, or ✗ where one differs."""
     groups: dict[str, list[Ran]] = {}
     for one in checks:
-        groups.setdefault(one.engine, []).append(one)
+        assumed = one.outcome is not None and one.outcome.result is Result.ASSUMED
+        groups.setdefault("assumed" if assumed else one.engine, []).append(one)
     return " ".join(
         f"{'✓' if all(one.as_expected for one in group) else '✗'}{engine}"
         + (f"x{len(group)}" if len(group) > 1 else "")
