@@ -240,7 +240,7 @@ def _tile(
 ) -> None:
     """One cache-sized tile: finish the logits, take values, write the weighted gradient over the student's logits."""
     bend = student.finish(z, scratch)
-    teacher.finish(z_teacher, scratch)
+    teacher.finish(z_teacher)
     values.copy_(divergence.overwrite(student_logits=z, teacher_logits=z_teacher, scratch=scratch))
     z.mul_(factors.unsqueeze(-1))
     if bend is not None:

@@ -84,14 +84,20 @@ class Product:
             else:
                 torch.mm(hidden, self.block(rows, scratch).T, out=out[:, rows])
 
-    def finish(self, logits: Tensor, scratch: Scratch) -> Tensor | None:
-        """Add the bias and bend by the softcap, in place; return the softcap's slope 1 − tanh² where there is one."""
+    def finish(self, logits: Tensor, scratch: Scratch | None = None) -> Tensor | None:
+        """Add the bias and bend by the softcap, in place.
+
+        Returns: the softcap's slope 1 − tanh², in memory of ``scratch``; None without a softcap, or without ``scratch``
+            (the teacher's side needs no slope, and must not write over the student's).
+        """
         if self.bias is not None:
             logits.add_(self.bias)
         if self.softcap is None:
             return None
         logits.tanh_()
-        bend = torch.mul(logits, logits, out=scratch.like("bend", logits)).neg_().add_(1)
+        bend = None
+        if scratch is not None:
+            bend = torch.mul(logits, logits, out=scratch.like("bend", logits)).neg_().add_(1)
         logits.mul_(self.slope)
         return bend
 
