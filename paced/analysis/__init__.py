@@ -11,6 +11,7 @@ from typing import Any
 _HOME = {
     "ProblemSnr": "paced.analysis.snr.rows",
     "lm_head_snr": "paced.analysis.snr.measure",
+    "snr_curve": "paced.analysis.bins",
 }
 """Public name -> the module that defines it."""
 
