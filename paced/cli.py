@@ -169,6 +169,42 @@ def evaluate(
 
 
 @app.command(group="Steps of a run")
+def snr(
+    target: Path, *, loss: tuple[str, ...] = (), stage: int = 1, num_samples: int = 64, per_bin: int = 32,
+    split: bool = True, method: str = "",
+) -> int:  # fmt: skip
+    """Measure the head-gradient SNR against pass rate, with nulls and intervals; finished problems are kept.
+
+    Parameters
+    ----------
+    target
+        the folder of a run.
+    loss
+        reverse_kl_sampled, reverse_kl, forward_kl (the three by default), jsd, akl …; may be given more than once.
+    stage
+        the student that enters this stage.
+    num_samples
+        fresh samples of each problem.
+    per_bin
+        most problems of each of ten pass-rate bins.
+    split
+        half of the samples for the pass rate, half for the gradients.
+    method
+        a compared method.
+    """
+    from paced.analysis import job
+    from paced.analysis.snr.command import LOSSES, SnrSettings, measure_run
+
+    asked = SnrSettings(
+        losses=loss or LOSSES, stage=stage, num_samples=num_samples, per_bin=per_bin, split=split
+    )  # fmt: skip
+    folder = job.open_run(target, method=method)
+    for figure in _working(folder, lambda folder, progress: measure_run(folder, asked, progress)):
+        print(f"figure: {figure}")
+    return 0
+
+
+@app.command(group="Steps of a run")
 def report(target: Path) -> int:
     """Write the page of a run from what is there, and print the table of results.
 

@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from paced.analysis import figures_run
+from paced.analysis.bins import curve_warnings
 from paced.analysis.comparison import MethodResult, compare, difference_table, gain_table, unfinished
 from paced.analysis.curriculum import curriculum_table, flow_table
 from paced.analysis.figures import Table, png_bytes, save_figure
 from paced.analysis.intervals import Estimate
 from paced.analysis.page import Picture, Sample, Section, render
 from paced.analysis.pass_rates import histogram_table, weight_table
+from paced.analysis.snr_tables import fit_text, measured_curve, measured_losses, measured_table
 from paced.analysis.training import training_table
 from paced.config import RunConfig
 from paced.configfile import with_method
@@ -274,7 +276,24 @@ def curriculum_checkpoints(run: RunFolder) -> dict[str, list[PassRate]]:
 
 
 def _snr(run: RunFolder) -> Section:
-    return Section(title="Gradient SNR", missing=(f"Not measured. Run: paced snr {run.root}",))
+    from paced.analysis.figures_snr import snr_figure
+
+    losses = measured_losses(run)
+    if not losses:
+        return Section(title="Gradient SNR", missing=(f"Not measured. Run: paced snr {run.root}",))
+    settings = read_json(run.snr / "settings.json")
+    prose = [
+        f"SNR of the gradient with respect to the lm_head over {settings['num_samples']} fresh samples of each problem"
+        + (", half for the pass rate and half for the gradients" if settings["split"] else "")
+        + f"; token {settings['token_reduction']}. Without any signal Eq. (8) reads the floor and the debiased form 0."
+    ]
+    pictures = []
+    for loss in losses:
+        curve = measured_curve(run, loss)
+        prose.append(f"{loss}: {fit_text(curve)}.")
+        prose.extend(f"{loss}: {note}" for note in curve_warnings(curve, same_rollouts=not settings["split"]))
+        pictures.append(_draw(run, f"snr-{loss}", snr_figure, measured_table(run, loss), f"Gradient SNR, {loss}"))
+    return Section(title="Gradient SNR", prose=tuple(prose), pictures=tuple(pictures))
 
 
 def _samples(run: RunFolder, runs: Mapping[str, RunFolder]) -> Section:

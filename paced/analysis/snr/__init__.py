@@ -7,8 +7,8 @@
     estimators.py   Gram matrix -> signal, noise, the SNR forms          (numpy only)
     uncertainty.py  Gram matrix -> variances, split halves, sign flips   (numpy only)
     measure.py      models, prompts, completions -> hidden states -> Gram matrices -> one row per problem
-    cross_problem.py  spread across the problems of a pass-rate bin
-    command.py      ``paced snr RUN``
+    rows.py         Gram matrix -> every SNR form of a problem           (numpy only)
+    command.py          ``paced snr RUN``
 
 Importing this package loads no torch; the modules that need it are imported where they are used.
 """

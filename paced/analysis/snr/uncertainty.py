@@ -64,7 +64,8 @@ def snr_squared_variance(gram: ArrayLike) -> NDArray[np.float64]:
     with np.errstate(divide="ignore", invalid="ignore"):
         numerator = (4 * m_cov_m / K + 2 * trace_square / K**2) / values.noise**2
         denominator = values.mean_gradient_square**2 * 2 * trace_square / ((K - 1) * values.noise**4)
-    return np.where(values.noise > 0, numerator + denominator, np.nan)
+        result = numerator + denominator  # 0/0 or ∞−∞ without noise
+    return np.where(values.noise > 0, result, np.nan)
 
 
 def snr_squared_jackknife_variance(gram: ArrayLike) -> NDArray[np.float64]:

@@ -1,0 +1,260 @@
+"""``paced snr RUN``: roll out, grade, measure, bin and draw the head-gradient SNR of the student of one stage.
+
+    snr/settings.json            what was asked for; other settings need another folder
+    snr/rollouts.jsonl           2K fresh samples a problem at temperature 1, problems equally from every pass-rate bin
+    snr/pass_rates.parquet       from the first half of them; gradients use the second half
+    snr/<loss>.jsonl             one Gram matrix a problem, appended as it is measured: a kill costs one problem
+    snr/<loss>.parquet           every SNR form of every problem
+    snr/<loss>-curve.parquet     bins;   snr/<loss>-cross.parquet   spread between problems
+    figures/snr-<loss>.png, .csv
+
+Left out: anything random that is not keyed by the run's seed, so that the same command gives the same files.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from paced.analysis import bins
+from paced.analysis.snr.losses import make_head_loss
+from paced.analysis.snr.measure import TokenReduction, lm_head_snr, problem_gram
+from paced.analysis.snr.rows import ProblemGram, ProblemSnr, summarise
+from paced.analysis.snr_tables import fit_text, measured_table
+from paced.errors import ConfigError
+from paced.records import PassRate, Problem, Rollout
+from paced.runfolder import RunFolder
+from paced.storage import append_lines, read_json, read_parquet, read_records, write_atomic, write_json, write_parquet
+from paced.train.data.prompts import Prompt, make_prompts
+from paced.train.models import load_model, load_teacher, load_tokenizer, pick_device, student_model, teacher_model
+from paced.train.progress import Progress
+from paced.train.rollout.collect import collect_rollouts
+from paced.train.rollout.engines import make_sampler
+from paced.train.rollout.grading import count_passes, grade_rollout
+from paced.train.run import grade, roll_out, stage_problems
+from paced.train.signals import stop_if_requested
+
+LOSSES = ("reverse_kl_sampled", "reverse_kl", "forward_kl")
+"""Measured unless others are named: two forms of the reverse KL whose gradients differ, and the forward KL."""
+DRAW = "gradient snr of stage"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SnrSettings:
+    """What to measure."""
+
+    losses: tuple[str, ...] = LOSSES
+    """Named losses, see ``make_head_loss``."""
+    stage: int = 1
+    """The student that enters this stage."""
+    num_samples: int = 64
+    """Samples of each problem; with ``split`` half give the pass rate and half the gradients."""
+    per_bin: int = 32
+    """Most problems of each pass-rate bin."""
+    num_bins: int = 10
+    """Pass-rate bins of equal width."""
+    split: bool = True
+    """Pass rates and gradients from different samples."""
+    token_reduction: TokenReduction = "sum"
+    """``sum`` or ``mean`` of the token losses of a completion."""
+
+
+def measure_run(run: RunFolder, settings: SnrSettings, progress: Progress) -> list[Path]:
+    """Measure what is not there yet and return the figures.
+
+    Raises:
+        ConfigError: the folder was measured with other settings, or too few samples are asked for.
+        StopRequested: a signal came; the same call goes on from there.
+    """
+    _claim(run, settings)
+    roll_out(run, settings.stage, progress)
+    grade(run, settings.stage, progress)
+    problems = _choose(run, settings)
+    config, device = run.config(), pick_device()
+    model = student_model(run, config, stage_number=settings.stage)
+    tokenizer = load_tokenizer(model)
+    student, teacher = load_model(model, device=device), load_teacher(config, device=device)
+    asked = make_prompts(
+        problems, reader="student", config=config.prompts, tokenizer=tokenizer, file=config.problems.path
+    )
+    shown = make_prompts(
+        problems,
+        reader="teacher",
+        config=config.prompts,
+        tokenizer=load_tokenizer(teacher_model(config)),
+        file=config.problems.path,
+    )
+    prompts = {"student": asked, "teacher": shown}
+    collect_rollouts(
+        run.snr / "rollouts.jsonl",
+        sampler=make_sampler(config.rollouts.engine, student, tokenizer, config.prompts.end_of_answer),
+        tokenizer=tokenizer,
+        prompts=prompts["student"],
+        sampling=dataclasses.replace(
+            config.rollouts, num_samples=settings.num_samples, sampling_temperature=1.0, top_p=1.0
+        ),
+        run_seed=config.seed,
+        draw=f"{DRAW} {settings.stage}",
+        label=f"gradient SNR: rollouts of {len(problems):,} problems x {settings.num_samples}",
+        progress=progress,
+    )
+    rates, completions = _divide(run, settings, problems)
+    figures = []
+    for loss in settings.losses:
+        options = {
+            "loss": loss,
+            "token_reduction": settings.token_reduction,
+            "vocab_size": min(len(tokenizer), student.get_output_embeddings().weight.shape[0]),
+        }
+        rows = _measure(run, student, teacher, prompts, completions, options, progress)
+        cross = _cross(student, teacher, prompts, completions, rates, settings, options)
+        curve = bins.snr_curve(rows, rates, num_bins=settings.num_bins)
+        write_parquet(run.snr / f"{loss}-curve.parquet", curve, bins.BinSnr)
+        write_parquet(run.snr / f"{loss}-cross.parquet", cross, bins.CrossBin)
+        figures.append(draw(run, loss))
+        progress.note(f"{loss}: {fit_text(curve)}")
+        for note in bins.curve_warnings(curve, same_rollouts=not settings.split):
+            progress.note(f"{loss}: {note}")
+    return figures
+
+
+def draw(run: RunFolder, loss: str) -> Path:
+    """The figure of one measured loss, from its two tables."""
+    from paced.analysis.figures import save_figure
+    from paced.analysis.figures_snr import snr_figure
+
+    table = measured_table(run, loss)
+    return save_figure(snr_figure(table), table, run.figures / f"snr-{loss}.png")
+
+
+def _claim(run: RunFolder, settings: SnrSettings) -> None:
+    per_half = settings.num_samples // 2 if settings.split else settings.num_samples
+    if per_half < 2:
+        raise ConfigError(
+            f"snr: num_samples must leave at least 2 gradients a problem, got {settings.num_samples}. Use 8 or more."
+        )
+    for loss in settings.losses:
+        make_head_loss(loss)
+    asked = {k: v for k, v in dataclasses.asdict(settings).items() if k != "losses"}  # more losses may follow later
+    file = run.snr / "settings.json"
+    if file.exists() and (held := read_json(file)) != asked:
+        changed = ", ".join(f"{k}: {held.get(k)} -> {v}" for k, v in asked.items() if held.get(k) != v)
+        raise ConfigError(
+            f"{run.snr}: was measured with other settings ({changed}). Delete the folder to measure anew."
+        )
+    run.snr.mkdir(parents=True, exist_ok=True)
+    write_json(file, asked)
+
+
+def _choose(run: RunFolder, settings: SnrSettings) -> list[Problem]:
+    """Equally many problems of each bin of the stage's own pass rates."""
+    rates = {rate.problem_id: rate for rate in read_parquet(run.stage(settings.stage).pass_rates, PassRate)}
+    problems = [problem for problem in stage_problems(run, settings.stage) if rates[problem.problem_id].num_rollouts]
+    p = [rates[problem.problem_id].pass_rate_estimate for problem in problems]
+    edges = bins.bin_edges(p, num_bins=settings.num_bins)
+    chosen = bins.choose_equally(p, edges=edges, per_bin=settings.per_bin, seed=run.config().seed)
+    return [problems[index] for index in chosen]
+
+
+def _divide(
+    run: RunFolder, settings: SnrSettings, problems: Sequence[Problem]
+) -> tuple[dict[str, PassRate], dict[str, list[tuple[int, ...]]]]:
+    """Pass rates from the first half of the samples, completions of the second half; or all of them for both."""
+    config, by_id = run.config(), {problem.problem_id: problem for problem in problems}
+    half = settings.num_samples // 2 if settings.split else 0
+    graded: list[Any] = []
+    completions: dict[str, list[tuple[int, ...]]] = {problem_id: [] for problem_id in by_id}
+    for rollout in read_records(run.snr / "rollouts.jsonl", Rollout):
+        if rollout.sample_index < half or not settings.split:
+            graded.append(grade_rollout(by_id[rollout.problem_id], rollout, answer_format=config.grading.answer_format))
+        if rollout.sample_index >= half:
+            completions[rollout.problem_id].append(rollout.token_ids)
+    rates = count_passes(list(problems), graded)
+    write_parquet(run.snr / "pass_rates.parquet", rates, PassRate)
+    return {rate.problem_id: rate for rate in rates}, completions
+
+
+def _measure(
+    run: RunFolder,
+    student: Any,
+    teacher: Any,
+    prompts: dict[str, list[Prompt]],
+    completions: dict[str, list[tuple[int, ...]]],
+    options: dict[str, Any],
+    progress: Progress,
+) -> list[ProblemSnr]:
+    """Gram matrices of the problems that the file lacks, then every estimate of all."""
+    loss = options["loss"]
+    file = run.snr / f"{loss}.jsonl"
+    done = {one.problem_id for one in read_records(file, ProblemGram)}
+    with progress.track(f"gradient SNR: {loss}", len(completions)) as advance:
+        advance(len(done))
+        for asked, shown in zip(prompts["student"], prompts["teacher"], strict=True):
+            if asked.problem_id in done:
+                continue
+            stop_if_requested()
+            lm_head_snr(
+                student,
+                teacher,
+                student_prompts=[asked.token_ids],
+                teacher_prompts=[shown.token_ids],
+                completions=[completions[asked.problem_id]],
+                problem_ids=[asked.problem_id],
+                on_problem=lambda one: append_lines(file, [one]),
+                **options,
+            )
+            advance(1)
+    rows = summarise(read_records(file, ProblemGram))
+    _write_rows(run.snr / f"{loss}.parquet", rows)
+    return rows
+
+
+def _cross(
+    student: Any,
+    teacher: Any,
+    prompts: dict[str, list[Prompt]],
+    completions: dict[str, list[tuple[int, ...]]],
+    rates: dict[str, PassRate],
+    settings: SnrSettings,
+    options: dict[str, Any],
+) -> list[bins.CrossBin]:
+    """Spread between the mean gradients of equally many problems of each bin."""
+    pairs = [
+        (asked, shown)
+        for asked, shown in zip(prompts["student"], prompts["teacher"], strict=True)
+        if rates[asked.problem_id].num_rollouts
+    ]
+    p = [rates[asked.problem_id].pass_rate_estimate for asked, _ in pairs]
+    edges = bins.bin_edges(p, num_bins=settings.num_bins)
+    found = []
+    for one, members in bins.equal_groups(p, edges).items():
+        gram = problem_gram(
+            student,
+            teacher,
+            student_prompts=[pairs[index][0].token_ids for index in members],
+            teacher_prompts=[pairs[index][1].token_ids for index in members],
+            completions=[completions[pairs[index][0].problem_id] for index in members],
+            **(options | {"loss": make_head_loss(options["loss"])}),
+        )
+        mean = sum(p[index] for index in members) / len(members)
+        found.append(bins.cross_bin(gram, low=float(edges[one]), high=float(edges[one + 1]), pass_rate=mean))
+    return found
+
+
+def _write_rows(path: Path, rows: Sequence[ProblemSnr]) -> None:
+    """Parquet with one column a field; the Gram matrix is a nested list."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = {
+        field.name: [getattr(row, field.name) for row in rows]
+        for field in dataclasses.fields(ProblemSnr)
+        if field.name != "gram"
+    }
+    columns["gram"] = [[list(line) for line in row.gram] for row in rows]
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table(columns), sink, compression="zstd")
+    write_atomic(path, sink.getvalue().to_pybytes())
