@@ -1,6 +1,6 @@
 """Speed, memory and accuracy of the fused loss against TRL, Liger and the sort-based AKL; one thread of a CPU.
 
-    OMP_NUM_THREADS=1 python benchmarks/loss.py                 the tables of docs/losses.md (about ten minutes)
+    OMP_NUM_THREADS=1 python benchmarks/loss.py                 the tables of docs/loss.md (about ten minutes)
     OMP_NUM_THREADS=1 python benchmarks/loss.py --tokens 512    a quick look
     OMP_NUM_THREADS=1 python benchmarks/loss.py --only speed
 
