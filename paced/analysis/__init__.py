@@ -12,6 +12,7 @@ _HOME = {
     "ProblemSnr": "paced.analysis.snr.rows",
     "lm_head_snr": "paced.analysis.snr.measure",
     "snr_curve": "paced.analysis.bins",
+    "tracked_snr": "paced.analysis.tracking",
 }
 """Public name -> the module that defines it."""
 
