@@ -6,7 +6,7 @@ The gradient of a rollout's loss with respect to the head is Σ_n c_n δ_n h_n�
   c_n = Σ_{m>=n} log(p(y_m)/q(y_m)), the reward-to-go, no baseline. On-policy only: y must come from the student;
 - ``reverse_kl``, ``forward_kl``, ``jsd``, ``akl`` … every name in ``DIVERGENCES``: the full-vocabulary divergence of
   each position along the completion, student's or teacher's, the completion itself held fixed; c_n = 1;
-- ``cross_entropy``       −log p(y): the useful direction and the prior-skill gradient of ``anatomy.py``; no teacher.
+- ``cross_entropy``       −log p(y): the gradient towards given answers (a useful direction, a prior skill); no teacher.
 
 p student, q teacher. A loss works on whole rows of logits, or on a block of vocabulary columns when it is given the row
 statistics that a block cannot know (log-normalisers, means); the second form is what makes streaming possible.
