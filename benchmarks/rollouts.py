@@ -104,6 +104,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--problems", type=int, default=48)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--hidden", type=int, choices=[64, 256], help="only this model; default both")
     parser.add_argument("--limit", type=int, default=192, help="largest completion, in tokens")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -116,6 +117,8 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|")
     prompts = make_prompts(arguments.problems)
     for hidden, layers in ((64, 2), (256, 4)):
+        if arguments.hidden not in (None, hidden):
+            continue
         model = build_model(hidden, layers)
         gate(model, prompts)
         for K in (4, 8, 16):
