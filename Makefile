@@ -52,6 +52,7 @@ benchmarks: $(VENV)/.stamp
 	$(BIN)/python benchmarks/weights.py
 	PYTHONPATH=$(VENV)/peers $(BIN)/python benchmarks/loss.py
 	$(BIN)/python benchmarks/snr.py
+	$(BIN)/python benchmarks/rollouts.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache docs/_build
