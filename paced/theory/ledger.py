@@ -48,7 +48,7 @@ _GROUPS = (
     "representation_claims", "entropy_claims", "remark_claims", "descent_claims", "joint_claims", "minimax_claims",
     "saturation_claims", "aggregate_claims", "variance_claims", "variance_ratio_claims", "reduction_claims",
     "convergence_claims", "moments_claims", "estimation_claims", "tables_claims", "allocation_claims",
-    "extension_claims",
+    "extension_claims", "sample_size_claims", "schedule_claims",
 )  # fmt: skip
 
 

@@ -1,0 +1,183 @@
+"""Exact functions of the extensions that are theory and not weights: quality, ESS, interpolation, teachers, sampling.
+
+Law parameters (A, A') are those of Beta pass rates; e(x, y) = E[p^x (1-p)^y] = B(A+x, A'+y)/B(A, A') throughout, by
+log-gamma. An expectation that is infinite is a ValueError, not a number.
+Left out: what the trainer uses (estimates, allocation, adaptive exponents). That is ``paced.weights``, and the claims
+hold it against independent routes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import betainc, betaln, gammaln
+
+from paced.errors import check_number
+
+Floats = NDArray[np.float64]
+Pair = tuple[float, float]
+
+
+def kernel_quality(
+    kernel_exponents: Pair,
+    *,
+    signal_exponents: Pair,
+    second_moment_exponents: Pair = (0.0, 0.0),
+    law: Pair = (1.0, 1.0),
+    aligned: bool = False,
+) -> float:
+    """Scale-free efficiency of w = p^α (1-p)^β in [0, 1] (extension X5).
+
+    F = e(α+2a, β+2b)² / (e(2α+τ0, 2β+τ1) e(4a-τ0, 4b-τ1)); in the aligned model, where the gradients of all problems
+    point one way, a and b stand in place of 2a and 2b. The maximum 1 is at (2a-τ0, 2b-τ1), aligned (a-τ0, b-τ1).
+
+    Args:
+        kernel_exponents: (α, β).
+        signal_exponents: (a, b) of ‖ḡ‖ ∝ p^a (1-p)^b.
+        second_moment_exponents: (τ0, τ1) of E‖g‖² ∝ p^τ0 (1-p)^τ1.
+        law: (A, A') of the pass rates.
+        aligned: whether the mean gradients of different problems are parallel rather than orthogonal.
+
+    Raises:
+        ValueError: an expectation is infinite.
+
+    Example:
+        >>> round(kernel_quality((0, 0), signal_exponents=(0.5, 0.5)), 9) == round(5 / 6, 9)
+        True
+    """
+    (x, y), (t0, t1) = kernel_exponents, second_moment_exponents
+    factor = 1.0 if aligned else 2.0
+    sa, sb = factor * signal_exponents[0], factor * signal_exponents[1]
+    log_quality = (
+        2 * _log_moment(x + sa, y + sb, law)
+        - _log_moment(2 * x + t0, 2 * y + t1, law)
+        - _log_moment(2 * sa - t0, 2 * sb - t1, law)
+    )
+    return float(np.exp(log_quality))
+
+
+def rollout_quality(
+    weights: ArrayLike,
+    *,
+    signal_exponents: Pair,
+    second_moment_exponents: Pair = (0.0, 0.0),
+    law: Pair = (1.0, 1.0),
+) -> float:
+    """Efficiency of a weight h(s) that sees K rollouts only: E[h s2]² / (E[h² M2] E[s2²/M2]) (extension X1).
+
+    Args:
+        weights: h(0), ..., h(K), >= 0, not all 0.
+        signal_exponents: (a, b), s2 = p^2a (1-p)^2b.
+        second_moment_exponents: (τ0, τ1) of M2.
+        law: (A, A') of the pass rates.
+
+    Example:
+        >>> plugin = [s * (8 - s) for s in range(9)]
+        >>> round(rollout_quality(plugin, signal_exponents=(0.5, 0.5)), 6)
+        0.861538
+    """
+    h = np.asarray(weights, dtype=np.float64)
+    if h.ndim != 1 or h.size < 2 or (h < 0).any() or not h.any():
+        raise ValueError("rollout_quality: weights must be h(0), ..., h(K), >= 0 and not all 0.")
+    h = h / h.max()  # the scale does not matter, and squares of tiny weights would vanish
+    (a, b), (t0, t1) = signal_exponents, second_moment_exponents
+    signal, noise = _count_moments(h.size - 1, 2 * a, 2 * b, law), _count_moments(h.size - 1, t0, t1, law)
+    best = np.exp(_log_moment(4 * a - t0, 4 * b - t1, law))
+    return float((h @ signal) ** 2 / ((h**2 @ noise) * best))
+
+
+def ess_fraction(kernel_exponents: Pair, *, law: Pair = (1.0, 1.0)) -> float:
+    """Limit of ESS/N = 1/E[w̃²] = e(α, β)² / e(2α, 2β) for exact pass rates (extension X9).
+
+    Example:
+        >>> round(ess_fraction((1, 2)), 6)
+        0.729167
+    """
+    x, y = kernel_exponents
+    return float(np.exp(2 * _log_moment(x, y, law) - _log_moment(2 * x, 2 * y, law)))
+
+
+def rollout_ess_fraction(weights: ArrayLike, *, law: Pair = (1.0, 1.0)) -> float:
+    """Limit of ESS/N for a weight h(s) of K rollouts: E[h]²/E[h²] under the beta-binomial law (extension X9).
+
+    Example:
+        >>> round(rollout_ess_fraction([s * (8 - s) for s in range(9)]), 6)
+        0.717949
+    """
+    h = np.asarray(weights, dtype=np.float64)
+    h = h / h.max()
+    mass = _count_moments(h.size - 1, 0.0, 0.0, law)
+    return float((h @ mass) ** 2 / (h**2 @ mass))
+
+
+def zpd_mass(law: Pair, epsilon: float) -> float:
+    """P(ε <= p <= 1-ε) under Beta(A, A'): the zone's mass without rollout noise (extension X8).
+
+    Example:
+        >>> zpd_mass((1.0, 1.0), 0.2)
+        0.6000000000000001
+    """
+    check_number("zpd_mass", "epsilon", epsilon, low=0, high=0.5)
+    a, b = _law("zpd_mass", law)
+    return float(betainc(a, b, 1 - epsilon) - betainc(a, b, epsilon))
+
+
+def combined_weights(snr_squared: ArrayLike) -> Floats:
+    """Weights of several teachers with one mean gradient and independent noise: S_j / (1 + Σ S) (extension X10).
+
+    Args:
+        snr_squared: S_j >= 0 of each teacher, shape [num_teachers].
+
+    Example:
+        >>> combined_weights([0.3, 0.05, 0.6]).round(6).tolist()
+        [0.153846, 0.025641, 0.307692]
+    """
+    s = np.asarray(snr_squared, dtype=np.float64)
+    if s.ndim != 1 or not np.isfinite(s).all() or (s < 0).any():
+        raise ValueError("combined_weights: snr_squared must be finite and >= 0, one for each teacher.")
+    return s / (1 + s.sum())
+
+
+def sampling_ratio(tau: ArrayLike) -> Floats:
+    """E[w̃ M2]/E[M2] = 3(1+τ)/(3+2τ): drawing problems ∝ p(1-p) instead of weighting them, uniform p (extension X11).
+
+    Args:
+        tau: exponent of M2 = (p(1-p))^τ, > -1.
+
+    Example:
+        >>> sampling_ratio([-0.5, 0.0]).tolist()
+        [0.75, 1.0]
+    """
+    t = np.asarray(tau, dtype=np.float64)
+    if (t <= -1).any():
+        raise ValueError("sampling_ratio: tau must be > -1, where E[M2] is finite.")
+    return 3 * (1 + t) / (3 + 2 * t)
+
+
+def _log_moment(x: float, y: float, law: Pair) -> float:
+    """log e(x, y)."""
+    a, b = _law("extensions", law)
+    if a + x <= 0 or b + y <= 0:
+        raise ValueError(
+            f"extensions: E[p^{x:g} (1-p)^{y:g}] is infinite under Beta({a:g}, {b:g}). The exponents must stay above "
+            "minus the law's parameters."
+        )
+    return float(betaln(a + x, b + y) - betaln(a, b))
+
+
+def _count_moments(num_rollouts: int, x: float, y: float, law: Pair) -> Floats:
+    """E[1{s} p^x (1-p)^y] for s = 0..K."""
+    a, b = _law("extensions", law)
+    s = np.arange(num_rollouts + 1)
+    if a + x <= 0 or b + y <= 0:
+        raise ValueError(f"extensions: E[p^{x:g} (1-p)^{y:g}] is infinite under Beta({a:g}, {b:g}).")
+    choose = gammaln(num_rollouts + 1) - gammaln(s + 1) - gammaln(num_rollouts - s + 1)
+    return np.asarray(np.exp(choose + betaln(a + s + x, b + num_rollouts - s + y) - betaln(a, b)))
+
+
+def _law(place: str, law: Pair) -> Pair:
+    a, b = law
+    return (
+        check_number(place, "law[0]", a, low=0, low_open=True),
+        check_number(place, "law[1]", b, low=0, low_open=True),
+    )
