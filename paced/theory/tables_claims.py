@@ -104,7 +104,7 @@ CLAIMS = (
         paper="AKL keeps 68.6 % on MMLU, a forgetting of 2.8 %.",
         statement="Printed forgetting equals base minus after in every row of both tables but AKL's in Table 4: 73.2 - 68.6 = 4.6, not 2.8.",
         latex=r"\text{forgetting}=\text{base}-\text{after}",
-        functions=("paced.theory.tables.MMLU",), hypotheses=("printed digits are exact",),
+        hypotheses=("printed digits are exact",),
         proof="Subtraction.", repair="Read 4.6 for 2.8, or 70.4 % for 68.6 %; the table does not say which.",
         numbers=lambda: {"base - after, AKL": float(Fr("73.2") - Fr("68.6")), "printed": 2.8},
         counterexample=Counterexample("AKL in Table 4: base 73.2, after 68.6, printed forgetting 2.8.",
@@ -120,7 +120,7 @@ CLAIMS = (
         verdict=Verdict.TRUE,
         statement="Forward then reverse KL is 1.6, 2.3 and 1.9 points above single-loss forward KL; the default run has the same numbers in Tables 2, 7 and 8.",
         latex=r"95.6-94.0=1.6,\quad 43.9-41.6=2.3,\quad 37.5-35.6=1.9",
-        functions=("paced.theory.tables.REASONING",), proof="Subtraction.",
+        proof="Subtraction.",
         checks=(
             Check("exact", "the three gains", "Table 8", _two_stage_gains),
             Check("exact", "one run in three tables", "Tables 2, 7, 8", _rows_repeat),
