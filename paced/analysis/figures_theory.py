@@ -87,6 +87,11 @@ def variance_ratio(table: Table) -> Figure:
     return figure
 
 
+def noise_in_natural_bins(table: Table) -> Figure:
+    """What pure noise shows as SNR across the problems of a bin, in three ways of binning."""
+    return curves(table, x="pass rate p", y="SNR of pure noise")
+
+
 DRAWINGS: dict[str, Callable[[Table], Figure]] = {
     "zeroed_problems": zeroed_problems,
     "signal_quality": signal_quality,
@@ -95,5 +100,6 @@ DRAWINGS: dict[str, Callable[[Table], Figure]] = {
     "robustness": robustness,
     "variance_saved": variance_saved,
     "variance_ratio": variance_ratio,
+    "noise_in_natural_bins": noise_in_natural_bins,
 }
 """Name of a claim's picture -> the function that draws it."""

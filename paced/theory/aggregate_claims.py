@@ -12,7 +12,16 @@ import numpy as np
 
 from paced.theory.claims import Check, Claim, Control, Counterexample, Outcome, Result, Verdict
 from paced.theory.descent import efficiency
-from paced.theory.engines import agree, all_of, holds_for_all, refuted, supported, symbolic_zero, unsatisfiable
+from paced.theory.engines import (
+    agree,
+    all_of,
+    holds_for_all,
+    refuses,
+    refuted,
+    supported,
+    symbolic_zero,
+    unsatisfiable,
+)
 from paced.theory.minimax import (
     Channel,
     aggregate_efficiency,
@@ -212,6 +221,13 @@ def _atoms(weight_moves: bool = False) -> Outcome:
     return all_of(*outcomes)
 
 
+def _atoms_domain() -> Outcome:
+    return refuses(
+        wrong={"21 atoms": lambda: aggregate_minimax_value(0.3, masses=[1.0] * 21)},
+        right={"1 atom": lambda: aggregate_minimax_value(0.3, masses=[1.0])},
+    )
+
+
 # fmt: off
 CLAIMS: tuple[Claim, ...] = (
     Claim(
@@ -314,6 +330,7 @@ CLAIMS: tuple[Claim, ...] = (
             Check("sympy", "the values at u = 0", "delta > 0, 0 < t < 1", _values_of_splits),
             Check("numeric", "F from its definition, worst shares", "3 problems, 2 deltas", _aggregate_numbers, Result.SUPPORTED),
             Check("numeric", "with atoms: all corners, 300 other weights", "1 to 4 atoms", _atoms, Result.SUPPORTED),
+            Check("numeric", "too many atoms for all subsets are refused", "21 atoms", _atoms_domain, Result.SUPPORTED),
         ),
         controls=(
             Control("z3", "with one adversary only", lambda: _noise_game("one adversary")),

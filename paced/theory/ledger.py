@@ -47,7 +47,7 @@ _GROUPS = (
     "assumption_claims", "kernel_claims", "weighting_claims", "quality_claims", "boundary_claims",
     "representation_claims", "entropy_claims", "remark_claims", "descent_claims", "joint_claims", "minimax_claims",
     "saturation_claims", "aggregate_claims", "variance_claims", "variance_ratio_claims", "reduction_claims",
-    "convergence_claims", "moments_claims", "estimation_claims", "tables_claims", "allocation_claims",
+    "convergence_claims", "moments_claims", "moment_bias_claims", "estimation_claims", "tables_claims", "allocation_claims",
     "extension_claims", "sample_size_claims", "schedule_claims",
 )  # fmt: skip
 

@@ -15,6 +15,7 @@ from paced.theory.engines import (
     all_of,
     holds_for_all,
     positive_on,
+    refuses,
     refuted,
     supported,
     symbolic_zero,
@@ -173,6 +174,13 @@ def _remark_2_numbers() -> Outcome:
     )
 
 
+def _fraction_domain() -> Outcome:
+    return refuses(
+        wrong={"delta_of_range(1)": lambda: delta_of_range(1.0), "delta_of_range(-0.1)": lambda: delta_of_range(-0.1)},
+        right={"delta_of_range([0, 0.999])": lambda: delta_of_range([0.0, 0.999])},
+    )
+
+
 def _curves() -> dict[str, list[float]]:
     return robustness_table(np.linspace(0.0, 0.7, 71))
 
@@ -261,6 +269,7 @@ CLAIMS: tuple[Claim, ...] = (
             Check("numeric", "repaired: sech(ln 2) = 0.8 retains 64 %", "c = 0.8", lambda: _plain_kernel_keeps(0.64, float(np.log(2)), 0.8), Result.SUPPORTED),
             Check("numeric", "repaired: 25.9 % is delta = 0.3", "fraction 0.259", lambda: _covers(0.259, 0.3), Result.SUPPORTED),
             Check("numeric", "every column of the table against mpmath", "6 deltas", _remark_2_numbers, Result.SUPPORTED),
+            Check("numeric", "no delta covers a fraction of 1", "edges", _fraction_domain, Result.SUPPORTED),
         ),
         controls=(
             Control("numeric", "without the factor, at delta = 0.3", lambda: _plain_kernel_keeps(float(minimax_value(0.3)), 0.3)),

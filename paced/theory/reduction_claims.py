@@ -9,7 +9,7 @@ import mpmath
 import numpy as np
 
 from paced.theory.claims import Check, Claim, Control, Counterexample, Outcome, Picture, Result, Verdict
-from paced.theory.engines import agree, all_of, equal_exactly, refuted, supported
+from paced.theory.engines import agree, all_of, equal_exactly, refuses, refuted, supported
 from paced.theory.variance_ratios import (
     break_even,
     default_kernel_ratio,
@@ -132,6 +132,28 @@ def _tables() -> Outcome:
     )  # fmt: skip
 
 
+def _support_domain() -> Outcome:
+    def counted(weights: list[float], first: float) -> object:
+        return rollout_ratio(weights, second_moment_exponents=(first, 0.0))
+
+    return refuses(
+        wrong={
+            "eps = 1/2": lambda: log_truncated_beta(0.0, 0.0, 0.5),
+            "eps = 0, u = -1": lambda: log_truncated_beta(-1.0, 0.0, 0.0),
+            "K = 0": lambda: counted([1.0], 0.0),
+            "no weight": lambda: counted([0.0, 0.0], 0.0),
+            "tau0 = -1": lambda: counted([1.0, 1.0], -1.0),
+            "grid of K = 1": lambda: grid_ratio(0.0, 1),
+        },
+        right={
+            "eps = 0.499": lambda: log_truncated_beta(-3.0, -3.0, 0.499),
+            "K = 1": lambda: counted([0.0, 1.0], 0.0),
+            "tau0 = 1.5": lambda: counted([1.0, 1.0], 1.5),
+            "grid of K = 2": lambda: grid_ratio(0.0, 2),
+        },
+    )
+
+
 # --- K rollouts --------------------------------------------------------------------------------------------------------
 def _rollout_closed(K: int, tau: float) -> float:
     """C52 in mpmath: 36 {(K-2)(K-3)/(K(K-1)) B(3+tau,3+tau) + B(2+tau,2+tau)/K}/B(1+tau,1+tau)."""
@@ -155,7 +177,14 @@ def _rollout_numbers(scale: float = 1.0) -> Outcome:
 
     want = mean([w**2 for w in h], s, t) / (mean(h, 0, 0) ** 2 * B(x + s, y + t) / B(x, y))
     got = rollout_ratio(BetaKernel(1, 2)(np.arange(K + 1), K), second_moment_exponents=(s, t), law=(x, y))
-    return all_of(*outcomes, agree(got, float(want), rtol=1e-11, K=K))
+    uniform = B(1.2, 0.7)
+    plain = sum(w**2 * comb(K, i) * B(1.2 + i, 0.7 + K - i) for i, w in enumerate(h)) / (
+        (sum(w * comb(K, i) * B(1 + i, 1 + K - i) for i, w in enumerate(h))) ** 2 * uniform
+    )
+    default = rollout_ratio(BetaKernel(1, 2)(np.arange(K + 1), K), second_moment_exponents=(0.2, -0.3))
+    return all_of(
+        *outcomes, agree(got, float(want), rtol=1e-11, K=K), agree(default, float(plain), rtol=1e-11, K=K)
+    )  # fmt: skip
 
 
 def _rollouts_enumerated() -> Outcome:
@@ -212,6 +241,7 @@ CLAIMS: tuple[Claim, ...] = (
             Check("numeric", "integrals and ratios against mpmath's incomplete Beta", "5 + 4 points", _truncated_numbers, Result.SUPPORTED),
             Check("numeric", "the grid of pass rates", "K in {4, 8, 11}", _grid_numbers, Result.SUPPORTED),
             Check("numeric", "break-even exponents", "eps = 1/16, 1/8", _break_even_numbers, Result.SUPPORTED),
+            Check("numeric", "supports and counts without pass rates are refused", "edges", _support_domain, Result.SUPPORTED),
             Check("numeric", "the tables of the figures", "7 values of tau", _tables, Result.SUPPORTED),
         ),
         controls=(

@@ -7,7 +7,7 @@ import numpy as np
 
 from paced.theory.claims import Check, Claim, Control, Counterexample, Outcome, Result, Verdict
 from paced.theory.descent import optimal_log_slope
-from paced.theory.engines import agree, all_of, refuted, supported, symbolic_zero, unsatisfiable
+from paced.theory.engines import agree, all_of, refuses, refuted, supported, symbolic_zero, unsatisfiable
 from paced.theory.minimax import (
     kernel_for_saturated_value,
     minimax_value,
@@ -123,6 +123,16 @@ def _kernel_for_saturated(spread: float = 1.0) -> Outcome:
     return all_of(*outcomes)
 
 
+def _log_slope_domain() -> Outcome:
+    def slope(pass_rate: float, amplitude: float) -> object:
+        return optimal_log_slope(pass_rate, kernel_exponents=(1.0, 1.0), amplitude=amplitude)
+
+    return refuses(
+        wrong={"p = 0": lambda: slope(0, 1), "p = 1": lambda: slope(1, 1), "p = 1.5": lambda: slope(1.5, 1), "A = 0": lambda: slope(0.5, 0)},
+        right={"p = 0.999, A = 0.01": lambda: slope(0.999, 0.01)},
+    )  # fmt: skip
+
+
 # fmt: off
 CLAIMS: tuple[Claim, ...] = (
     Claim(
@@ -162,6 +172,7 @@ CLAIMS: tuple[Claim, ...] = (
             ),
             Check("sympy", "repaired: the slope, and its limit alpha", "alpha, beta, A > 0", _derive_log_slope),
             Check("numeric", "optimal_log_slope against mpmath", "7 pass rates", _log_slope_numbers, Result.SUPPORTED),
+            Check("numeric", "pass rates at the ends are refused", "edges", _log_slope_domain, Result.SUPPORTED),
         ),
         controls=(
             Control("sympy", "with 1 + 2 SNR^2", lambda: _derive_log_slope(2)),

@@ -9,7 +9,7 @@ import mpmath
 import numpy as np
 
 from paced.theory.claims import Check, Claim, Control, Counterexample, Outcome, Result, Verdict
-from paced.theory.engines import agree, all_of, equal_exactly, refuted, supported, symbolic_zero
+from paced.theory.engines import agree, all_of, equal_exactly, refuses, refuted, supported, symbolic_zero
 from paced.theory.variance_ratios import (
     break_even,
     default_kernel_ratio,
@@ -79,6 +79,9 @@ def _closed_form_numbers(tau_shift: float = 0.0) -> Outcome:
         want = B(x + 2 * a + s, y + 2 * b + t) * B(x, y) ** 2 / (B(x + a, y + b) ** 2 * B(x + s, y + t))
         got = power_law_ratio(kernel_exponents=(a, b), second_moment_exponents=(s + tau_shift, t), law=(x, y))
         outcomes.append(agree(got, float(want), rtol=1e-11, alpha=a, tau0=s))
+    uniform = B(3.2, 4.7) * 144 / B(1.2, 0.7)  # kernel (1, 2), B(2, 3) = 1/12
+    got = power_law_ratio(kernel_exponents=(1, 2), second_moment_exponents=(0.2, -0.3))
+    outcomes.append(agree(got, float(uniform), rtol=1e-11))
     tau = [Fr(-9, 10), Fr(-3, 4), Fr(-31, 100), Fr(1, 7), Fr(2)]
     rational = [float(9 * (1 + x) * (2 + x) / ((3 + 2 * x) * (5 + 2 * x))) for x in tau]
     points = [float(x) for x in tau]
@@ -126,6 +129,27 @@ def _refuses(tau: float) -> Outcome:
         else:
             silent.append(name)
     return refuted("no divergence was reported", tau=tau, functions=silent) if silent else supported(len(calls))
+
+
+def _two_term_domain() -> Outcome:
+    """a - a', b - b' > -1/2 for the noise and a, b > -1/2 for the signal."""
+
+    def ratio(signal: tuple[float, float], snr: tuple[float, float]) -> object:
+        return two_term_ratio(signal_exponents=signal, snr_exponents=snr, amplitude=1.0)
+
+    return refuses(
+        wrong={
+            "b - b' = -1/2": lambda: ratio((0.0, 0.0), (0.0, 0.5)),
+            "a - a' = -1/2": lambda: ratio((0.0, 0.0), (0.5, 0.0)),
+            "a = -1/2": lambda: ratio((-0.5, 0.0), (-0.5, 0.0)),
+            "b = -1/2": lambda: ratio((0.0, -0.5), (0.0, -0.5)),
+        },
+        right={
+            "a - a' = b - b' = -0.49": lambda: ratio((0.1, 0.2), (0.59, 0.69)),
+            "a = b = -0.49": lambda: ratio((-0.49, -0.49), (-0.4, -0.4)),
+            "a = 0.6, b = 0.7": lambda: ratio((0.6, 0.7), (0.1, 0.1)),
+        },
+    )
 
 
 # --- bimodal laws --------------------------------------------------------------------------------------
@@ -208,6 +232,7 @@ CLAIMS: tuple[Claim, ...] = (
             Check("numeric", "the functions against mpmath", "3 laws, 5 values of tau", _closed_form_numbers, Result.SUPPORTED),
             Check("numeric", "two terms of M2, signal left in", "2 sets of exponents, mpmath", _two_term_numbers, Result.SUPPORTED),
             Check("numeric", "divergent integrals are refused", "tau = -1, -1.7", lambda: all_of(_refuses(-1.0), _refuses(-1.7)), Result.SUPPORTED),
+            Check("numeric", "two terms are finite up to their edges and no further", "each exponent alone", _two_term_domain, Result.SUPPORTED),
         ),
         controls=(
             Control("sympy", "with 6 + 2 tau for 5 + 2 tau", lambda: _reduce_37_to_38(1)),

@@ -1,0 +1,161 @@
+"""What K rollouts can tell: moments of estimated weights, the noise floor of an SNR, and the SNR without it (Eq. 8).
+
+Gradients g_1..g_K of one problem are independent with mean m and covariance Σ. With V = Σ|g_k - ḡ|²/(K-1),
+U = |ḡ|² - V/K is an unbiased estimate of |m|²; Eq. (8) uses |ḡ|² itself, which stays at tr Σ/K when m = 0.
+Left out: the estimators for measured gradients. They are ``paced.analysis.snr``; here are the laws they obey.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from paced.errors import check_number
+from paced.weights.kernels import check_pass_rate
+
+Floats = NDArray[np.float64]
+
+
+def expected_weight(weights: ArrayLike, pass_rate: ArrayLike) -> Floats:
+    """E[h(s)] over s ~ Bin(K, p), for a weight h(0), ..., h(K) of counts.
+
+    Args:
+        weights: h, shape [K + 1].
+        pass_rate: p in [0, 1], any shape.
+
+    Example:
+        >>> expected_weight([0, 1, 0], 0.25).tolist()
+        0.375
+    """
+    h = np.asarray(weights, dtype=np.float64)
+    if h.ndim != 1 or h.size < 2:
+        raise ValueError(f"expected_weight: weights must be h(0), ..., h(K), got shape {h.shape}.")
+    p = check_pass_rate("expected_weight", pass_rate)
+    mass = stats.binom.pmf(np.arange(h.size), h.size - 1, p[..., None])
+    return np.asarray(mass @ h)
+
+
+def default_weight_variance(pass_rate: ArrayLike, num_rollouts: int) -> Floats:
+    """Var(u) of the unbiased default weight u = s(K-s)/(K(K-1)): (pq/K)(1 - pq(4K-6)/(K-1)).
+
+    Edges: K >= 2; at p = 1/2 it is 1/(8K(K-1)).
+
+    Example:
+        >>> round(float(default_weight_variance(0.5, 8)) * 8 * 8 * 7, 9)
+        1.0
+    """
+    check_number("default_weight_variance", "num_rollouts", num_rollouts, low=2)
+    p = check_pass_rate("default_weight_variance", pass_rate)
+    pq = p * (1 - p)
+    return pq / num_rollouts * (1 - pq * (4 * num_rollouts - 6) / (num_rollouts - 1))
+
+
+def snr_floor(num_rollouts: ArrayLike, *, divisor: str = "K") -> Floats:
+    """What Eq. (8) shows without any signal: 1/√(K-1) with the variance over K, 1/√K with it over K-1.
+
+    Args:
+        num_rollouts: K >= 2.
+        divisor: ``K`` as Eq. (8) is printed, or ``K-1``.
+
+    Example:
+        >>> snr_floor(8).round(6).tolist(), snr_floor(8, divisor="K-1").round(6).tolist()
+        (0.377964, 0.353553)
+    """
+    K = np.asarray(num_rollouts, dtype=np.float64)
+    if not (K >= 2).all():
+        raise ValueError("snr_floor: num_rollouts must be >= 2; one gradient has no spread.")
+    if divisor not in ("K", "K-1"):
+        raise ValueError(f"snr_floor: divisor must be 'K' or 'K-1', got {divisor!r}.")
+    return 1 / np.sqrt(K - 1 if divisor == "K" else K)
+
+
+def debiased_signal(gradients: ArrayLike) -> float:
+    """U = (1/(K(K-1))) Σ_{i≠j} <g_i, g_j>: unbiased for |m|², negative by chance where m is small.
+
+    Args:
+        gradients: shape [K, d], K >= 2.
+
+    Example:
+        >>> debiased_signal([[1.0, 0.0], [1.0, 2.0]])
+        1.0
+    """
+    g = _gradients("debiased_signal", gradients)
+    total = g.sum(0)
+    K = g.shape[0]
+    return float((total @ total - np.sum(g * g)) / (K * (K - 1)))
+
+
+def debiased_signal_variance(mean: ArrayLike, covariance: ArrayLike, num_rollouts: int) -> float:
+    """Var(U) = 4 m'Σm/K + 2 tr(Σ²)/(K(K-1)), for any law with finite second moments.
+
+    Args:
+        mean: m, shape [d].
+        covariance: Σ, shape [d, d].
+        num_rollouts: K >= 2.
+
+    Example:
+        >>> debiased_signal_variance([0.0, 0.0], np.eye(2), 4) == 4 / 12
+        True
+    """
+    m, cov, K = _moments("debiased_signal_variance", mean, covariance, num_rollouts)
+    return float(4 * m @ cov @ m / K + 2 * np.sum(cov * cov.T) / (K * (K - 1)))
+
+
+def debiased_snr_variance(mean: ArrayLike, covariance: ArrayLike, num_rollouts: int) -> float:
+    """Delta-method variance of U/V for Gaussian gradients, with SNR² = |m|²/tr Σ.
+
+    [4m'Σm/K + 2tr(Σ²)/K²]/(tr Σ)² + (|m|² + tr(Σ)/K)² · 2tr(Σ²)/((K-1)(tr Σ)⁴)
+
+    Args:
+        mean: m, shape [d].
+        covariance: Σ, shape [d, d], not 0.
+        num_rollouts: K >= 2.
+    """
+    m, cov, K = _moments("debiased_snr_variance", mean, covariance, num_rollouts)
+    trace, square = float(np.trace(cov)), float(np.sum(cov * cov.T))
+    if trace <= 0:
+        raise ValueError("debiased_snr_variance: covariance must not be 0; without spread there is no SNR.")
+    numerator = (4 * m @ cov @ m / K + 2 * square / K**2) / trace**2
+    return float(numerator + (m @ m + trace / K) ** 2 * 2 * square / ((K - 1) * trace**4))
+
+
+def effective_degrees(covariance: ArrayLike, num_rollouts: int) -> float:
+    """ν = (K-1)(tr Σ)²/tr(Σ²): degrees of freedom of V; d(K-1) for isotropic noise in d dimensions.
+
+    E[U/V] - SNR² ≈ (SNR² + 1/K)·2/(ν-2): the ratio's bias matters only where ν is small.
+
+    Example:
+        >>> effective_degrees(np.eye(5), 8)
+        35.0
+    """
+    _, cov, K = _moments("effective_degrees", np.zeros(len(np.asarray(covariance))), covariance, num_rollouts)
+    return float((K - 1) * np.trace(cov) ** 2 / np.sum(cov * cov.T))
+
+
+def raw_cross_problem_floor(num_problems: ArrayLike) -> Floats:
+    """SNR that pure noise shows across the problems of a bin, 1/√n: a bell out of bins that are full at both ends.
+
+    Example:
+        >>> raw_cross_problem_floor([117, 22, 19, 182]).round(2).tolist()
+        [0.09, 0.21, 0.23, 0.07]
+    """
+    n = np.asarray(num_problems, dtype=np.float64)
+    if not (n >= 1).all():
+        raise ValueError("raw_cross_problem_floor: num_problems must be >= 1. Leave out empty bins.")
+    return 1 / np.sqrt(n)
+
+
+def _gradients(place: str, gradients: ArrayLike) -> Floats:
+    g = np.asarray(gradients, dtype=np.float64)
+    if g.ndim != 2 or g.shape[0] < 2 or not np.isfinite(g).all():
+        raise ValueError(f"{place}: gradients must be finite and [K >= 2, d], got shape {g.shape}.")
+    return g
+
+
+def _moments(place: str, mean: ArrayLike, covariance: ArrayLike, num_rollouts: int) -> tuple[Floats, Floats, int]:
+    m, cov = np.asarray(mean, dtype=np.float64), np.asarray(covariance, dtype=np.float64)
+    if m.ndim != 1 or cov.shape != (m.size, m.size):
+        raise ValueError(f"{place}: covariance must be [d, d] for a mean of [d], got {cov.shape} and {m.shape}.")
+    check_number(place, "num_rollouts", num_rollouts, low=2)
+    return m, cov, int(num_rollouts)
