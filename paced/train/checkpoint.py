@@ -146,6 +146,8 @@ class Checkpoints:
         try:
             expected = read_json(folder / MANIFEST)
         except ValueError:
+            expected = None
+        if not isinstance(expected, dict):
             return f"{MANIFEST} cannot be read"
         found = self._hashes(folder)
         for name in sorted(expected.keys() | found.keys()):
