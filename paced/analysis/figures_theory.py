@@ -92,6 +92,11 @@ def noise_in_natural_bins(table: Table) -> Figure:
     return curves(table, x="pass rate p", y="SNR of pure noise")
 
 
+def zpd_fit(table: Table) -> Figure:
+    """Exponent of the moment fit against the zone's cutoff; a sound fit stays level at the truth."""
+    return curves(table, x="cutoff of the zone", y="fitted alpha")
+
+
 DRAWINGS: dict[str, Callable[[Table], Figure]] = {
     "zeroed_problems": zeroed_problems,
     "signal_quality": signal_quality,
@@ -101,5 +106,6 @@ DRAWINGS: dict[str, Callable[[Table], Figure]] = {
     "variance_saved": variance_saved,
     "variance_ratio": variance_ratio,
     "noise_in_natural_bins": noise_in_natural_bins,
+    "zpd_fit": zpd_fit,
 }
 """Name of a claim's picture -> the function that draws it."""

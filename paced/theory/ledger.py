@@ -33,22 +33,15 @@ def ledger() -> dict[str, Claim]:
 
 
 def _claims() -> list[Claim]:
-    claims: list[Claim] = []
-    for name in _GROUPS:
-        try:
-            claims += getattr(import_module(f"paced.theory.{name}"), "CLAIMS", ())
-        except ModuleNotFoundError as error:
-            if error.name != f"paced.theory.{name}":
-                raise
-    return claims
+    return [claim for name in _GROUPS for claim in import_module(f"paced.theory.{name}").CLAIMS]
 
 
 _GROUPS = (
     "assumption_claims", "kernel_claims", "weighting_claims", "quality_claims", "boundary_claims",
     "representation_claims", "entropy_claims", "remark_claims", "descent_claims", "joint_claims", "minimax_claims",
     "saturation_claims", "aggregate_claims", "variance_claims", "variance_ratio_claims", "reduction_claims",
-    "convergence_claims", "moments_claims", "moment_bias_claims", "estimation_claims", "tables_claims", "allocation_claims",
-    "extension_claims", "sample_size_claims", "schedule_claims",
+    "convergence_claims", "moments_claims", "moment_bias_claims", "moment_reading_claims", "estimation_claims",
+    "tables_claims", "allocation_claims", "extension_claims", "sample_size_claims", "schedule_claims",
 )  # fmt: skip
 
 

@@ -249,7 +249,7 @@ CLAIMS: tuple[Claim, ...] = (
             name: value
             for v in (12, 20)
             for law in (beta_from_moments(Moments(0.5, 0.25 + 1 / v, np.zeros((2, 2)))),)
-            for name, value in ((f"alpha at m = 1/2, v = 1/{v}", law.a - 1), (f"beta at m = 1/2, v = 1/{v}", law.b - 1))
+            for name, value in ((f"alpha + 1 at m = 1/2, v = 1/{v}", law.a), (f"beta + 1 at m = 1/2, v = 1/{v}", law.b))
         },
         checks=(
             Check("sympy", "(48)-(49) follow from the density and invert to (46)-(47), (50)", "alpha, beta, m, v > 0", _invert),
