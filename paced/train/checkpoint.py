@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -203,7 +204,9 @@ def _load(folder: Path, facts: dict[str, Any], learner: Learner) -> None:
     if (folder / SHARDS).exists():
         import torch.distributed.checkpoint as dcp
 
-        dcp.load(targets, storage_reader=dcp.FileSystemReader(folder / SHARDS), no_dist=learner.team.size == 1)
+        with warnings.catch_warnings():  # that one process reads shards is meant, and said in a note
+            warnings.filterwarnings("ignore", message="torch.distributed is disabled", category=UserWarning)
+            dcp.load(targets, storage_reader=dcp.FileSystemReader(folder / SHARDS), no_dist=learner.team.size == 1)
         return
     with torch.no_grad(), safe_open(folder / TENSORS, framework="pt") as file:
         for name, target in targets.items():
