@@ -171,7 +171,7 @@ def evaluate(
 @app.command(group="Steps of a run")
 def snr(
     target: Path, *, loss: tuple[str, ...] = (), stage: int = 1, num_samples: int = 64, per_bin: int = 32,
-    split: bool = True, method: str = "",
+    split: bool = True, anatomy: bool = False, method: str = "",
 ) -> int:  # fmt: skip
     """Measure the head-gradient SNR against pass rate, with nulls and intervals; finished problems are kept.
 
@@ -189,6 +189,8 @@ def snr(
         most problems of each of ten pass-rate bins.
     split
         half of the samples for the pass rate, half for the gradients.
+    anatomy
+        size, coherence and usefulness of each pass-rate group's full gradient instead.
     method
         a compared method.
     """
@@ -199,6 +201,12 @@ def snr(
         losses=loss or LOSSES, stage=stage, num_samples=num_samples, per_bin=per_bin, split=split
     )  # fmt: skip
     folder = job.open_run(target, method=method)
+    if anatomy:
+        from paced.analysis.snr.anatomy import measure_anatomy
+
+        figure = _working(folder, lambda folder, progress: measure_anatomy(folder, progress, stage=stage))
+        print(f"figure: {figure}")
+        return 0
     for figure in _working(folder, lambda folder, progress: measure_run(folder, asked, progress)):
         print(f"figure: {figure}")
     return 0

@@ -214,3 +214,28 @@ def step_gradients(root: Path, config: Any, **models: Any) -> dict[str, torch.Te
     finally:
         Learner.update = original  # type: ignore[method-assign]
     return found
+
+
+def measure_snr(folder: str, name: str) -> None:
+    """``paced snr`` from nothing: rollouts, grades, fresh samples, Gram matrices of two losses, tables and figures."""
+    from paced.analysis.snr.command import SnrSettings, measure_run
+    from paced.train import run as steps
+    from paced.train.signals import stop_on_signals
+
+    torch.set_num_threads(1)
+    os.makedirs(os.path.join(folder, name), exist_ok=True)
+    os.chdir(os.path.join(folder, name))
+    data = {
+        "name": "tiny",
+        "student": {"path": "../model"},
+        "problems": {"path": "../sums.jsonl"},
+        "prompts": {"teacher": "{problem} is {solution}. {problem}", "use_chat_template": False},
+        "rollouts": {"num_samples": 2, "max_new_tokens": 4, "max_rows": 8},
+        "grading": {"answer_format": "last_number"},
+    }
+    run = RunFolder(Path("run"))
+    with stop_on_signals():
+        run.claim(build_config(data))
+        steps.take_problems(run, Silent())
+        asked = SnrSettings(losses=("reverse_kl_sampled", "forward_kl"), num_samples=8, per_bin=8)
+        measure_run(run, asked, Silent())

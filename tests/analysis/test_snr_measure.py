@@ -8,40 +8,11 @@ import sys
 import numpy as np
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM, Qwen3Config, Qwen3ForCausalLM
+from snr_setup import F32, F64, data, difference, model
 
 from paced.analysis import lm_head_snr
 from paced.analysis.snr.losses import make_head_loss
 from paced.analysis.snr.measure import problem_gram
-
-VOCAB = 61
-SIZES = {
-    "vocab_size": VOCAB, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
-    "num_key_value_heads": 2, "max_position_embeddings": 64, "initializer_range": 0.3,
-}  # fmt: skip
-F64, F32 = 1e-10, 5e-5
-"""The issue's two figures, relative to the mean squared gradient."""
-
-
-def model(kind: str, seed: int, dtype: torch.dtype):
-    torch.manual_seed(seed)
-    if kind == "qwen3":
-        made = Qwen3ForCausalLM(Qwen3Config(**SIZES, head_dim=8, tie_word_embeddings=False))
-    else:
-        made = LlamaForCausalLM(LlamaConfig(**SIZES, tie_word_embeddings=True))
-    return made.to(dtype).eval()
-
-
-def data(K: int, num_problems: int = 2, seed: int = 0):
-    rng = np.random.default_rng(seed)
-
-    def draw(n):
-        return rng.integers(1, VOCAB, size=n).tolist()
-
-    prompts = [draw(3 + 2 * x) for x in range(num_problems)]
-    shown = [draw(4) + prompt for prompt in prompts]
-    answers = [[draw(1 + (k + x) % 5) for k in range(K)] for x in range(num_problems)]
-    return prompts, shown, answers
 
 
 def autograd_gradient(student, teacher, prompt, shown, answer, loss: str, reduction: str) -> torch.Tensor:
@@ -78,10 +49,6 @@ def autograd_gram(student, teacher, prompt, shown, answers, loss, reduction) -> 
         [autograd_gradient(student, teacher, prompt, shown, answer, loss, reduction).flatten() for answer in answers]
     ).numpy()
     return g @ g.T
-
-
-def difference(found: np.ndarray, expected: np.ndarray) -> float:
-    return float(np.abs(found - expected).max() / np.trace(expected) * len(expected))
 
 
 @pytest.mark.parametrize("loss", ["reverse_kl_sampled", "reverse_kl", "forward_kl", "jsd"])
@@ -197,6 +164,7 @@ def test_cross_problem_gram_is_that_of_mean_gradients():
         ({"completions": [[[1], [2]], [[1]]]}, "problem 1 must have at least 2 completions, got 1"),
         ({"student_prompts": [[1]]}, "must be equal in number, got 1, 1, 2, 1"),
         ({"student_prompts": [[1], []]}, "problem 1 has an empty prompt"),
+        ({"vocab_size": 2}, "tokens below vocab_size = 2, got 2 in problem 0"),
         ({"token_reduction": "max"}, "token_reduction must be sum or mean, got 'max'"),
     ],
 )

@@ -200,6 +200,25 @@ def test_greedy_equals_generate(model, prompts):
         assert tuple(theirs[0, len(prompt) :].tolist()) == completion.token_ids
 
 
+def test_padding_rows_of_the_head_are_never_sampled(model, prompts):
+    """As if the head had no such rows: the other tokens share the mass in the same proportions."""
+    keys = sample_keys(run_seed=1, stage="x", problem_ids=["a", "b"], num_samples=200)
+    settings = {
+        "max_new_tokens": 1, "sampling_temperature": 1.0, "eos_token_id": None, "pad_token_id": 0, "max_rows": 400,
+    }  # fmt: skip
+    few = [list(prompt) for prompt in prompts[:2]]
+    every = sample_completions(model, prompts=few, keys=keys, **settings)
+    known = sample_completions(model, prompts=few, keys=keys, vocab_size=12, **settings)
+    assert max(one.token_ids[0] for row in every for one in row) >= 12
+    assert max(one.token_ids[0] for row in known for one in row) < 12
+    with torch.no_grad():
+        logits = model(torch.tensor([few[0]])).logits[0, -1, :12]
+    share = torch.softmax(logits.double(), -1).max().item()
+    top = int(logits.argmax())
+    found = sum(one.token_ids[0] == top for one in known[0]) / 200
+    assert abs(found - share) < 5 * (share * (1 - share) / 200) ** 0.5 + 1e-9
+
+
 def test_finish_reason_says_who_ended_the_completion(model, prompts):
     reasons = set()
     for of_prompt in draw(model, prompts, keys_for(prompts)):

@@ -77,7 +77,7 @@ def lm_head_snr(
     head_loss = make_head_loss(loss, **(parameters or {}))
     shown = student_prompts if teacher_prompts is None else teacher_prompts
     names = [str(index) for index in range(len(student_prompts))] if problem_ids is None else list(problem_ids)
-    _check(student_prompts, shown, completions, names, token_reduction)
+    _check(student_prompts, shown, completions, names, token_reduction, vocab_size)
     measured = []
     for name, prompt, teacher_prompt, answers in zip(names, student_prompts, shown, completions, strict=True):
         tokens = rollout_tokens(
@@ -121,7 +121,9 @@ def problem_gram(
     states of all these problems are held at once, so call it for the problems of one bin.
     """
     shown = student_prompts if teacher_prompts is None else teacher_prompts
-    _check(student_prompts, shown, completions, list(map(str, range(len(student_prompts)))), token_reduction)
+    _check(
+        student_prompts, shown, completions, list(map(str, range(len(student_prompts)))), token_reduction, vocab_size
+    )
     tokens = rollout_tokens(
         student,
         teacher if loss.needs_teacher else None,
@@ -208,6 +210,7 @@ def _check(
     completions: Sequence[Sequence[TokenIds]],
     names: Sequence[str],
     token_reduction: str,
+    vocab_size: int | None,
 ) -> None:
     sizes = (len(student_prompts), len(teacher_prompts), len(completions), len(names))
     if len(set(sizes)) != 1:
@@ -222,3 +225,9 @@ def _check(
             raise ValueError(f"lm_head_snr: problem {name} must have at least 2 completions, got {len(answers)}.")
         if not len(prompt) or not len(shown):
             raise ValueError(f"lm_head_snr: problem {name} has an empty prompt. Begin it with a token, e.g. BOS.")
+        largest = max((token for answer in answers for token in answer), default=0)
+        if vocab_size is not None and largest >= vocab_size:
+            raise ValueError(
+                f"lm_head_snr: completions must hold tokens below vocab_size = {vocab_size}, got {largest} in problem "
+                f"{name}. Sample without the head's padding rows."
+            )

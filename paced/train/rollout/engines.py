@@ -35,6 +35,7 @@ class HfSampler:
         self.model = model
         self.ends = end_tokens(model, tokenizer, end_of_answer)
         self.padding = padding_token(tokenizer, self.ends)
+        self.vocab_size = len(tokenizer)
 
     def sample(
         self, prompts: Sequence[Sequence[int]], keys: NDArray[np.uint64], sampling: SamplingConfig
@@ -50,6 +51,7 @@ class HfSampler:
             eos_token_id=self.ends,
             pad_token_id=self.padding,
             max_rows=sampling.max_rows,
+            vocab_size=self.vocab_size,
         )
 
 

@@ -54,6 +54,7 @@ def sample_completions(
     pad_token_id: int,
     top_p: float = 1.0,
     max_rows: int = 1024,
+    vocab_size: int | None = None,
 ) -> list[list[SampledCompletion]]:
     """Sample K completions of each prompt from softmax(logits / sampling_temperature).
 
@@ -67,6 +68,8 @@ def sample_completions(
         pad_token_id: fills the left of short prompts; masked, so any valid id will do.
         top_p: nucleus mass in (0, 1]: the smallest set of most probable tokens that holds it.
         max_rows: completions decoded side by side; sets memory and speed, not results.
+        vocab_size: ``len(tokenizer)`` when the head has padding rows: tokens that nobody can read are never chosen.
+            None for every row of the head.
 
     Returns:
         For each prompt, in the order given, its K completions in the order of its keys.
@@ -114,6 +117,7 @@ def sample_completions(
                     top_p=top_p,
                     ends=ends,
                     pad_token_id=pad_token_id,
+                    vocab_size=vocab_size,
                 )
                 for index, of_prompt in zip(chosen, sampled, strict=True):
                     completions[index].extend(of_prompt)
@@ -175,6 +179,7 @@ def _decode(
     top_p: float,
     ends: tuple[int, ...],
     pad_token_id: int,
+    vocab_size: int | None,
 ) -> list[list[SampledCompletion]]:
     """Decode one batch: prefill, repeat, then token by token until every row has ended."""
     num_samples = keys.shape[1]
@@ -187,7 +192,8 @@ def _decode(
     rows = np.arange(len(row_keys))  # which completion each row of the batch is
     for position in range(max_new_tokens):
         noise = uniforms(row_keys[rows], position) if sampling_temperature > 0 else None
-        tokens = choose_tokens(logits, noise, sampling_temperature=sampling_temperature, top_p=top_p)
+        known = logits[:, :vocab_size]
+        tokens = choose_tokens(known, noise, sampling_temperature=sampling_temperature, top_p=top_p)
         ids = tokens.cpu().numpy()
         if position == sampled.shape[1]:
             sampled = np.pad(sampled, ((0, 0), (0, position)), constant_values=pad_token_id)
