@@ -55,6 +55,7 @@ def write_report(run: RunFolder) -> Path:
         _section("Training", lambda: _training(run, runs)),
         _section("Curriculum", lambda: _curriculum(run, runs)),
         _section("Gradient SNR", lambda: _snr(run)),
+        _section("Gradient anatomy", lambda: _anatomy(run)),
         _section("Sample completions", lambda: _samples(run, runs)),
     ]
     problems = len(read_parquet(run.problems, Problem)) if run.problems.exists() else 0
@@ -273,6 +274,25 @@ def curriculum_checkpoints(run: RunFolder) -> dict[str, list[PassRate]]:
         return {}
     shared = set.intersection(*({rate.problem_id for rate in rates} for rates in found.values()))
     return {label: [rate for rate in rates if rate.problem_id in shared] for label, rates in found.items()}
+
+
+def _anatomy(run: RunFolder) -> Section:
+    from paced.analysis.anatomy import AnatomyRow, anatomy_columns
+    from paced.analysis.figures_anatomy import anatomy_figure
+
+    file = run.snr / "anatomy.parquet"
+    if not file.exists():
+        return Section(title="Gradient anatomy", missing=(f"Not measured. Run: paced snr {run.root} --anatomy",))
+    table = anatomy_columns(read_parquet(file, AnatomyRow))
+    prose = (
+        "Whole gradients by pass-rate group: size, cosine of two problems, and cosine of the group's mean with the "
+        "gradient of held-out success and of the prior skill. Intervals: 95 %, bootstrap over problems.",
+    )
+    return Section(
+        title="Gradient anatomy",
+        prose=prose,
+        pictures=(_draw(run, "anatomy", anatomy_figure, table, "Gradient anatomy by pass-rate group"),),
+    )
 
 
 def _snr(run: RunFolder) -> Section:
