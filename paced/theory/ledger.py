@@ -42,6 +42,7 @@ _GROUPS = (
     "saturation_claims", "aggregate_claims", "variance_claims", "variance_ratio_claims", "reduction_claims",
     "convergence_claims", "moments_claims", "moment_bias_claims", "moment_reading_claims", "estimation_claims",
     "tables_claims", "allocation_claims", "extension_claims", "sample_size_claims", "schedule_claims", "toolkit_claims",
+    "toolkit_fit_claims",
 )  # fmt: skip
 
 

@@ -7,24 +7,24 @@ formula, and no formula's check sees it.
 from __future__ import annotations
 
 from fractions import Fraction as Fr
-from math import comb, factorial
+from math import factorial
 
 import numpy as np
 
 from paced.theory.claims import Check, Claim, Control, Outcome, Result, Verdict
-from paced.theory.engines import agree, all_of, equal_exactly, refuses, refuted, supported
+from paced.theory.engines import agree, all_of, equal_exactly, refuses
 from paced.theory.estimation import (
     debiased_snr_variance,
     expected_weight,
     raw_cross_problem_floor,
 )
 from paced.theory.extensions import ess_fraction, kernel_quality, rollout_ess_fraction, rollout_quality
+from paced.theory.kernel import zeroed_share
 from paced.theory.tables import reachable
 from paced.weights import fit
 from paced.weights.adaptive import RecursiveExponents, fit_exponents, regressors, regressors_from_counts
 from paced.weights.betabinomial import LARGEST_CONCENTRATION, SMALLEST_CONCENTRATION, STEEPEST_LOGIT
 from paced.weights.estimates import bayes_optimal, unbiased
-from paced.weights.fit_result import FitResult
 
 ONE = np.array([1])
 
@@ -101,6 +101,7 @@ def _defaults(law: tuple[float, float] = (1.0, 1.0)) -> Outcome:
         agree(tracker.theta, [0.0, 1.0, 1.0]),
         agree(tracker.cov, 1e6 * np.eye(3)),
         agree([tracker.alpha, tracker.beta, tracker.forgetting], [1.0, 1.0, 0.9]),
+        agree(zeroed_share([2, 8]), zeroed_share([2, 8], prior=law)),
         agree([LARGEST_CONCENTRATION, SMALLEST_CONCENTRATION, STEEPEST_LOGIT], [1e7, 1e-6, 16.0]),
     )  # fmt: skip
 
@@ -163,66 +164,13 @@ def _batch_and_recursion(forgetting: float = 1.0) -> Outcome:
     with_empty = fit_exponents(regressors([*p, 0.5]), [*snr, -0.1], variance=[*variance, 1.0])
     return all_of(
         agree([tracker.alpha, tracker.beta], [batch.alpha, batch.beta], rtol=1e-6),
+        agree(tracker.cov, batch.cov, rtol=1e-6),
         agree([batch.log_scale, batch.alpha, batch.beta], pseudo @ np.log(snr), rtol=1e-9),
         agree(batch.error_bound(0.5), 0.5 * bound[1:], rtol=1e-9),
         agree(batch.cov, np.linalg.inv(x.T @ weight @ x), rtol=1e-8),
         agree([with_empty.num_bins, with_empty.num_dropped, batch.num_bins, batch.num_dropped], [5, 1, 5, 0]),
         agree([with_empty.alpha, with_empty.beta], [batch.alpha, batch.beta], rtol=1e-12),
     )  # fmt: skip
-
-
-REPORTS = (
-    ("no rollout passed", lambda: fit([0, 0, 0], 4), False, 0.0),
-    ("every rollout passed", lambda: fit([4, 4], 4), False, 1.0),
-    ("one rollout each", lambda: fit([0, 1, 1, 1], 1), False, 0.75),
-    ("nothing in the zone", lambda: fit([0, 4, 0], 4, zpd=0.25), False, float("nan")),
-    ("two counts in the zone", lambda: fit([1, 2, 2, 1], 3, zpd=0.3), False, 0.5),
-    ("rates alike", lambda: fit([2, 2, 2], 4, "paper", zpd=0.1), False, 0.5),
-    ("three counts in the zone", lambda: fit([1, 2, 3, 1, 2, 3, 2, 2], 4, zpd=0.25), None, 0.5),
-    ("rates at 0 and 1 only", lambda: fit([0, 4, 0, 4], 4, "moments"), False, 0.5),
-    ("spread", lambda: fit([1, 2, 5, 7, 6, 3, 8, 0], 8), True, 0.5),
-    ("unequal means", lambda: fit([1, 2, 5, 1, 2, 3, 4, 0], 8, "moments"), True, 18 / 64),
-)  # fmt: skip
-
-
-def _reports(shift: float = 0.0) -> Outcome:
-    """Whether the fit says that it found something, and the mean of the rates that it used."""
-    outcomes = []
-    for name, make, success, mean in REPORTS:
-        found: FitResult = make()
-        if success is not None and found.success != success:
-            return refuted(f"{name}: success is {found.success}: {found.message}", case=name)
-        if not found.message:
-            return refuted("nothing is said", case=name)
-        if success is not None:
-            want = mean + shift
-            outcomes.append(
-                supported(1) if np.isnan(mean) and np.isnan(found.mean) else agree(found.mean, want, rtol=1e-6)
-            )
-    return all_of(*outcomes)
-
-
-def _likelihood_value(extra: int = 0) -> Outcome:
-    """``nllf`` of a moment fit is −Σ log P(s) of the beta-binomial law it names, by gamma functions in mpmath."""
-    import mpmath
-
-    passed, K = [1, 2, 5, 7, 6, 3, 8, 0], 8
-    outcomes = []
-    for method in ("moments", "mle"):
-        found = fit(passed, K, method)
-        a, b = mpmath.mpf(found.alpha) + 1, mpmath.mpf(found.beta) + 1
-        terms = [mpmath.log(comb(K, s) * mpmath.beta(a + s, b + K - s + extra) / mpmath.beta(a, b)) for s in passed]
-        outcomes.append(agree(found.nllf, float(-mpmath.fsum(terms)), rtol=1e-9))
-    return all_of(*outcomes)
-
-
-def _third_of_bernoulli() -> Outcome:
-    """The note on the paper's condition comes exactly when v >= m(1-m)/3."""
-    for passed, noted in (([1, 2, 3, 2, 2], False), ([1, 5, 1, 9, 5, 9], True)):
-        found = fit(passed, 4 if max(passed) < 5 else 10, "paper", zpd=0.05)
-        if ("condition" in found.message) != noted or not found.success:
-            return refuted(f"the note is wrong: {found.message}", counts=str(passed))
-    return supported(2)
 
 
 # fmt: off
@@ -266,26 +214,6 @@ CLAIMS: tuple[Claim, ...] = (
             Control("numeric", "with 5 for 4 in the signal's part", lambda: _snr_variance_in_rationals(5)),
             Control("exact", "with one decimal more", lambda: _reachable_by_enumeration(1)),
             Control("numeric", "with forgetting", lambda: _batch_and_recursion(0.5)),
-        ),
-    ),
-    Claim(
-        id="toolkit.fit",
-        where="paced: what fit reports",
-        title="The fit says what it found and what it could not",
-        verdict=Verdict.TRUE,
-        statement="Counts that determine no Beta law are reported as such, with their mean; the likelihood reported is that of the law named; the paper's condition is noted where it fails.",
-        latex=r"-\log L=-\sum_i\log\binom{K}{s_i}\frac{B(a+s_i,b+K-s_i)}{B(a,b)}",
-        functions=("paced.weights.fit",),
-        depends_on=("prop11",),
-        proof="By calling, and by gamma functions at fifteen digits.",
-        checks=(
-            Check("numeric", "success and mean", "9 samples", _reports, Result.SUPPORTED),
-            Check("numeric", "the likelihood by mpmath", "2 methods", _likelihood_value, Result.SUPPORTED),
-            Check("numeric", "the note on v >= m(1-m)/3", "2 samples", _third_of_bernoulli, Result.SUPPORTED),
-        ),
-        controls=(
-            Control("numeric", "with another mean", lambda: _reports(0.1)),
-            Control("numeric", "with K + 1 - s failures", lambda: _likelihood_value(1)),
         ),
     ),
 )

@@ -79,10 +79,28 @@ MUTATIONS = (
     Mutation("theory/engines.py", "if left != right:", "if left is None:", ("eq1",)),
     Mutation(M, "if after > before + 1e-12:", "if after > before + 1e12:", ("eq51",)),
     Mutation("theory/assumption_claims.py", "/ ((total + 2) * (total + 3) * (total + 4) * (total + 5))\n\n", "/ ((total + 2) * (total + 3) * (total + 4) * (total + 6))\n\n", ("a3c.consistent",)),
+    Mutation("weights/moments.py", "k = bernoulli_left / v", "k = bernoulli_left * v", ("prop11",)),
+    Mutation("weights/moments.py", "s * (s - 1) / np.where(several, k * (k - 1), 1.0)", "s * (s - 1) / np.where(several, k * (k + 1), 1.0)", ("prop11.noise",)),
+    Mutation("weights/fit.py", "if v >= m * (1 - m) * (1 - 1e-12):", "if v >= 2 * m * (1 - m) * (1 - 1e-12):", ("toolkit.fit",)),
+    Mutation("weights/fit.py", "v >= m * (1 - m) / 3:", "v >= m * (1 - m) / 4:", ("toolkit.fit", "prop11")),
+    Mutation("weights/fit.py", "nllf=-(best.value + likelihood.constant)", "nllf=-(best.value - likelihood.constant)", ("toolkit.fit",)),
+    Mutation("weights/intervals.py", "float(special.chdtri(1, 1 - level)) / 2", "float(special.chdtri(1, 1 - level)) / 3", ("toolkit.fit",)),
+    Mutation("weights/intervals.py", "float(special.ndtri(0.5 + level / 2))", "float(special.ndtri(level))", ("toolkit.fit",)),
+    Mutation("weights/intervals.py", "_cut(likelihood, best, 1, target)", "_cut(likelihood, best, 0, target)", ("toolkit.fit",)),
+    Mutation("weights/adaptive.py", "return delta * self.error_per_delta[0]", "return delta * self.error_per_delta[1]", ("toolkit.values",)),
+    Mutation("weights/adaptive.py", "forgetting: float = 0.9", "forgetting: float = 0.8", ("toolkit.limits",)),
+    Mutation("weights/adaptive.py", "gain = self.cov @ row / (1 / precision", "gain = self.cov @ row / (2 / precision", ("toolkit.values",)),
+    Mutation("weights/estimates.py", "short = num_rollouts < a + b", "short = num_rollouts < a - b", ("toolkit.limits",)),
+    Mutation("theory/extensions.py", "return float(np.exp(2 * _log_moment(x, y, law) - _log_moment(2 * x, 2 * y, law)))", "return float(np.exp(2 * _log_moment(x, y, law) - _log_moment(2 / x, 2 * y, law)))", ("toolkit.values",)),
+    Mutation("theory/extensions.py", "def rollout_ess_fraction(weights: ArrayLike, *, law: Pair = (1.0, 1.0))", "def rollout_ess_fraction(weights: ArrayLike, *, law: Pair = (2.0, 1.0))", ("toolkit.limits",)),
+    Mutation("theory/estimation.py", "numerator = (4 * m @ cov @ m / K", "numerator = (5 * m @ cov @ m / K", ("toolkit.values",)),
+    Mutation("theory/tables.py", "unit = Fraction(1, 10**decimals)", "unit = Fraction(1, 10*decimals)", ("toolkit.values",)),
+    Mutation("theory/populations.py", "return m * k - 1, (1 - m) * k - 1", "return m * k - 1, (1 - m) * k - 2", ("prop11",)),
+    Mutation("theory/kernel.py", "prior: tuple[float, float] = (1.0, 1.0)) -> Floats:", "prior: tuple[float, float] = (1.0, 3.0)) -> Floats:", ("toolkit.limits",)),
 )  # fmt: skip
 """Spread over every file that computes something; :data:`IN_CI` runs in every `make test`, all of them nightly."""
 
-IN_CI = tuple(MUTATIONS[i] for i in (0, 5, 13, 20, 25, 31, 36, 38))
+IN_CI = tuple(MUTATIONS[i] for i in (0, 5, 13, 20, 25, 31, 36, 38, 49, 58))
 
 
 def is_caught(mutation: Mutation, folder: Path) -> bool:

@@ -20,8 +20,8 @@ def test_a_fault_is_caught(mutation, tmp_path):
 
 
 def test_there_are_enough_faults_and_they_are_spread():
-    assert len(MUTATIONS) >= 40
-    assert len({mutation.file for mutation in MUTATIONS}) >= 9
+    assert len(MUTATIONS) >= 60
+    assert len({mutation.file for mutation in MUTATIONS}) >= 16
 
 
 @pytest.mark.nightly
