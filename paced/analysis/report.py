@@ -235,7 +235,9 @@ def _training(run: RunFolder, runs: Mapping[str, RunFolder]) -> Section:
 
 def _curriculum(run: RunFolder, runs: Mapping[str, RunFolder]) -> Section:
     pictures, missing = [], []
-    summary: dict[str, list[str]] = {key: [] for key in ("method", "checkpoint", "low", "zpd", "high", "mean p̂")}
+    summary: dict[str, list[str]] = {
+        key: [] for key in ("method", "checkpoint", "low", "zpd", "high", "mean p̂", "zpd left", "effective share")
+    }
     for method, other in runs.items():
         checkpoints = curriculum_checkpoints(other)
         if len(checkpoints) < 2:
@@ -248,6 +250,8 @@ def _curriculum(run: RunFolder, runs: Mapping[str, RunFolder]) -> Section:
             for name, column in (("low", "low"), ("zpd", "zpd"), ("high", "high"), ("mean p̂", "mean_pass_rate")):
                 low, high = table[f"{column}_low"][row], table[f"{column}_high"][row]
                 summary[name].append(f"{100 * table[column][row]:.1f} [{100 * low:.1f}, {100 * high:.1f}]")
+            for name, column in (("zpd left", "zpd_left"), ("effective share", "effective_share")):
+                summary[name].append(f"{100 * table[column][row]:.1f}")
         if method == ("paced" if "paced" in runs else next(iter(runs))):
             pictures.append(
                 _draw(run, "curriculum", figures_run.curriculum_stack, table, f"Training problems by region ({method})")
@@ -257,16 +261,26 @@ def _curriculum(run: RunFolder, runs: Mapping[str, RunFolder]) -> Section:
             pictures.append(
                 _draw(run, "curriculum-flow", figures_run.curriculum_flow, flow, f"Where they went ({method})")
             )
-    caption = "Shares of the training problems in per cent, by pass rate: low < 0.2 ≤ zpd ≤ 0.8 < high"
+    caption = (
+        "Shares of the training problems in per cent, by pass rate: low < 0.2 ≤ zpd ≤ 0.8 < high; what is left of the "
+        "zone; the share of the problems that the default weights effectively use"
+    )
     tables = ((caption, summary),) if summary["method"] else ()
     return Section(title="Curriculum", tables=tables, pictures=tuple(pictures), missing=tuple(missing))
 
 
 def curriculum_checkpoints(run: RunFolder) -> dict[str, list[PassRate]]:
-    """Pass rates of the training problems along a run, restricted to the problems that every checkpoint rated."""
+    """Pass rates of the training problems along a run, restricted to the problems that every checkpoint rated.
+
+    Before training, at each renewal of stage 1 (``recompute_every``), and after training. Later stages rate problems of
+    their own, which are no checkpoint of these.
+    """
     found: dict[str, list[PassRate]] = {}
-    if run.stage(1).pass_rates.exists():
-        found["before"] = read_parquet(run.stage(1).pass_rates, PassRate)
+    stage = run.stage(1)
+    if stage.pass_rates.exists():
+        found["before"] = read_parquet(stage.pass_rates, PassRate)
+        for renewed in sorted(stage.root.glob("renewed/step-*/pass_rates.parquet")):
+            found[f"step {int(renewed.parent.name.removeprefix('step-'))}"] = read_parquet(renewed, PassRate)
     after = run.evaluation / "final-training.parquet"
     if after.exists():
         found["after"] = read_parquet(after, PassRate)

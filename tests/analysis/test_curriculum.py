@@ -72,3 +72,19 @@ def test_every_problem_flows_somewhere():
     before = rates(rng.uniform(size=200), rng)
     table = flow_table(before, rates(rng.uniform(size=200), rng))
     assert sum(table["num_problems"]) == 200
+
+
+def test_renewals_of_stage_one_are_checkpoints_between_before_and_after(small_run):
+    from paced.analysis.report import curriculum_checkpoints
+    from paced.records import PassRate
+    from paced.storage import read_parquet, write_parquet
+
+    before = read_parquet(small_run.stage(1).pass_rates, PassRate)
+    for step in (20, 100, 3):
+        folder = small_run.stage(1).root / "renewed" / f"step-{step:06d}"
+        folder.mkdir(parents=True)
+        write_parquet(folder / "pass_rates.parquet", before[:25], PassRate)
+    found = curriculum_checkpoints(small_run)
+    assert list(found) == ["before", "step 3", "step 20", "step 100", "after"]
+    assert {len(rates) for rates in found.values()} == {25}
+    assert len(curriculum_table(found)["zpd"]) == 5

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from paced.analysis import bins
+from paced.analysis.anatomy import AnatomyRow, anatomy_row
 from paced.analysis.figures_snr import snr_figure
 from paced.analysis.report import write_report
 from paced.analysis.snr.rows import ProblemGram, summarise
@@ -60,8 +61,20 @@ def test_the_report_shows_the_section_and_is_the_same_twice(measured_run):
     assert write_report(measured_run).read_bytes() == first
     text = first.decode()
     assert "Gradient SNR, forward_kl" in text
-    assert "Not measured" not in text
+    assert text.count("Not measured") == 1  # the anatomy
     assert (measured_run.figures / "snr-forward_kl.csv").exists()
+
+
+def test_the_report_shows_the_anatomy_when_it_was_measured(small_run):
+    rows = [
+        anatomy_row(np.random.default_rng(0).normal(size=(6, 9)), loss="forward_kl, references", group=group)
+        for group in ("p̂ = 0", "p̂ = 1")
+    ]
+    small_run.snr.mkdir(parents=True, exist_ok=True)
+    write_parquet(small_run.snr / "anatomy.parquet", rows, AnatomyRow)
+    text = write_report(small_run).read_text(encoding="utf-8")
+    assert "Gradient anatomy by pass-rate group" in text
+    assert (small_run.figures / "anatomy.csv").exists()
 
 
 def test_the_report_names_the_command_when_nothing_was_measured(small_run):
