@@ -8,7 +8,6 @@ Exit codes: 0 done, 1 a check failed or a loss was not finite, 2 wrong input, 75
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
@@ -31,20 +30,21 @@ FAILED, WRONG_INPUT, STOPPED = 1, 2, 75
 
 def main() -> None:
     """Run the command line; errors of the caller are one sentence and an exit code, not a traceback."""
-    from paced.train.signals import StopRequested
+    from paced.train.signals import StopRequested, end_process
 
     try:
         result = app()
+        code = result if isinstance(result, int) else 0
     except StopRequested as stop:
         _say(str(stop))
-        sys.exit(STOPPED)
+        code = STOPPED
     except FloatingPointError as error:
         _say(f"error: {error}")
-        sys.exit(FAILED)
+        code = FAILED
     except (ConfigError, RunFolderError, MissingExtraError, ValueError, OSError) as error:
         _say(f"error: {error}")
-        sys.exit(WRONG_INPUT)
-    sys.exit(result if isinstance(result, int) else 0)
+        code = WRONG_INPUT
+    end_process(code)
 
 
 def _say(sentence: str) -> None:

@@ -9,11 +9,15 @@ same step.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from types import FrameType
+from typing import NoReturn
 
 EXIT_CODE = 75
 """What the process returns when it stopped on request: the same command goes on from here (EX_TEMPFAIL)."""
@@ -80,3 +84,17 @@ def _note(number: int, frame: FrameType | None) -> None:
         signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(number)
     _wish = signal.Signals(number)
+
+
+def end_process(code: int) -> NoReturn:
+    """Leave with an exit code.
+
+    One of several processes skips the interpreter's own shutdown after the exit handlers have run: threads of gloo that
+    are still alive then may abort a process whose work is done (pytorch #179291; one run in ten here).
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        sys.exit(code)
+    atexit._run_exitfuncs()  # parts from the other ranks, closes trackers
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

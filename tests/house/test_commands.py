@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -82,3 +83,16 @@ def test_a_dry_run_shows_both_prompts_and_the_cost_and_writes_nothing(tmp_path):
     assert re.search(r"first teacher prompt .*\n  \| (\d+)#C\d[a-t]+=\n", done.stdout)
     assert "19,200 rollouts" not in done.stdout or "floating-point operations" in done.stdout
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("size", ["1", "8"])
+def test_a_process_runs_its_exit_handlers_and_keeps_its_code(size):
+    """Alone, and as one of several, where the interpreter's own shutdown is skipped."""
+    program = (
+        "import atexit; from paced.train.signals import end_process; "
+        "atexit.register(print, 'handled'); print('done'); end_process(75)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=os.environ | {"WORLD_SIZE": size}, capture_output=True, text=True, check=False
+    )  # fmt: skip
+    assert (done.returncode, done.stdout.split()) == (75, ["done", "handled"])
