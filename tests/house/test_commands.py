@@ -93,6 +93,10 @@ def test_a_process_runs_its_exit_handlers_and_keeps_its_code(size):
         "atexit.register(print, 'handled'); print('done'); end_process(75)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], env=os.environ | {"WORLD_SIZE": size}, capture_output=True, text=True, check=False
+        [sys.executable, "-c", program],
+        env=os.environ | {"WORLD_SIZE": size},
+        capture_output=True,
+        text=True,
+        check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout.split()) == (75, ["done", "handled"])
