@@ -13,7 +13,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
@@ -30,20 +29,21 @@ def write_atomic(path: Path, content: bytes | str) -> None:
         OSError: the folder is not writable or the disk is full; the old file is untouched.
 
     Example:
-        >>> folder = Path(tempfile.mkdtemp())
+        >>> from tempfile import mkdtemp
+        >>> folder = Path(mkdtemp())
         >>> write_atomic(folder / "a.txt", "whole")
         >>> (folder / "a.txt").read_text()
         'whole'
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     raw = content.encode("utf-8") if isinstance(content, str) else content
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    # Named after the file and the rank, not at random: what a kill leaves is overwritten when the work is done again.
+    temporary = path.with_name(f".{path.name}.{os.environ.get('RANK', '0')}.tmp")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with open(temporary, "wb") as file:
             file.write(raw)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
         os.replace(temporary, path)
         sync_folder(path.parent)
     except BaseException:

@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import base64
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from paced.analysis.figures import Table
+from paced.analysis.figures import Table, png_bytes, save_figure
 from paced.errors import MissingExtraError
+from paced.runfolder import RunFolder
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,3 +102,10 @@ def render(title: str, subtitle: str, sections: Sequence[Section]) -> str:
         resources.files("paced.analysis.templates").joinpath("page.html").read_text("utf-8")
     )
     return template.render(title=title, subtitle=subtitle, sections=sections)
+
+
+def draw_picture(run: RunFolder, name: str, draw: Callable[[Table], Figure], table: Table, title: str) -> Picture:
+    """Draw a table, save the figure and its CSV in ``figures/`` of the run, and return it for the page."""
+    figure = draw(table)
+    save_figure(figure, table, run.figures / f"{name}.png")
+    return Picture(title=title, png=png_bytes(figure), alternative=f"{title}. The numbers are in figures/{name}.csv.")

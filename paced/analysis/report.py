@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from paced.analysis import figures_run
-from paced.analysis.bins import curve_warnings
 from paced.analysis.comparison import MethodResult, compare, difference_table, gain_table, unfinished
 from paced.analysis.curriculum import curriculum_table, flow_table
-from paced.analysis.figures import Table, png_bytes, save_figure
+from paced.analysis.figures import Table
 from paced.analysis.intervals import Estimate
-from paced.analysis.page import Picture, Sample, Section, render
+from paced.analysis.page import Sample, Section, draw_picture, render
 from paced.analysis.pass_rates import histogram_table, weight_table
-from paced.analysis.snr_tables import fit_text, measured_curve, measured_losses, measured_table
+from paced.analysis.report_gradients import anatomy_section, snr_section
 from paced.analysis.training import training_table
 from paced.config import RunConfig
 from paced.configfile import with_method
@@ -33,7 +32,7 @@ from paced.storage import read_json, read_parquet, read_records, write_atomic
 from paced.weights import WEIGHTS, normalise
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    pass
 
 NUM_SAMPLES = 6
 """Sample completions shown, one for each of so many pass rates from lowest to highest."""
@@ -54,8 +53,8 @@ def write_report(run: RunFolder) -> Path:
         _section("Pass rates and weights", lambda: _pass_rates(run, config, runs)),
         _section("Training", lambda: _training(run, runs)),
         _section("Curriculum", lambda: _curriculum(run, runs)),
-        _section("Gradient SNR", lambda: _snr(run)),
-        _section("Gradient anatomy", lambda: _anatomy(run)),
+        _section("Gradient SNR", lambda: snr_section(run)),
+        _section("Gradient anatomy", lambda: anatomy_section(run)),
         _section("Sample completions", lambda: _samples(run, runs)),
     ]
     problems = len(read_parquet(run.problems, Problem)) if run.problems.exists() else 0
@@ -122,7 +121,9 @@ def _results(run: RunFolder, config: RunConfig) -> Section:
         if all(result.gain and result.forgetting for result in results):
             table = gain_table(results)
             pictures.append(
-                _draw(run, "gain-forgetting", figures_run.gain_against_forgetting, table, "Gain against forgetting")
+                draw_picture(
+                    run, "gain-forgetting", figures_run.gain_against_forgetting, table, "Gain against forgetting"
+                )
             )
     return Section(
         title="Results", prose=tuple(prose), tables=tuple(tables), pictures=tuple(pictures), missing=tuple(missing)
@@ -178,7 +179,7 @@ def _pass_rates(run: RunFolder, config: RunConfig, runs: Mapping[str, RunFolder]
     table = histogram_table(rates)
     kernel = _kernel_table(config)
     pictures = [
-        _draw(
+        draw_picture(
             run,
             "pass-rates",
             lambda rows: figures_run.pass_rate_histogram(rows, kernel),
@@ -201,7 +202,7 @@ def _pass_rates(run: RunFolder, config: RunConfig, runs: Mapping[str, RunFolder]
             if method == ("paced" if "paced" in runs else next(iter(runs))):
                 profile = weight_table(rates, rows)
                 title = f"Where the training weight goes ({method})"
-                pictures.append(_draw(run, "weight-profile", figures_run.weight_profile, profile, title))
+                pictures.append(draw_picture(run, "weight-profile", figures_run.weight_profile, profile, title))
     tables = (("Weights of stage 1", weights),) if weights["method"] else ()
     return Section(title="Pass rates and weights", prose=tuple(prose), tables=tables, pictures=tuple(pictures))
 
@@ -229,7 +230,9 @@ def _training(run: RunFolder, runs: Mapping[str, RunFolder]) -> Section:
     table = training_table(runs)
     if not table["step"]:
         return Section(title="Training", missing=(f"No optimiser step yet. Run: paced distill {run.root}",))
-    picture = _draw(run, "training", figures_run.training_curves, table, "Every step, and a running median over nine")
+    picture = draw_picture(
+        run, "training", figures_run.training_curves, table, "Every step, and a running median over nine"
+    )
     return Section(title="Training", pictures=(picture,))
 
 
@@ -254,12 +257,14 @@ def _curriculum(run: RunFolder, runs: Mapping[str, RunFolder]) -> Section:
                 summary[name].append(f"{100 * table[column][row]:.1f}")
         if method == ("paced" if "paced" in runs else next(iter(runs))):
             pictures.append(
-                _draw(run, "curriculum", figures_run.curriculum_stack, table, f"Training problems by region ({method})")
+                draw_picture(
+                    run, "curriculum", figures_run.curriculum_stack, table, f"Training problems by region ({method})"
+                )
             )
             first, *_, last = checkpoints.values()
             flow = flow_table(first, last)
             pictures.append(
-                _draw(run, "curriculum-flow", figures_run.curriculum_flow, flow, f"Where they went ({method})")
+                draw_picture(run, "curriculum-flow", figures_run.curriculum_flow, flow, f"Where they went ({method})")
             )
     caption = (
         "Shares of the training problems in per cent, by pass rate: low < 0.2 ≤ zpd ≤ 0.8 < high; what is left of the "
@@ -288,46 +293,6 @@ def curriculum_checkpoints(run: RunFolder) -> dict[str, list[PassRate]]:
         return {}
     shared = set.intersection(*({rate.problem_id for rate in rates} for rates in found.values()))
     return {label: [rate for rate in rates if rate.problem_id in shared] for label, rates in found.items()}
-
-
-def _anatomy(run: RunFolder) -> Section:
-    from paced.analysis.anatomy import AnatomyRow, anatomy_columns
-    from paced.analysis.figures_anatomy import anatomy_figure
-
-    file = run.snr / "anatomy.parquet"
-    if not file.exists():
-        return Section(title="Gradient anatomy", missing=(f"Not measured. Run: paced snr {run.root} --anatomy",))
-    table = anatomy_columns(read_parquet(file, AnatomyRow))
-    prose = (
-        "Whole gradients by pass-rate group: size, cosine of two problems, and cosine of the group's mean with the "
-        "gradient of held-out success and of the prior skill. Intervals: 95 %, bootstrap over problems.",
-    )
-    return Section(
-        title="Gradient anatomy",
-        prose=prose,
-        pictures=(_draw(run, "anatomy", anatomy_figure, table, "Gradient anatomy by pass-rate group"),),
-    )
-
-
-def _snr(run: RunFolder) -> Section:
-    from paced.analysis.figures_snr import snr_figure
-
-    losses = measured_losses(run)
-    if not losses:
-        return Section(title="Gradient SNR", missing=(f"Not measured. Run: paced snr {run.root}",))
-    settings = read_json(run.snr / "settings.json")
-    prose = [
-        f"SNR of the gradient with respect to the lm_head over {settings['num_samples']} fresh samples of each problem"
-        + (", half for the pass rate and half for the gradients" if settings["split"] else "")
-        + f"; token {settings['token_reduction']}. Without any signal Eq. (8) reads the floor and the debiased form 0."
-    ]
-    pictures = []
-    for loss in losses:
-        curve = measured_curve(run, loss)
-        prose.append(f"{loss}: {fit_text(curve)}.")
-        prose.extend(f"{loss}: {note}" for note in curve_warnings(curve, same_rollouts=not settings["split"]))
-        pictures.append(_draw(run, f"snr-{loss}", snr_figure, measured_table(run, loss), f"Gradient SNR, {loss}"))
-    return Section(title="Gradient SNR", prose=tuple(prose), pictures=tuple(pictures))
 
 
 def _samples(run: RunFolder, runs: Mapping[str, RunFolder]) -> Section:
@@ -361,12 +326,6 @@ def _samples(run: RunFolder, runs: Mapping[str, RunFolder]) -> Section:
         heading = f"p̂ = {rate.num_passed}/{rate.num_rollouts} · {problems[rate.problem_id].source}"
         samples.append(Sample(heading=heading, lines=tuple(lines)))
     return Section(title="Sample completions", samples=tuple(samples))
-
-
-def _draw(run: RunFolder, name: str, draw: Callable[[Table], Figure], table: Table, title: str) -> Picture:
-    figure = draw(table)
-    save_figure(figure, table, run.figures / f"{name}.png")
-    return Picture(title=title, png=png_bytes(figure), alternative=f"{title}. The numbers are in figures/{name}.csv.")
 
 
 def _points(estimate: Estimate | None) -> str:

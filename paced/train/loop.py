@@ -87,7 +87,7 @@ def train_stage(
                         token_weights=packed.token_weights,
                         divergence=divergence,
                         loss_temperature=training.loss_temperature,
-                        vocab_size=len(tokenizer),
+                        vocab_size=stage.vocab_size,
                         rollout_index=packed.owners if training.track_snr else None,
                     )
                     result = learner.loss_of(targets, **packed.inputs)

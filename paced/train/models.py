@@ -170,9 +170,10 @@ def padding_token(tokenizer: Any, ends: tuple[int, ...]) -> int:
 def check_vocabulary(model: Any, tokenizer: Any, *, who: str) -> None:
     """Refuse a model whose embedding lacks rows for tokens that its tokenizer writes; extra rows are padding."""
     rows = model.get_input_embeddings().num_embeddings
-    if rows < len(tokenizer):
+    needed = vocabulary_size(tokenizer)
+    if rows < needed:
         raise ConfigError(
-            f"{who}: the embedding must have a row for every token, got {rows} rows for {len(tokenizer)} tokens. "
+            f"{who}: the embedding must have a row for every token, got {rows} rows for {needed} token ids. "
             "The folder mixes two models."
         )
 
@@ -239,3 +240,11 @@ def _cutting(tokenizer: Any) -> Any:
         return type(tokenizer).__name__
     rules = json.loads(core.to_str())
     return {key: rules.get(key) for key in ("normalizer", "pre_tokenizer", "model")}
+
+
+def vocabulary_size(tokenizer: Any) -> int:
+    """One more than the largest token id that a tokenizer knows: rows of a head from there on are padding.
+
+    ``len(tokenizer)`` counts tokens, which is less when ids are left out.
+    """
+    return max(tokenizer.get_vocab().values()) + 1

@@ -28,7 +28,7 @@ from paced.train.metrics import (
     head_facts,
     pass_rate_facts,
 )
-from paced.train.models import DTYPES
+from paced.train.models import DTYPES, vocabulary_size
 from paced.train.parallel import Team, join_team
 from paced.train.progress import Advance, Progress
 from paced.train.schedule import renewal_due
@@ -87,6 +87,7 @@ class Stage:
         self.run, self.config, self.number, self.team, self.log = run, config, stage_number, team, log
         self.settings, self.folder = config.stages[stage_number - 1], run.stage(stage_number)
         self.tokenizer, self.source, self.progress = tokenizer, source, progress
+        self.vocab_size = vocabulary_size(tokenizer)
         cache = _open_cache(run, config, teacher)
         self.learner = Learner(student, config, team)
         self.teacher = Teacher(teacher, config, team, cache)

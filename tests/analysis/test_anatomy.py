@@ -7,9 +7,9 @@ import pytest
 import torch
 from snr_setup import data, model
 
-from paced.analysis.anatomy import AnatomyRow, anatomy_columns, anatomy_row, group_problems
+from paced.analysis.anatomy.gradients import problem_gradient
+from paced.analysis.anatomy.rows import AnatomyRow, anatomy_columns, anatomy_row, group_problems
 from paced.analysis.figures_anatomy import anatomy_figure
-from paced.analysis.snr.anatomy import problem_gradient
 from paced.analysis.snr.losses import make_head_loss
 from paced.records import PassRate, Problem
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from paced.analysis import bins
-from paced.analysis.anatomy import AnatomyRow, anatomy_row
+from paced.analysis.anatomy.rows import AnatomyRow, anatomy_row
 from paced.analysis.figures_snr import snr_figure
 from paced.analysis.report import write_report
 from paced.analysis.snr.rows import ProblemGram, summarise
@@ -70,11 +70,12 @@ def test_the_report_shows_the_anatomy_when_it_was_measured(small_run):
         anatomy_row(np.random.default_rng(0).normal(size=(6, 9)), loss="forward_kl, references", group=group)
         for group in ("p̂ = 0", "p̂ = 1")
     ]
-    small_run.snr.mkdir(parents=True, exist_ok=True)
-    write_parquet(small_run.snr / "anatomy.parquet", rows, AnatomyRow)
+    folder = small_run.stage(1).root / "anatomy"
+    folder.mkdir()
+    write_parquet(folder / "rows.parquet", rows, AnatomyRow)
     text = write_report(small_run).read_text(encoding="utf-8")
-    assert "Gradient anatomy by pass-rate group" in text
-    assert (small_run.figures / "anatomy.csv").exists()
+    assert "student that enters stage 1, by pass-rate group" in text
+    assert (small_run.figures / "anatomy-stage-1.csv").exists()
 
 
 def test_the_report_names_the_command_when_nothing_was_measured(small_run):

@@ -98,5 +98,5 @@ def test_a_process_runs_its_exit_handlers_and_keeps_its_code(size):
         capture_output=True,
         text=True,
         check=False,
-    )  # fmt: skip
+    )
     assert (done.returncode, done.stdout.split()) == (75, ["done", "handled"])

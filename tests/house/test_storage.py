@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -98,3 +99,20 @@ def test_kill_9_during_appends_loses_only_the_tail(tmp_path):
         values = [row["i"] for row in storage.read_lines(file)]
         assert values
         assert all(later == earlier + 1 or later == 0 for earlier, later in itertools.pairwise(values))
+
+
+def test_what_a_kill_leaves_of_a_write_is_gone_after_the_next(tmp_path):
+    """The half-written file has the name that the next write of the same file takes."""
+    program = (
+        "import os, signal, sys; from pathlib import Path; from paced import storage; "
+        "os.fsync = lambda handle: os.kill(os.getpid(), signal.SIGKILL); "
+        "storage.write_atomic(Path(sys.argv[1]), 'half')"
+    )
+    target = tmp_path / "a.json"
+    done = subprocess.run([sys.executable, "-c", program, str(target)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert len(os.listdir(tmp_path)) == 1
+    assert not target.exists()
+    storage.write_atomic(target, "whole")
+    assert os.listdir(tmp_path) == ["a.json"]
+    assert target.read_text() == "whole"

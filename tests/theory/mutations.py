@@ -111,7 +111,7 @@ def is_caught(mutation: Mutation, folder: Path) -> bool:
         folder: an empty folder for the copy.
     """
     copy = folder / "paced"
-    shutil.copytree(ROOT / "paced", copy, ignore=shutil.ignore_patterns("__pycache__", "train", "lab"))
+    shutil.copytree(ROOT / "paced", copy, ignore=shutil.ignore_patterns("__pycache__"))
     file = copy / mutation.file
     text = file.read_text(encoding="utf-8")
     assert text.count(mutation.old) == 1, f"{mutation}: the text stands there {text.count(mutation.old)} times"

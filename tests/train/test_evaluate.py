@@ -72,8 +72,11 @@ def test_an_unchanged_student_gets_the_same_completions_before_and_after(run, mo
 
 def test_what_was_measured_is_not_measured_again(run, monkeypatch):
     evaluate(run, "base", Silent())
+    before = {file.name: file.read_bytes() for file in run.evaluation.iterdir()}
     monkeypatch.setattr("paced.train.evaluate.load_model", None)
     evaluate(run, "base", Silent())
+    assert before
+    assert {file.name: file.read_bytes() for file in run.evaluation.iterdir()} == before
 
 
 def test_the_final_student_must_have_been_trained(run):

@@ -134,8 +134,10 @@ def test_finished_rollouts_are_not_sampled_again(tmp_path, gpt2, monkeypatch):
     def never(*arguments, **settings):
         raise AssertionError("sampled again")
 
+    whole = run.stage(1).rollouts.read_bytes()
     monkeypatch.setattr("paced.train.rollout.engines.sample_completions", never)
     steps.roll_out(run, 1, Silent())
+    assert run.stage(1).rollouts.read_bytes() == whole
 
 
 def test_steps_out_of_order_say_what_is_missing(tmp_path, gpt2):

@@ -343,3 +343,16 @@ def test_a_model_without_a_repeatable_cache_is_refused():
     model = MambaForCausalLM(MambaConfig(vocab_size=VOCABULARY, hidden_size=16, num_hidden_layers=1))
     with pytest.raises(TypeError, match="must keep a key-value cache"):
         draw(model, [[3, 4]], keys_for([[3, 4]]))
+
+
+def test_token_ids_with_gaps_are_counted_by_the_largest():
+    """len(tokenizer) would take known tokens for padding rows."""
+    from tokenizers import Tokenizer, models
+    from transformers import PreTrainedTokenizerFast
+
+    from paced.train.models import vocabulary_size
+
+    core = Tokenizer(models.WordLevel({"a": 0, "b": 7}, unk_token="a"))
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=core)
+    assert len(tokenizer) == 2
+    assert vocabulary_size(tokenizer) == 8

@@ -6,6 +6,8 @@ import doctest
 import importlib.util
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "weights.md"
 
@@ -28,3 +30,6 @@ def test_paced_and_per_row_forms_agree():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     module.gate(50_000)
+    module.per_row_plugin = lambda passed, rollouts: module.BetaKernel()(passed, rollouts) * (1 + 1e-12)
+    with pytest.raises(AssertionError, match="Not equal to tolerance"):
+        module.gate(50_000)

@@ -8,7 +8,7 @@
     uncertainty.py  Gram matrix -> variances, split halves, sign flips   (numpy only)
     measure.py      models, prompts, completions -> hidden states -> Gram matrices -> one row per problem
     rows.py         Gram matrix -> every SNR form of a problem           (numpy only)
-    command.py          ``paced snr RUN``
+    command.py      ``paced snr RUN``
 
 Importing this package loads no torch; the modules that need it are imported where they are used.
 """

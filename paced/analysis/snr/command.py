@@ -29,7 +29,15 @@ from paced.records import PassRate, Problem, Rollout
 from paced.runfolder import RunFolder
 from paced.storage import append_lines, read_json, read_parquet, read_records, write_atomic, write_json, write_parquet
 from paced.train.data.prompts import Prompt, make_prompts
-from paced.train.models import load_model, load_teacher, load_tokenizer, pick_device, student_model, teacher_model
+from paced.train.models import (
+    load_model,
+    load_teacher,
+    load_tokenizer,
+    pick_device,
+    student_model,
+    teacher_model,
+    vocabulary_size,
+)
 from paced.train.progress import Progress
 from paced.train.rollout.collect import collect_rollouts
 from paced.train.rollout.engines import make_sampler
@@ -107,7 +115,7 @@ def measure_run(run: RunFolder, settings: SnrSettings, progress: Progress) -> li
         options = {
             "loss": loss,
             "token_reduction": settings.token_reduction,
-            "vocab_size": min(len(tokenizer), student.get_output_embeddings().weight.shape[0]),
+            "vocab_size": vocabulary_size(tokenizer),
         }
         rows = _measure(run, student, teacher, prompts, completions, options, progress)
         cross = _cross(student, teacher, prompts, completions, rates, settings, options)

@@ -62,7 +62,7 @@ def lm_head_snr(
         teacher_prompts: what the teacher reads, e.g. with the expert solution; None for the student's prompts.
         parameters: of the loss, e.g. ``{"beta": 0.5}`` of jsd.
         problem_ids: names of the problems; None numbers them.
-        vocab_size: ``len(tokenizer)`` when the heads have padding rows, or different numbers of them.
+        vocab_size: ``vocabulary_size(tokenizer)`` when the heads have padding rows, or different numbers of them.
         guard: share of the mean noise in the guarded form, in [0, 1].
         max_bytes: scratch of one problem's Gram matrix, beside models and hidden states.
         max_tokens: padded tokens of a forward pass; sets memory and speed, not results beyond rounding.

@@ -275,7 +275,7 @@ def _vocabulary(student: HeadSpec, teacher: HeadSpec, vocab_size: int | None) ->
     if len(stated) > 1:
         raise ValueError(
             f"fused_divergence: both heads must have the same number of rows or vocab_size= must be given, got {rows} "
-            f"and {teacher_rows} rows. Pass vocab_size=len(tokenizer); padding rows must get no probability."
+            f"and {teacher_rows} rows. Pass vocabulary_size(tokenizer); padding rows must get no probability."
         )
     return stated.pop()
 

@@ -61,7 +61,7 @@ def head_of(model: Any, *, vocab_size: int | None = None) -> HeadSpec:
 
     Args:
         model: a ``PreTrainedModel`` with ``get_output_embeddings()`` and ``config``, plain or wrapped by PEFT.
-        vocab_size: ``len(tokenizer)``, when the head may have padding rows.
+        vocab_size: ``vocabulary_size(tokenizer)``, when the head may have padding rows.
 
     Edges: a tied head is the embedding's own parameter, so its gradient adds to the embedding's. A LoRA adapter on
         the head is merged into a weight through which autograd reaches the adapter.

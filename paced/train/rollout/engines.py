@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from paced.config import SamplingConfig
 from paced.errors import ConfigError
-from paced.train.models import end_tokens, padding_token
+from paced.train.models import end_tokens, padding_token, vocabulary_size
 from paced.train.rollout.hf import SampledCompletion, sample_completions
 
 
@@ -35,7 +35,7 @@ class HfSampler:
         self.model = model
         self.ends = end_tokens(model, tokenizer, end_of_answer)
         self.padding = padding_token(tokenizer, self.ends)
-        self.vocab_size = len(tokenizer)
+        self.vocab_size = vocabulary_size(tokenizer)
 
     def sample(
         self, prompts: Sequence[Sequence[int]], keys: NDArray[np.uint64], sampling: SamplingConfig

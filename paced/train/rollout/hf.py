@@ -68,7 +68,7 @@ def sample_completions(
         pad_token_id: fills the left of short prompts; masked, so any valid id will do.
         top_p: nucleus mass in (0, 1]: the smallest set of most probable tokens that holds it.
         max_rows: completions decoded side by side; sets memory and speed, not results.
-        vocab_size: ``len(tokenizer)`` when the head has padding rows: tokens that nobody can read are never chosen.
+        vocab_size: of the tokenizer, when the head has padding rows: tokens that nobody can read are never chosen.
             None for every row of the head.
 
     Returns:

@@ -1,0 +1,8 @@
+"""Gradient anatomy: how large, how coherent and how useful the gradients of each pass-rate group are.
+
+    gradients.py    a problem's loss -> gradient of every parameter
+    rows.py         gradients of a group -> size, coherence, cosines with intervals   (numpy only)
+    command.py      ``paced anatomy RUN``
+
+Importing this package loads no torch.
+"""

@@ -1,0 +1,85 @@
+"""What is measured on a run, and its page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from paced.cli.app import app
+from paced.cli.running import working
+
+
+@app.command(group="Steps of a run")
+def snr(
+    target: Path, *, loss: tuple[str, ...] = (), stage: int = 1, num_samples: int = 64, per_bin: int = 32,
+    split: bool = True, method: str = "",
+) -> int:  # fmt: skip
+    """Measure the head-gradient SNR against pass rate, with nulls and intervals; finished problems are kept.
+
+    Parameters
+    ----------
+    target
+        the folder of a run.
+    loss
+        reverse_kl_sampled, reverse_kl, forward_kl (the three by default), jsd, akl …; may be given more than once.
+    stage
+        the student that enters this stage.
+    num_samples
+        fresh samples of each problem.
+    per_bin
+        most problems of each of ten pass-rate bins.
+    split
+        half of the samples for the pass rate, half for the gradients.
+    method
+        a compared method.
+    """
+    from paced.analysis import job
+    from paced.analysis.snr.command import LOSSES, SnrSettings, measure_run
+
+    asked = SnrSettings(
+        losses=loss or LOSSES, stage=stage, num_samples=num_samples, per_bin=per_bin, split=split
+    )  # fmt: skip
+    folder = job.open_run(target, method=method)
+    for figure in working(folder, lambda folder, progress: measure_run(folder, asked, progress)):
+        print(f"figure: {figure}")
+    return 0
+
+
+@app.command(group="Steps of a run")
+def anatomy(target: Path, *, stage: int = 1, method: str = "") -> int:
+    """Measure size, coherence and usefulness of each pass-rate group's full gradient; samples are kept.
+
+    Parameters
+    ----------
+    target
+        the folder of a run.
+    stage
+        the student that enters this stage.
+    method
+        a compared method.
+    """
+    from paced.analysis import job
+    from paced.analysis.anatomy.command import measure_anatomy
+
+    folder = job.open_run(target, method=method)
+    print(f"figure: {working(folder, lambda folder, progress: measure_anatomy(folder, progress, stage=stage))}")
+    return 0
+
+
+@app.command(group="Steps of a run")
+def report(target: Path) -> int:
+    """Write the page of a run from what is there, and print the table of results.
+
+    Parameters
+    ----------
+    target
+        the folder of a run.
+    """
+    from paced.analysis import job
+    from paced.analysis.report import write_report
+
+    folder = job.open_run(target)
+    job.refuse_empty(folder)
+    path = write_report(folder)
+    job.print_results(folder)
+    print(f"report: {path}")
+    return 0

@@ -1,0 +1,112 @@
+"""Weights from a table of pass rates, without any model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from paced.cli.app import FAILED, app
+from paced.cli.running import do_step
+
+
+@app.command(group="Weights from a table")
+def fit(
+    file: Path,
+    *,
+    zpd: float | None = None,
+    level: float = 0.95,
+    figure: bool = True,
+    output: Annotated[Path | None, Parameter(alias="-o")] = None,
+    budget: int | None = None,
+    num_resamples: int = 199,
+    seed: int = 0,
+    json: bool = False,
+) -> int:
+    """Fit the law of pass rates to a table and print the kernel exponents, by three methods, with intervals.
+
+    Parameters
+    ----------
+    file
+        CSV, JSONL or parquet with (num_passed, num_rollouts), or one row for each graded rollout.
+    zpd
+        epsilon; keep problems with epsilon <= pass rate <= 1 - epsilon (the paper's method takes 0.1 when not told).
+    level
+        of the intervals.
+    figure
+        draw the histogram with the fitted curves as PNG, and the CSV of it.
+    output
+        name of the PNG; by default FILE with the suffix .fit.png.
+    budget
+        rollouts to spend on as many problems; prints what each policy costs and how good its weights are.
+    num_resamples
+        replicates of the goodness of fit.
+    seed
+        of the replicates.
+    json
+        print one JSON object.
+    """
+    from paced.analysis.fit_report import fit_file
+
+    text, results = fit_file(
+        file, zpd=zpd, level=level, num_resamples=num_resamples, seed=seed, budget=budget, as_json=json
+    )
+    print(text)
+    if figure:
+        from paced.analysis.figures import save_figure
+        from paced.analysis.figures_fit import fit_figure, fit_table
+
+        table = fit_table(results)
+        path = save_figure(fit_figure(table), table, output or file.with_suffix(".fit.png"))
+        if not json:
+            print(f"figure: {path}")
+    return 0 if results[0].success else FAILED
+
+
+@app.command(group="Weights from a table")
+def weigh(
+    target: Path,
+    *parameters: str,
+    output: Annotated[Path | None, Parameter(alias="-o")] = None,
+    weight: str = "beta",
+    fitted: bool = False,
+    stage: int = 1,
+    method: str = "",
+    root: Path = Path("runs"),
+) -> int:
+    """Turn pass rates into weights, with unit mean over all problems: of a table, or of a stage of a run.
+
+    Parameters
+    ----------
+    target
+        a table of counts or graded rollouts (CSV, JSONL, parquet); or a recipe (YAML) or run folder, whose own
+        weight function is used.
+    parameters
+        of the weight function, as alpha=1 beta=2 estimator=posterior.
+    output
+        where to write the weights, .parquet or .csv.
+    weight
+        beta, uniform, hard_filter, drop_zero, target_difficulty, saturated, minimax or teacher_ceiling.
+    fitted
+        beta kernel with the exponents that `paced fit` finds in the same table.
+    stage
+        of a run: which stage, counted from 1.
+    method
+        of a run: a compared method.
+    root
+        of a recipe: folder that holds the run folders.
+    """
+    if target.is_dir() or target.suffix in {".yaml", ".yml"}:
+        return do_step("weigh", target, parameters, stage, method, root, lambda folder: folder.stage(stage).weights)
+    from paced.analysis.fit_report import fitted_kernel, weigh_file, weight_function
+
+    if output is None:
+        raise ValueError("weigh: --output is needed for a table. Say where the weights go: -o weights.parquet.")
+    if fitted and (parameters or weight != "beta"):
+        raise ValueError(
+            "weigh: --fitted chooses the beta kernel and its exponents. Leave out --weight and parameters."
+        )
+    function = fitted_kernel(target) if fitted else weight_function(weight, parameters)
+    print(weigh_file(target, output, weight=function))
+    return 0
