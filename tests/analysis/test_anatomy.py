@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
 from snr_setup import data, model
+from tiny_models import write_model, write_sums
 
+from paced.analysis.anatomy.command import anatomy_file, measure_anatomy
 from paced.analysis.anatomy.gradients import problem_gradient
 from paced.analysis.anatomy.rows import AnatomyRow, anatomy_columns, anatomy_row, group_problems
 from paced.analysis.figures_anatomy import anatomy_figure
 from paced.analysis.snr.losses import make_head_loss
-from paced.records import PassRate, Problem
+from paced.configfile import build_config
+from paced.records import PassRate, Problem, Rollout
+from paced.runfolder import RunFolder
+from paced.storage import read_parquet, read_records
+from paced.train import run as steps
+from paced.train.data.problems import read_problems
+from paced.train.progress import Silent
+from paced.train.rollout.grading import grade_rollout
 
 
 def cosine(a, b):
@@ -118,3 +129,46 @@ def test_the_figure_draws_every_group_and_loss():
     assert len(figure.axes) == 4
     assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == ["p̂ = 0", "p̂ = 1"]
     assert len(figure.axes[0].get_legend().get_texts()) == 2
+
+
+@pytest.mark.slow
+def test_a_run_is_measured_by_stage_with_a_direction_from_what_passed(tmp_path):
+    """A random model passes nothing, so the held-out answers are set to numbers that some of its samples end with."""
+    write_model(tmp_path / "model", "gpt2", chat=False)
+    write_sums(tmp_path / "sums.jsonl", 6)
+    rows = [{"problem": f"{i} + 1", "answer": 10**9 + i} for i in range(12)]
+    (tmp_path / "heldout.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n")
+    run = RunFolder(tmp_path / "run")
+    run.claim(build_config({
+        "name": "tiny",
+        "student": {"path": str(tmp_path / "model")},
+        "problems": {"path": str(tmp_path / "sums.jsonl")},
+        "prompts": {"teacher": "{problem} is {solution}. {problem}", "use_chat_template": False},
+        "rollouts": {"num_samples": 2, "max_new_tokens": 64},
+        "references": {"num_samples": 1, "sampling_temperature": 0.0, "max_new_tokens": 4},
+        "grading": {"answer_format": "last_number"},
+        "evaluation": {"sets": [{"name": "heldout", "path": str(tmp_path / "heldout.jsonl")}]},
+    }))  # fmt: skip
+    steps.take_problems(run, Silent())
+    assert measure_anatomy(run, Silent()).name == "anatomy-stage-1.png"
+    before = read_parquet(anatomy_file(run, 1), AnatomyRow)
+    assert {row.loss for row in before} == {"forward_kl, references", "forward_kl, rollouts", "reverse_kl, rollouts"}
+    assert all(row.norm > 0 and np.isnan(row.useful_cosine) for row in before)
+
+    problems = {problem.problem_id: problem for problem in read_problems(tmp_path / "heldout.jsonl").problems}
+    said = {}
+    for rollout in read_records(run.stage(1).root / "anatomy" / "plasticity.jsonl", Rollout):
+        grade = grade_rollout(problems[rollout.problem_id], rollout, answer_format="last_number")
+        if grade.extracted and grade.verdict == "incorrect":
+            said.setdefault(rollout.problem_id, grade.extracted)
+    assert said
+    lines = [
+        json.dumps({"problem_id": name, "problem": problem.problem, "answer": said.get(name, problem.answer)})
+        for name, problem in problems.items()
+    ]
+    (tmp_path / "heldout.jsonl").write_text("\n".join(lines) + "\n")
+    measure_anatomy(run, Silent())
+    after = read_parquet(anatomy_file(run, 1), AnatomyRow)
+    assert [row.norm for row in after] == [row.norm for row in before]
+    assert all(-1 <= row.useful_cosine <= 1 for row in after)
+    assert all(np.isnan(row.prior_cosine) for row in after)
