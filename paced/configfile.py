@@ -110,7 +110,9 @@ def _read(path: Path) -> str:
     try:
         raw = path.read_bytes()
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}). Give the path of a YAML recipe.") from error
+        raise ConfigError(
+            f"{path}: cannot be read ({error.strerror}). Give a YAML recipe, or the folder of a run."
+        ) from error
     if len(raw) > 1 << 20:
         raise ConfigError(f"{path}: a recipe must be smaller than 1 MiB, got {len(raw)} bytes.")
     try:
@@ -141,7 +143,9 @@ def _parse_yaml(text: str, place: str) -> Any:
     try:
         return yaml.load(text, Loader=Strict)
     except yaml.YAMLError as error:
-        raise ConfigError(f"{place}: not valid YAML ({' '.join(str(error).split())}).") from error
+        raise ConfigError(
+            f"{place}: not valid YAML ({' '.join(str(error).split())}). Mend that place, or give a recipe or the folder of a run."
+        ) from error
 
 
 def _unknown_keys(data: Any, kind: Any, path: str) -> Sequence[str]:

@@ -125,7 +125,7 @@ def test_a_method_is_the_base_with_its_overrides():
 
 
 def test_a_missing_file_says_what_to_give(tmp_path):
-    with pytest.raises(ConfigError, match=r"cannot be read.*Give the path of a YAML recipe"):
+    with pytest.raises(ConfigError, match=r"cannot be read.*Give a YAML recipe, or the folder of a run"):
         load_config(tmp_path / "none.yaml")
 
 
