@@ -144,7 +144,8 @@ def _parse_yaml(text: str, place: str) -> Any:
         return yaml.load(text, Loader=Strict)
     except yaml.YAMLError as error:
         raise ConfigError(
-            f"{place}: not valid YAML ({' '.join(str(error).split())}). Mend that place, or give a recipe or the folder of a run."
+            f"{place}: not valid YAML ({' '.join(str(error).split())}). "
+            "Mend that place, or give a recipe or the folder of a run."
         ) from error
 
 
