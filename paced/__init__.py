@@ -31,12 +31,12 @@ _HOME = {
     "Rollout": "paced.records",
     "Grade": "paced.records",
     "PassRate": "paced.records",
-    "RunConfig": "paced.config",
-    "load_config": "paced.configfile",
-    "RunFolder": "paced.runfolder",
-    "train_run": "paced.train.run",
-    "train_stage": "paced.train.loop",
-    "write_report": "paced.analysis.report",
+    "RunConfig": "paced.run.config",
+    "load_config": "paced.run.configfile",
+    "RunFolder": "paced.run.folder",
+    "train_run": "paced.pipeline.steps",
+    "train_stage": "paced.train.native.loop",
+    "write_report": "paced.analysis.report.report",
 }
 """Public name -> the module that defines it."""
 

@@ -7,8 +7,9 @@ Left out: methods that compute. A derived quantity is another record.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 FinishReason = Literal["stop", "length"]
 """``stop``: the model ended its completion; ``length``: the token limit cut it."""
@@ -20,6 +21,9 @@ Verdict = Literal[
 
 UNGRADABLE: frozenset[Verdict] = frozenset({"gold_unparseable", "grader_timeout", "grader_error"})
 """Verdicts that say nothing about the student: they leave the denominator of the pass rate."""
+
+Table = Mapping[str, Sequence[Any]]
+"""Columns of equal length by name: what a figure is drawn from and what its CSV holds."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,6 +42,16 @@ class Problem:
     """The expert solution shown to the teacher; empty when there is none."""
     source: str = ""
     """Where the problem came from: a file, a data set, a kind of the lab."""
+
+
+@dataclass(frozen=True, slots=True)
+class SampledCompletion:
+    """One completion as an engine gives it, before it is decoded and has a problem's name."""
+
+    token_ids: tuple[int, ...]
+    """Its tokens, without the prompt; with the end-of-sequence token when ``finish_reason`` is stop."""
+    finish_reason: FinishReason
+    """``stop``: the model ended it; ``length``: the limit cut it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import Any
 
 _server = multiprocessing.get_context("forkserver")
-_server.set_forkserver_preload(["training_setup", "paced.analysis.job", "transformers.models.gpt2.modeling_gpt2"])
+_server.set_forkserver_preload(
+    ["training_setup", "paced.pipeline.job", "paced.analysis.report.report", "transformers.models.gpt2.modeling_gpt2"]
+)
 
 EVENTS = {"open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.listdir", "shutil.rmtree"}
 
@@ -86,7 +88,7 @@ def _child(work, arguments, root, at_operation, number, count, begun) -> None:
         if seen == at_operation:
             os.kill(os.getpid(), number)
 
-    from paced.train.signals import EXIT_CODE, StopRequested
+    from paced.run.signals import EXIT_CODE, StopRequested
 
     devnull = os.open(os.devnull, os.O_WRONLY)
     os.dup2(devnull, 2)

@@ -79,7 +79,7 @@ def train_offloaded(folder: str) -> None:
 
 def train_for_long(root: str) -> None:
     """More steps than anyone waits for; stops politely."""
-    from paced.train.signals import stop_on_signals
+    from paced.run.signals import stop_on_signals
 
     with stop_on_signals():
         train(Path(root), make_config(**{"stages": [{"num_steps": 5000}]}))
@@ -144,7 +144,7 @@ def _rank(work: Callable[..., Any], arguments: tuple, rank: int, size: int, port
     import torch
     import torch.distributed as dist
 
-    from paced.train.signals import EXIT_CODE, StopRequested
+    from paced.run.signals import EXIT_CODE, StopRequested
 
     torch.set_num_threads(1)
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(size)}

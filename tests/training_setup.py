@@ -13,11 +13,11 @@ import torch
 from tiny_models import byte_tokenizer
 from transformers import LlamaConfig, LlamaForCausalLM, Qwen3Config, Qwen3ForCausalLM
 
-from paced.configfile import apply_overrides, build_config
-from paced.runfolder import RunFolder
-from paced.train.data.examples import Example, FixedExamples
-from paced.train.loop import train_stage
-from paced.train.progress import Silent
+from paced.run.configfile import apply_overrides, build_config
+from paced.run.folder import RunFolder
+from paced.run.progress import Silent
+from paced.train.examples import Example, FixedExamples
+from paced.train.native.loop import train_stage
 
 NUM_TOKENS = 260
 """Tokens of the tokenizer; both models have more rows."""
@@ -138,7 +138,7 @@ def largest_difference(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Te
 
 def train_briefly(root: str) -> None:
     """Seven steps with a checkpoint after every second, for tests that kill it; stops politely on SIGTERM."""
-    from paced.train.signals import stop_on_signals
+    from paced.run.signals import stop_on_signals
 
     torch.set_num_threads(1)
     config = make_config(
@@ -155,8 +155,9 @@ def train_briefly(root: str) -> None:
 
 def run_whole_job(folder: str, name: str) -> None:
     """From problems to the report: two stages, the second on fresh rollouts with pass rates renewed on its way."""
-    from paced.analysis.job import run_job
-    from paced.train.signals import stop_on_signals
+    from paced.analysis.report.report import write_report
+    from paced.pipeline.job import run_job
+    from paced.run.signals import stop_on_signals
 
     torch.set_num_threads(1)
     os.makedirs(os.path.join(folder, name), exist_ok=True)
@@ -191,12 +192,13 @@ def run_whole_job(folder: str, name: str) -> None:
     with stop_on_signals():
         run.claim(build_config(data))
         run_job(run, Silent())
+        write_report(run)
 
 
 def step_gradients(root: Path, config: Any, **models: Any) -> dict[str, torch.Tensor]:
     """The gradient of the first step before clipping, whole on every rank; AdamW would hide its size."""
-    from paced.train.learner import Learner
-    from paced.train.parallel import whole_tensor
+    from paced.train.native.learner import Learner
+    from paced.train.native.parallel import whole_tensor
 
     found: dict[str, torch.Tensor] = {}
     original = Learner.update
@@ -219,8 +221,8 @@ def step_gradients(root: Path, config: Any, **models: Any) -> dict[str, torch.Te
 def measure_snr(folder: str, name: str) -> None:
     """``paced snr`` from nothing: rollouts, grades, fresh samples, Gram matrices of two losses, tables and figures."""
     from paced.analysis.snr.command import SnrSettings, measure_run
-    from paced.train import run as steps
-    from paced.train.signals import stop_on_signals
+    from paced.pipeline import steps
+    from paced.run.signals import stop_on_signals
 
     torch.set_num_threads(1)
     os.makedirs(os.path.join(folder, name), exist_ok=True)

@@ -11,8 +11,8 @@ from typing import Any
 _HOME = {
     "ProblemSnr": "paced.analysis.snr.rows",
     "lm_head_snr": "paced.analysis.snr.measure",
-    "snr_curve": "paced.analysis.bins",
-    "tracked_snr": "paced.analysis.tracking",
+    "snr_curve": "paced.analysis.snr.bins",
+    "tracked_snr": "paced.analysis.snr.tracking",
 }
 """Public name -> the module that defines it."""
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from paced.analysis.figures import Table, png_bytes, save_figure
 from paced.errors import MissingExtraError
-from paced.runfolder import RunFolder
+from paced.records import Table
+from paced.run.folder import RunFolder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -106,6 +106,8 @@ def render(title: str, subtitle: str, sections: Sequence[Section]) -> str:
 
 def draw_picture(run: RunFolder, name: str, draw: Callable[[Table], Figure], table: Table, title: str) -> Picture:
     """Draw a table, save the figure and its CSV in ``figures/`` of the run, and return it for the page."""
+    from paced.figures import png_bytes, save_figure
+
     figure = draw(table)
     save_figure(figure, table, run.figures / f"{name}.png")
     return Picture(title=title, png=png_bytes(figure), alternative=f"{title}. The numbers are in figures/{name}.csv.")

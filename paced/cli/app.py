@@ -14,7 +14,7 @@ FAILED, WRONG_INPUT, STOPPED = 1, 2, 75
 
 def main() -> None:
     """Run the command line; errors of the caller are one sentence and an exit code, not a traceback."""
-    from paced.train.signals import StopRequested, end_process
+    from paced.run.signals import StopRequested, end_process
 
     try:
         result = app()

@@ -32,13 +32,13 @@ def snr(
     method
         a compared method.
     """
-    from paced.analysis import job
     from paced.analysis.snr.command import LOSSES, SnrSettings, measure_run
+    from paced.pipeline.open import open_run
 
     asked = SnrSettings(
         losses=loss or LOSSES, stage=stage, num_samples=num_samples, per_bin=per_bin, split=split
     )  # fmt: skip
-    folder = job.open_run(target, method=method)
+    folder = open_run(target, method=method)
     for figure in working(folder, lambda folder, progress: measure_run(folder, asked, progress)):
         print(f"figure: {figure}")
     return 0
@@ -57,10 +57,10 @@ def anatomy(target: Path, *, stage: int = 1, method: str = "") -> int:
     method
         a compared method.
     """
-    from paced.analysis import job
     from paced.analysis.anatomy.command import measure_anatomy
+    from paced.pipeline.open import open_run
 
-    folder = job.open_run(target, method=method)
+    folder = open_run(target, method=method)
     print(f"figure: {working(folder, lambda folder, progress: measure_anatomy(folder, progress, stage=stage))}")
     return 0
 
@@ -74,12 +74,13 @@ def report(target: Path) -> int:
     target
         the folder of a run.
     """
-    from paced.analysis import job
-    from paced.analysis.report import write_report
+    from paced.analysis.report.report import write_report
+    from paced.analysis.report.terminal import print_results
+    from paced.pipeline.open import open_run, refuse_empty
 
-    folder = job.open_run(target)
-    job.refuse_empty(folder)
+    folder = open_run(target)
+    refuse_empty(folder)
     path = write_report(folder)
-    job.print_results(folder)
+    print_results(folder)
     print(f"report: {path}")
     return 0

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 from paced.errors import ConfigError
 
 if TYPE_CHECKING:
-    from paced.runfolder import RunFolder
-    from paced.train.progress import Progress
+    from paced.run.folder import RunFolder
+    from paced.run.progress import Progress
 
 Result = TypeVar("Result")
 
@@ -27,20 +27,21 @@ def do_step(
     *,
     together: bool = False,
 ) -> int:
-    """Do one step of ``paced.train.run`` alone and say which file it made."""
-    from paced.analysis import job
-    from paced.train import run as steps
+    """Do one step of ``paced.pipeline.steps`` alone and say which file it made."""
+    from paced.pipeline import steps
+    from paced.pipeline.methods import prepare
+    from paced.pipeline.open import open_run
 
-    folder = job.open_run(target, overrides, root=root, method=method)
+    folder = open_run(target, overrides, root=root, method=method)
 
     def work(folder: RunFolder, progress: Progress) -> None:
         if together:
-            from paced.train.models import pick_device
-            from paced.train.parallel import team_for_files
+            from paced.models.loading import pick_device
+            from paced.train.native.parallel import team_for_files
 
-            team_for_files(pick_device()).first_then_others(lambda: job.prepare(folder, progress))
+            team_for_files(pick_device()).first_then_others(lambda: prepare(folder, progress))
         else:
-            job.prepare(folder, progress)
+            prepare(folder, progress)
         getattr(steps, name)(folder, stage, progress)
 
     working(folder, work, together=together)
@@ -54,8 +55,8 @@ def working(folder: RunFolder, work: Callable[[RunFolder, Progress], Result], *,
 
     Of several processes that work together the first holds the lock and shows the progress.
     """
-    from paced.train.progress import Silent, make_progress
-    from paced.train.signals import stop_on_signals
+    from paced.run.progress import Silent, make_progress
+    from paced.run.signals import stop_on_signals
 
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not together:
         raise ConfigError("paced: only `paced distill` runs in several processes. Start this command without torchrun.")

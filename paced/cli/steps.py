@@ -11,8 +11,8 @@ from paced.cli.app import app
 from paced.cli.running import do_step, working
 
 if TYPE_CHECKING:
-    from paced.runfolder import RunFolder
-    from paced.train.progress import Progress
+    from paced.run.folder import RunFolder
+    from paced.run.progress import Progress
 
 
 @app.command(group="Whole jobs")
@@ -38,18 +38,26 @@ def run(
     dry_run
         show the first prompts and the estimated cost, train nothing, write nothing.
     """
-    from paced.analysis import job
+    from paced.pipeline.open import open_run, read_recipe
 
     if dry_run:
-        from paced.analysis.dry_run import show_dry_run
-        from paced.runfolder import RunFolder
+        from paced.pipeline.dry_run import show_dry_run
+        from paced.run.folder import RunFolder
 
-        settings = RunFolder(target).config() if target.is_dir() else job.read_recipe(target, overrides, seed=seed)
+        settings = RunFolder(target).config() if target.is_dir() else read_recipe(target, overrides, seed=seed)
         show_dry_run(settings, print)
         return 0
-    folder = job.open_run(target, overrides, seed=seed, root=root)
-    report = working(folder, job.run_job)
-    job.print_results(folder)
+    from paced.analysis.report.report import write_report
+    from paced.analysis.report.terminal import print_results
+    from paced.pipeline.job import run_job
+
+    def job_and_report(folder: RunFolder, progress: Progress) -> Path:
+        run_job(folder, progress)
+        return write_report(folder)
+
+    folder = open_run(target, overrides, seed=seed, root=root)
+    report = working(folder, job_and_report)
+    print_results(folder)
     print(f"report: {report}")
     return 0
 
@@ -112,13 +120,14 @@ def evaluate(
     checkpoint
         the student before training, after it, or both.
     """
-    from paced.analysis import job
-    from paced.train.evaluate import evaluate as measure
+    from paced.pipeline.evaluate import evaluate as measure
+    from paced.pipeline.methods import prepare
+    from paced.pipeline.open import open_run
 
-    folder = job.open_run(target, overrides, root=root, method=method)
+    folder = open_run(target, overrides, root=root, method=method)
 
     def both(folder: RunFolder, progress: Progress) -> None:
-        job.prepare(folder, progress)
+        prepare(folder, progress)
         if checkpoint != "final":
             measure(folder, "base", progress)
         if checkpoint != "base":

@@ -47,15 +47,15 @@ def fit(
     json
         print one JSON object.
     """
-    from paced.analysis.fit_report import fit_file
+    from paced.weights.table.report import fit_file
 
     text, results = fit_file(
         file, zpd=zpd, level=level, num_resamples=num_resamples, seed=seed, budget=budget, as_json=json
     )
     print(text)
     if figure:
-        from paced.analysis.figures import save_figure
-        from paced.analysis.figures_fit import fit_figure, fit_table
+        from paced.figures import save_figure
+        from paced.weights.table.figure import fit_figure, fit_table
 
         table = fit_table(results)
         path = save_figure(fit_figure(table), table, output or file.with_suffix(".fit.png"))
@@ -99,7 +99,7 @@ def weigh(
     """
     if target.is_dir() or target.suffix in {".yaml", ".yml"}:
         return do_step("weigh", target, parameters, stage, method, root, lambda folder: folder.stage(stage).weights)
-    from paced.analysis.fit_report import fitted_kernel, weigh_file, weight_function
+    from paced.weights.table.report import fitted_kernel, weigh_file, weight_function
 
     if output is None:
         raise ValueError("weigh: --output is needed for a table. Say where the weights go: -o weights.parquet.")

@@ -45,25 +45,25 @@ def verify(
     """
     from rich.console import Console
 
-    from paced.theory import console as terminal
+    from paced.theory.pages import console as terminal
 
     out = terminal.console()
     if list_ or explain is not None:
         terminal.show_claim(explain, out) if explain is not None else terminal.show_list(claim, out)
         return 0
     if docs is not None:
-        from paced.analysis.theory_pages import write_docs
+        from paced.theory.pages.files import write_docs
 
         print(f"{len(write_docs(docs))} files in {docs}")
         return 0
     report = terminal.run_with_bar(claim, workers=workers, console=Console(stderr=True))
     terminal.show_report(report, out)
     if json is not None:
-        from paced.theory.runner import write_json
+        from paced.theory.ledger.runner import write_json
 
         write_json(report, json)
     if html is not None:
-        from paced.analysis.theory_pages import write_html
+        from paced.theory.pages.files import write_html
 
         write_html(report, html)
     return FAILED if strict and report.failures else 0

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from paced.records import Problem
-from paced.storage import encode_line, write_atomic
+from paced.run.storage import encode_line, write_atomic
 
 TRAINING, HELDOUT, PRIOR = "additions.jsonl", "additions-heldout.jsonl", "subtractions.jsonl"
 SEED = 20

@@ -17,8 +17,8 @@ from pathlib import Path
 from paced.lab.pretrain import pretrain
 from paced.lab.recipe import PretrainRecipe, describe, recipe_key
 from paced.lab.tokenizer import build_tokenizer
-from paced.storage import file_hash, read_json, write_json
-from paced.train.progress import Progress
+from paced.run.progress import Progress
+from paced.run.storage import file_hash, read_json, write_json
 
 WEIGHTS_FILE, NOTE_FILE = "model.safetensors", "recipe.json"
 

@@ -10,14 +10,14 @@ clean    .70     .30     0     0            every problem can be learnt: the cou
 =======  ======  ======  ====  ===========  ==========================================================
 
 Wrong hints go to problems that the student cannot solve by construction (unseen, hash), so that the file of problems
-does not depend on the student. Left out: the settings of a run (``LabConfig`` in paced/config.py).
+does not depend on the student. Left out: the settings of a run (``LabConfig`` in paced/run/config.py).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from paced.config import LabConfig
+from paced.run.config import LabConfig
 
 __all__ = ["DESIGNS", "HELDOUT_UNSEEN_SHARE", "Design", "LabConfig"]
 

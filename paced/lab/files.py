@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from paced.config import EvaluationSet, RunConfig
 from paced.errors import ConfigError
-from paced.runfolder import INSIDE
+from paced.run.config import EvaluationSet, RunConfig
+from paced.run.folder import INSIDE
 
 STUDENT, TEACHER = "student", "teacher"
 """Folders below ``lab/``, ordinary Hugging Face models."""

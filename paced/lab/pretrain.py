@@ -23,9 +23,9 @@ from paced.lab.rows import pretraining_rows
 from paced.lab.task import Integers, chain_problems
 from paced.lab.tokenizer import EOS_ID, IDS, PAD_ID, SYMBOLS
 from paced.records import Problem
-from paced.train.progress import Progress, Silent
-from paced.train.rollout.hf import sample_completions
-from paced.train.rollout.noise import sample_keys, text_key
+from paced.rollouts.hf import sample_completions
+from paced.run.progress import Progress, Silent
+from paced.run.seeds import sample_keys, text_key
 
 ROWS_AT_ONCE = 32
 """Steps whose rows are made together."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Any, Literal
 
-from paced.storage import text_hash
+from paced.run.storage import text_hash
 
 RECIPE_VERSION = 1
 """Raise it when the task, the tokenizer or the pre-training changes: models cached before are then unused."""

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from paced.lab.designs import HELDOUT_UNSEEN_SHARE, Design
 from paced.records import Problem
-from paced.train.rollout.noise import splitmix64, text_key
+from paced.run.seeds import splitmix64, text_key
 
 Integers = NDArray[np.int64]
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-from paced.config import LabConfig
 from paced.lab.cache import is_whole, lab_model
 from paced.lab.designs import DESIGNS
 from paced.lab.files import GRADED, PRIOR, PROBLEMS, STUDENT, TEACHER, UNSEEN
@@ -19,9 +18,10 @@ from paced.lab.recipe import BIG_SIZE, STUDENT_SIZE, big_teacher_recipe, student
 from paced.lab.task import heldout_problems, prior_problems, training_problems
 from paced.lab.tokenizer import build_tokenizer
 from paced.records import Problem
-from paced.storage import encode_line, write_atomic
-from paced.train.progress import Progress
-from paced.train.rollout.noise import text_key
+from paced.run.config import LabConfig
+from paced.run.progress import Progress
+from paced.run.seeds import text_key
+from paced.run.storage import encode_line, write_atomic
 
 
 def build_world(folder: Path, lab: LabConfig, progress: Progress) -> None:

@@ -1,1 +1,1 @@
-"""Rollouts, grading and weighted distillation of Hugging Face causal language models."""
+"""The training of one stage: losses, the native loop, and the examples it takes; blind to how weights were made."""

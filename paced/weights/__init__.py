@@ -1,7 +1,8 @@
 """The one weighting API: weight functions from counts, estimates, fits, normalisation and rollout allocation."""
 
 from paced.weights.baselines import DropZero, HardFilter, TargetDifficulty, Uniform
-from paced.weights.fit import FitResult, fit
+from paced.weights.budget.planner import PolicyPlan, plan_rollouts
+from paced.weights.fit.fit import FitResult, fit
 from paced.weights.kernels import (
     EASIER,
     HARDER,
@@ -12,7 +13,6 @@ from paced.weights.kernels import (
     TeacherCeilingKernel,
 )
 from paced.weights.normalise import NormalisedWeights, normalise, sampling_probabilities
-from paced.weights.planner import PolicyPlan, plan_rollouts
 from paced.weights.protocol import WeightFunction
 from paced.weights.weighter import BetaKernelWeighter
 

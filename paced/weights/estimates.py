@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 from scipy.special import betaln
 
 from paced.errors import check_number
+from paced.weights.betabinomial import BetaBinomial
 from paced.weights.counts import CountHistogram
+from paced.weights.law import outside, unidentified
 
 EstimatorName = Literal["plugin", "unbiased", "posterior", "bayes_optimal"]
 ESTIMATORS: tuple[str, ...] = get_args(EstimatorName)
@@ -128,12 +130,13 @@ def empirical_prior(cells: CountHistogram) -> tuple[float, float]:
     Raises:
         ValueError: the counts do not determine a Beta law (all alike, or one rollout each).
     """
-    from paced.weights.fit import fit_cells  # fit.py gives kernels, and kernels use this function
-
-    result = fit_cells(cells, "mle", None)
-    if not result.success:
-        raise ValueError(f"empirical_prior: the counts must determine a Beta law. {result.message}")
-    return result.law
+    reason = unidentified(cells)
+    if not reason:
+        best = BetaBinomial(cells).maximise()
+        reason = outside(best)
+    if reason:
+        raise ValueError(f"empirical_prior: the counts must determine a Beta law. {reason}")
+    return best.a, best.b
 
 
 def check_prior(place: str, prior: tuple[float, float]) -> tuple[float, float]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from paced.weights.fit import FitResult, Method, fit
+from paced.weights.fit.fit import FitResult, Method, fit
 from paced.weights.kernels import BetaKernel
 from paced.weights.normalise import normalise
 

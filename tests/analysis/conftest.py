@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from paced.configfile import build_config
 from paced.records import Grade, PassRate, Problem, ProblemWeight, Rollout
-from paced.runfolder import RunFolder
-from paced.storage import append_lines, write_parquet
+from paced.run.configfile import build_config
+from paced.run.folder import RunFolder
+from paced.run.storage import append_lines, write_parquet
 
 HOSTILE = "<img src=x onerror=alert(1)> \x1b[31mred\x1b[0m"
 

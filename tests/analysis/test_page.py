@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paced.analysis.figures import csv_text, new_figure, png_bytes, save_figure
 from paced.analysis.page import Picture, Sample, Section, inert, render
+from paced.figures import csv_text, new_figure, png_bytes, save_figure
 
 HOSTILE = "<img src=x onerror=alert(1)> \x1b[31mred\x1b[0m \u202eevil </dd><script>x()</script> {{ 7*7 }} & \"'"
 

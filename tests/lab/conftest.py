@@ -7,7 +7,7 @@ from filelock import FileLock
 
 from paced.lab.cache import cache_folder, lab_model
 from paced.lab.recipe import student_recipe
-from paced.train.progress import Silent
+from paced.run.progress import Silent
 
 
 @pytest.fixture(scope="session")

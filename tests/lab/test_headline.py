@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from paced.analysis import job
-from paced.analysis.comparison import compare, difference_table
+from paced.analysis.results.comparison import compare, difference_table
+from paced.pipeline.job import run_job
+from paced.pipeline.open import open_run
 from paced.records import PassRate, ProblemWeight
-from paced.runfolder import RunFolder
-from paced.storage import read_parquet
-from paced.train.progress import Silent
+from paced.run.folder import RunFolder
+from paced.run.progress import Silent
+from paced.run.storage import read_parquet
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "quickstart.yaml"
 
@@ -25,8 +26,8 @@ def quickstart(tmp_path_factory, student_folder):
         "methods={unweighted: {weights.function: uniform}, drop-zero: {weights.function: drop_zero}, "
         "paced: {weights.function: beta}}",
     )
-    run = job.open_run(RECIPE, overrides, root=root)
-    job.run_job(run, Silent())
+    run = open_run(RECIPE, overrides, root=root)
+    run_job(run, Silent())
     return run
 
 

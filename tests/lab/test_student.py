@@ -11,7 +11,7 @@ from paced.lab.pretrain import PretrainingFailedError, build_model, pack_pairs, 
 from paced.lab.recipe import ModelSize, PretrainRecipe, recipe_key, student_recipe
 from paced.lab.rows import pretraining_rows
 from paced.lab.task import chain_problems, prior_problems
-from paced.train.progress import Silent
+from paced.run.progress import Silent
 
 TINY = ModelSize(hidden=16, intermediate=24, layers=1, heads=2, head_dim=8)
 

@@ -7,7 +7,6 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from paced.config import LabConfig
 from paced.lab.designs import DESIGNS
 from paced.lab.files import GRADED, PRIOR, PROBLEMS, UNSEEN
 from paced.lab.recipe import Mixture, student_recipe
@@ -15,6 +14,7 @@ from paced.lab.rows import hinted_rows, plain_rows, pretraining_rows, prior_rows
 from paced.lab.task import KINDS, OPERATORS, chain_problems, operator_tables, training_problems
 from paced.lab.tokenizer import IDS, PAD_ID, SYMBOLS, build_tokenizer
 from paced.lab.world import world_problems
+from paced.run.config import LabConfig
 
 
 def numbers():

@@ -1,8 +1,8 @@
 """Make every one-token fault of a file in turn and print those that the ledger does not see.
 
-``PYTHONPATH=tests python -m theory.sweep theory/kernel.py weights/fit.py`` tries each number + 1, each operator
-exchanged and each comparison turned round, with every check and control of the ledger until one differs. What survives
-is either no fault (an equivalent formula, a tolerance, a message) or a hole in the checks.
+``PYTHONPATH=tests python -m theory.sweep theory/facts/kernel.py weights/fit/fit.py`` tries each number + 1, each
+operator exchanged and each comparison turned round, with every check and control of the ledger until one differs. What
+survives is either no fault (an equivalent formula, a tolerance, a message) or a hole in the checks.
 
 The libraries are loaded once and each fault gets a fork of that process: a second or two a fault, in place of ten.
 """
@@ -88,15 +88,15 @@ def _try(file: str, text: str, order: list[list]) -> int:
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1)
     os.dup2(silence, 2)
-    from paced.theory.runner import Task, run_task
+    from paced.theory.ledger.runner import Task, run_task
 
     return int(any(not run_task(Task(*task)).as_expected for task in order))
 
 
 def _baseline(path: Path) -> int:
     """Every task with its seconds, fastest first; the ledger must pass as it is."""
-    from paced.theory.ledger import ledger
-    from paced.theory.runner import run_task, tasks_of
+    from paced.theory.ledger.ledger import ledger
+    from paced.theory.ledger.runner import run_task, tasks_of
 
     ran = sorted(map(run_task, tasks_of(ledger().values())), key=lambda one: one.seconds)
     assert all(one.as_expected for one in ran)

@@ -9,7 +9,7 @@ from theory.mutations import IN_CI, MUTATIONS, Mutation, is_caught
 def test_a_copy_without_a_fault_passes(tmp_path):
     """The control of this file: an edit of a docstring is no fault, and is not caught."""
     harmless = Mutation(
-        "theory/kernel.py", "Exact facts about the Beta kernel", "Facts about the Beta kernel", ("eq3", "eq4")
+        "theory/facts/kernel.py", "Exact facts about the Beta kernel", "Facts about the Beta kernel", ("eq3", "eq4")
     )
     assert not is_caught(harmless, tmp_path)
 

@@ -28,28 +28,21 @@ from paced.analysis.anatomy.gradients import Gradients, problem_gradient
 from paced.analysis.anatomy.rows import AnatomyRow, anatomy_columns, anatomy_row, group_problems
 from paced.analysis.snr.losses import make_head_loss
 from paced.analysis.snr.measure import TokenReduction
-from paced.config import SamplingConfig
 from paced.errors import ConfigError
+from paced.grading.grade import grade_rollout
+from paced.models.loading import load_model, load_teacher, load_tokenizer, pick_device, student_model, teacher_model
+from paced.models.tokens import vocabulary_size
+from paced.pipeline.steps import grade, roll_out, stage_problems
+from paced.problems.files import read_problems
+from paced.problems.prompts import Prompt, make_prompts
 from paced.records import PassRate, Problem, Rollout
-from paced.runfolder import RunFolder
-from paced.storage import read_parquet, read_records, write_parquet
-from paced.train.data.problems import read_problems
-from paced.train.data.prompts import Prompt, make_prompts
-from paced.train.models import (
-    load_model,
-    load_teacher,
-    load_tokenizer,
-    pick_device,
-    student_model,
-    teacher_model,
-    vocabulary_size,
-)
-from paced.train.progress import Progress
-from paced.train.rollout.collect import collect_rollouts
-from paced.train.rollout.engines import make_sampler
-from paced.train.rollout.grading import grade_rollout
-from paced.train.run import grade, roll_out, stage_problems
-from paced.train.signals import stop_if_requested
+from paced.rollouts.collect import collect_rollouts
+from paced.rollouts.engines import make_sampler
+from paced.run.config import SamplingConfig
+from paced.run.folder import RunFolder
+from paced.run.progress import Progress
+from paced.run.signals import stop_if_requested
+from paced.run.storage import read_parquet, read_records, write_parquet
 
 OBJECTIVES = (("forward_kl", "references"), ("forward_kl", "rollouts"), ("reverse_kl", "rollouts"))
 """Full-vocabulary divergences, and the completions they are taken along: the teacher's or the student's."""
@@ -108,8 +101,8 @@ def anatomy_file(run: RunFolder, stage: int) -> Path:
 
 
 def _draw(run: RunFolder, stage: int, rows: Sequence[AnatomyRow]) -> Path:
-    from paced.analysis.figures import save_figure
-    from paced.analysis.figures_anatomy import anatomy_figure
+    from paced.analysis.anatomy.figure import anatomy_figure
+    from paced.figures import save_figure
 
     table = anatomy_columns(rows)
     return save_figure(anatomy_figure(table), table, run.figures / f"anatomy-stage-{stage}.png")

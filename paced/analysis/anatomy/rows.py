@@ -4,7 +4,7 @@ A row says, for the problems of one group under one loss: the mean norm â€–g_xâ€
 cosine of the group's mean gradient with a useful direction and with a prior-skill direction. All come from inner
 products, so that the bootstrap over problems never touches a gradient again; the problems behind a direction are
 resampled together with the group's. A positive cosine: a small step down the group's loss is a step down the other.
-Left out: the gradients themselves (``snr/anatomy.py``); this file loads no torch.
+Left out: the gradients themselves (``gradients.py``); this file loads no torch.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from paced.analysis.intervals import LEVEL
+from paced.analysis.results.intervals import LEVEL
 from paced.records import PassRate, Problem
 
 RESAMPLES = 1000

@@ -8,7 +8,11 @@
     uncertainty.py  Gram matrix -> variances, split halves, sign flips   (numpy only)
     measure.py      models, prompts, completions -> hidden states -> Gram matrices -> one row per problem
     rows.py         Gram matrix -> every SNR form of a problem           (numpy only)
+    bins.py         rows of problems -> the curve against pass rate, and the kernel that fits it   (numpy only)
     command.py      ``paced snr RUN``
+    tables.py       what the command left in a run folder -> the columns of the figure; figure.py draws them
+    section.py      its part of the report
+    tracking.py     the SNR along training
 
 Importing this package loads no torch; the modules that need it are imported where they are used.
 """

@@ -19,31 +19,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from paced.analysis import bins
+from paced.analysis.snr import bins
 from paced.analysis.snr.losses import make_head_loss
 from paced.analysis.snr.measure import TokenReduction, lm_head_snr, problem_gram
 from paced.analysis.snr.rows import ProblemGram, ProblemSnr, summarise
-from paced.analysis.snr_tables import fit_text, measured_table
+from paced.analysis.snr.tables import fit_text, measured_table
 from paced.errors import ConfigError
+from paced.grading.grade import count_passes, grade_rollout
+from paced.models.loading import load_model, load_teacher, load_tokenizer, pick_device, student_model, teacher_model
+from paced.models.tokens import vocabulary_size
+from paced.pipeline.steps import grade, roll_out, stage_problems
+from paced.problems.prompts import Prompt, make_prompts
 from paced.records import PassRate, Problem, Rollout
-from paced.runfolder import RunFolder
-from paced.storage import append_lines, read_json, read_parquet, read_records, write_atomic, write_json, write_parquet
-from paced.train.data.prompts import Prompt, make_prompts
-from paced.train.models import (
-    load_model,
-    load_teacher,
-    load_tokenizer,
-    pick_device,
-    student_model,
-    teacher_model,
-    vocabulary_size,
+from paced.rollouts.collect import collect_rollouts
+from paced.rollouts.engines import make_sampler
+from paced.run.folder import RunFolder
+from paced.run.progress import Progress
+from paced.run.signals import stop_if_requested
+from paced.run.storage import (
+    append_lines,
+    read_json,
+    read_parquet,
+    read_records,
+    write_atomic,
+    write_json,
+    write_parquet,
 )
-from paced.train.progress import Progress
-from paced.train.rollout.collect import collect_rollouts
-from paced.train.rollout.engines import make_sampler
-from paced.train.rollout.grading import count_passes, grade_rollout
-from paced.train.run import grade, roll_out, stage_problems
-from paced.train.signals import stop_if_requested
 
 LOSSES = ("reverse_kl_sampled", "reverse_kl", "forward_kl")
 """Measured unless others are named: two forms of the reverse KL whose gradients differ, and the forward KL."""
@@ -131,8 +132,8 @@ def measure_run(run: RunFolder, settings: SnrSettings, progress: Progress) -> li
 
 def draw(run: RunFolder, loss: str) -> Path:
     """The figure of one measured loss, from its two tables."""
-    from paced.analysis.figures import save_figure
-    from paced.analysis.figures_snr import snr_figure
+    from paced.analysis.snr.figure import snr_figure
+    from paced.figures import save_figure
 
     table = measured_table(run, loss)
     return save_figure(snr_figure(table), table, run.figures / f"snr-{loss}.png")

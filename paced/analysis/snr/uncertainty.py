@@ -4,7 +4,7 @@
 - split-half cosine: do two halves of the rollouts agree on a direction;
 - sign flips: what the same gradients read when their common direction is destroyed.
 
-Left out: intervals over problems, which are in ``paced/analysis/bins.py``: those are what a curve should show.
+Left out: intervals over problems, which are in ``paced/analysis/snr/bins.py``: those are what a curve should show.
 """
 
 from __future__ import annotations

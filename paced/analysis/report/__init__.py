@@ -1,0 +1,1 @@
+"""The page of a run and the tables on the terminal."""

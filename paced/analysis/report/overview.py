@@ -1,0 +1,45 @@
+"""The report's first section: what was run, as it was configured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from paced.analysis.page import Section
+from paced.records import Table
+from paced.run.config import RunConfig
+from paced.run.configfile import with_method
+from paced.run.folder import RunFolder, config_text
+from paced.run.storage import read_json
+
+
+def overview_section(run: RunFolder) -> Section:
+    """The models, the optimiser, each method's settings, the whole configuration and the versions."""
+    config = run.config()
+    prose = [
+        f"Student {Path(config.student.path).name or 'not set'}; teacher "
+        + (Path(config.teacher.path).name if config.teacher.path else "the initial student with the expert solution")
+        + f". Batches of {config.training.batch_size}, AdamW at {config.training.learning_rate:g}, "
+        f"clip {config.training.clip_norm:g}, unless a method says otherwise."
+    ]
+    details = [("Resolved configuration", config_text(run.written_config()))]
+    if run.environment.exists():
+        versions = read_json(run.environment)["versions"]
+        details.append(("Versions", "\n".join(f"{name} {version}" for name, version in versions.items())))
+    return Section(
+        title="What was run", prose=tuple(prose), tables=(("Methods", _methods(config)),), details=tuple(details)
+    )
+
+
+def _methods(config: RunConfig) -> Table:
+    """One row for each compared method, or one for the run itself: its weights, batches and stages."""
+    methods = {name: with_method(config, name) for name in config.methods} or {config.name: config}
+    table: dict[str, list[str]] = {key: [] for key in ("method", "weight function", "batching", "stages")}
+    for name, one in methods.items():
+        settings = ", ".join(f"{key} {value:g}" for key, value in one.weights.parameters.items())
+        table["method"].append(name)
+        table["weight function"].append(f"{one.weights.function}({settings})" if settings else one.weights.function)
+        table["batching"].append(one.training.batching)
+        table["stages"].append(
+            " → ".join(f"{stage.divergence} along the {stage.along} ({100 * stage.share:g} %)" for stage in one.stages)
+        )
+    return table

@@ -1,0 +1,1 @@
+"""What a finished run says: accuracy with intervals, compared methods, curriculum, pass rates, training curves."""

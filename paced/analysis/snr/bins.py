@@ -1,0 +1,303 @@
+"""SNR against pass rate: bins, pooled and debiased values with intervals over problems, and the kernel that fits them.
+
+Within a bin the debiased SNR² is ΣU/ΣS² over its problems, never a mean of ratios; the interval is a bootstrap over
+problems. The cross-problem form asks how much the problems' *mean* gradients differ at equal pass rate, the noise of
+the theory's Definition 2. It uses equally many problems in every bin, because its raw form reads 1/√(n−1) for pure
+noise in a bin of n problems: unequal bins alone draw a bell.
+Left out: measuring (``measure.py``) and drawing (``figure.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from paced.analysis.snr.estimators import check_gram, plug_in_floor, pooled_snr_squared
+from paced.analysis.snr.rows import ProblemSnr
+from paced.records import PassRate
+from paced.weights.snr_exponents import ExponentFit, fit_exponents, regressors_from_counts
+
+Binning = Literal["width", "count"]
+FEW = 5
+"""Problems below which a bin's value is an anecdote, and is named in the warnings."""
+RESAMPLES = 2000
+LEVEL = 0.95
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BinSnr:
+    """One bin of the curve. SNR forms are amplitudes, the debiased one a square that may be negative."""
+
+    low: float
+    """Lower edge of the pass-rate bin."""
+    high: float
+    """Upper edge."""
+    pass_rate: float
+    """Mean pass-rate estimate of its problems."""
+    num_passed: int
+    """Passes of all its problems together."""
+    num_graded: int
+    """Graded rollouts of all its problems together."""
+    num_problems: int
+    """Problems in the bin."""
+    num_degenerate: int
+    """Of these, problems whose rollouts are all alike: Eq. (8) is 0/0 there."""
+    paper_snr: float
+    """Mean of Eq. (8) over the problems that have one; NaN when none has."""
+    paper_snr_low: float
+    paper_snr_high: float
+    guarded_snr: float
+    """Mean of the guarded form."""
+    guarded_snr_low: float
+    guarded_snr_high: float
+    debiased_snr_squared: float
+    """ΣU/ΣS²; NaN when there is no noise at all."""
+    debiased_snr_squared_low: float
+    debiased_snr_squared_high: float
+    debiased_variance: float
+    """Bootstrap variance of it over problems."""
+    null_snr: float
+    """Mean of Eq. (8) under sign flips."""
+    floor: float
+    """What Eq. (8) reads for pure noise in many dimensions, 1/√(K−1) at the mean K."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CrossBin:
+    """Signal against the spread between problems of one bin."""
+
+    low: float
+    """Lower edge of the pass-rate bin."""
+    high: float
+    """Upper edge."""
+    pass_rate: float
+    """Mean pass-rate estimate of the problems used."""
+    num_problems: int
+    """Problems used, the same in every bin."""
+    debiased_snr_squared: float
+    """U/S² of the problems' mean gradients."""
+    debiased_snr_squared_low: float
+    debiased_snr_squared_high: float
+    raw_snr: float
+    """‖mean‖/spread as an amplitude, with its floor 1/√(n−1): only an illustration."""
+
+
+def bin_edges(pass_rates: ArrayLike, *, num_bins: int = 10, binning: Binning = "width") -> Floats:
+    """Edges [num_bins + 1] from 0 to 1, of equal width or with about equally many problems in each bin.
+
+    Edges: equal counts with tied pass rates give fewer bins, since equal estimates cannot be told apart.
+
+    Example:
+        >>> bin_edges([0.0, 0.1, 0.2, 0.9], num_bins=2, binning="count").round(3).tolist()
+        [0.0, 0.15, 1.0]
+    """
+    p = np.asarray(pass_rates, dtype=np.float64)
+    if num_bins < 1:
+        raise ValueError(f"bin_edges: num_bins must be >= 1, got {num_bins}.")
+    if p.size == 0 or not ((p >= 0) & (p <= 1)).all():
+        raise ValueError("bin_edges: pass_rates must hold at least one value, all in [0, 1].")
+    if binning == "width":
+        return np.linspace(0, 1, num_bins + 1)
+    if binning != "count":
+        raise ValueError(f"bin_edges: binning must be width or count, got {binning!r}.")
+    inner = np.quantile(p, np.linspace(0, 1, num_bins + 1)[1:-1])
+    return np.unique(np.concatenate([[0.0], inner, [1.0]]))
+
+
+def bin_index(pass_rates: ArrayLike, edges: Floats) -> NDArray[np.int64]:
+    """Which bin [low, high) each pass rate is in; 1 belongs to the last.
+
+    Example:
+        >>> bin_index([0.0, 0.5, 1.0], np.array([0.0, 0.5, 1.0])).tolist()
+        [0, 1, 1]
+    """
+    found = np.searchsorted(edges, np.asarray(pass_rates, dtype=np.float64), side="right") - 1
+    return np.clip(found, 0, len(edges) - 2).astype(np.int64)
+
+
+def choose_equally(pass_rates: ArrayLike, *, edges: Floats, per_bin: int, seed: int = 0) -> NDArray[np.int64]:
+    """Indices of at most ``per_bin`` problems of every bin, drawn with ``seed``, in their order.
+
+    Example:
+        >>> choose_equally([0.1, 0.2, 0.3, 0.9], edges=np.array([0.0, 0.5, 1.0]), per_bin=1).size
+        2
+    """
+    index, rng = bin_index(pass_rates, edges), np.random.default_rng(seed)
+    chosen = [rng.permutation(np.flatnonzero(index == one))[:per_bin] for one in range(len(edges) - 1)]
+    return np.sort(np.concatenate(chosen)).astype(np.int64)
+
+
+def snr_curve(
+    rows: Sequence[ProblemSnr],
+    pass_rates: Mapping[str, PassRate],
+    *,
+    num_bins: int = 10,
+    binning: Binning = "width",
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> list[BinSnr]:
+    """The bins that hold problems, lowest pass rate first.
+
+    Args:
+        rows: of one loss, see ``lm_head_snr``.
+        pass_rates: of the same problems by id, best from other rollouts than the gradients'.
+        num_bins: most bins.
+        binning: ``width`` or ``count``.
+        resamples: of the bootstrap over problems.
+        seed: of the bootstrap.
+    """
+    known = [row for row in rows if row.problem_id in pass_rates and pass_rates[row.problem_id].num_rollouts]
+    if not known:
+        return []
+    rates = [pass_rates[row.problem_id] for row in known]
+    p = np.array([rate.pass_rate_estimate for rate in rates])
+    edges = bin_edges(p, num_bins=num_bins, binning=binning)
+    index = bin_index(p, edges)
+    result = []
+    for one in range(len(edges) - 1):
+        inside = np.flatnonzero(index == one)
+        if inside.size:
+            members, counts = [known[i] for i in inside], [rates[i] for i in inside]
+            result.append(_bin(members, counts, edges[one], edges[one + 1], resamples, seed))
+    return result
+
+
+def _bin(rows: list[ProblemSnr], rates: list[PassRate], low: float, high: float, resamples: int, seed: int) -> BinSnr:
+    signal, noise = np.array([row.signal for row in rows]), np.array([row.noise for row in rows])
+    paper = np.array([row.paper_snr for row in rows if not row.degenerate])
+    guarded = np.array([row.guarded_snr for row in rows])
+    draws = np.random.default_rng(seed).integers(len(rows), size=(resamples, len(rows)))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = signal[draws].sum(axis=1) / noise[draws].sum(axis=1)
+    ratios = ratios[np.isfinite(ratios)]
+    null = [row.null_snr for row in rows if np.isfinite(row.null_snr)]
+    return BinSnr(
+        low=float(low), high=float(high),
+        pass_rate=float(np.mean([rate.pass_rate_estimate for rate in rates])),
+        num_passed=sum(rate.num_passed for rate in rates), num_graded=sum(rate.num_rollouts for rate in rates),
+        num_problems=len(rows), num_degenerate=sum(row.degenerate for row in rows),
+        **_mean("paper_snr", paper, resamples, seed), **_mean("guarded_snr", guarded, resamples, seed),
+        debiased_snr_squared=pooled_snr_squared(signal, noise),
+        **_ends("debiased_snr_squared", ratios),
+        debiased_variance=float(ratios.var(ddof=1)) if ratios.size > 1 else float("nan"),
+        null_snr=float(np.mean(null)) if null else float("nan"),
+        floor=plug_in_floor(round(float(np.mean([row.num_rollouts for row in rows])))),
+    )  # fmt: skip
+
+
+def _mean(name: str, values: Floats, resamples: int, seed: int) -> dict[str, float]:
+    values = values[np.isfinite(values)]  # the guarded form is infinite where no problem at all has noise
+    if not values.size:
+        return {name: float("nan")} | _ends(name, values)
+    draws = np.random.default_rng(seed).integers(values.size, size=(resamples, values.size))
+    return {name: float(values.mean())} | _ends(name, values[draws].mean(axis=1))
+
+
+def _ends(name: str, resampled: Floats) -> dict[str, float]:
+    if not resampled.size:
+        return {f"{name}_low": float("nan"), f"{name}_high": float("nan")}
+    low, high = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return {f"{name}_low": float(low), f"{name}_high": float(high)}
+
+
+def cross_bin(
+    gram: ArrayLike,
+    *,
+    low: float,
+    high: float,
+    pass_rate: float,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> CrossBin:
+    """Signal and spread of the mean gradients of one bin's problems, from their Gram matrix.
+
+    U is the mean of <ḡ_x, ḡ_y> over pairs of different problems, S² the mean of ‖ḡ_x‖² minus U. S² holds what is left
+    of the rollout noise, tr Σ_x/K, as well. The bootstrap takes pairs of *different* problems only: pairs of a problem
+    with its own copy would put the norms into the signal.
+
+    Args:
+        gram: <ḡ_x, ḡ_y> [n, n], n >= 3.
+        low: lower edge of the bin.
+        high: upper edge.
+        pass_rate: mean pass rate of the n problems.
+        resamples: of the bootstrap.
+        seed: of the bootstrap.
+    """
+    G = check_gram("cross_bin", gram)
+    n = len(G)
+    if n < 3:
+        raise ValueError(f"cross_bin: gram must hold at least 3 problems, got {n}.")
+    counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples).astype(np.float64)
+    off, squares = G - np.diag(np.diag(G)), np.diag(G)
+    pairs = n**2 - (counts**2).sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        signal = np.einsum("ri,ij,rj->r", counts, off, counts) / pairs
+        ratios = signal / (counts @ squares / n - signal)
+    signal_here = float(off.sum() / (n * (n - 1)))
+    noise = float(squares.mean()) - signal_here
+    mean_square = float(G.mean())
+    spread = float(squares.mean()) - mean_square
+    return CrossBin(
+        low=low, high=high, pass_rate=pass_rate, num_problems=n,
+        debiased_snr_squared=signal_here / noise if noise > 0 else float("nan"),
+        **_ends("debiased_snr_squared", ratios[np.isfinite(ratios)]),
+        raw_snr=float(np.sqrt(max(mean_square, 0.0) / spread)) if spread > 0 else float("nan"),
+    )  # fmt: skip
+
+
+def equal_groups(pass_rates: ArrayLike, edges: Floats, *, at_least: int = FEW, seed: int = 0) -> dict[int, list[int]]:
+    """Indices of equally many problems for every bin that holds ``at_least``: as many as the smallest such bin has.
+
+    Example:
+        >>> {k: len(v) for k, v in equal_groups([0.1] * 9 + [0.9] * 6 + [0.5], np.linspace(0, 1, 4)).items()}
+        {0: 6, 2: 6}
+    """
+    index = bin_index(pass_rates, edges)
+    sizes = np.bincount(index, minlength=len(edges) - 1)
+    usable = [one for one in range(len(edges) - 1) if sizes[one] >= at_least]
+    if not usable:
+        return {}
+    smallest, rng = int(min(sizes[one] for one in usable)), np.random.default_rng(seed)
+    return {one: sorted(rng.permutation(np.flatnonzero(index == one))[:smallest].tolist()) for one in usable}
+
+
+def fit_curve(curve: Sequence[BinSnr]) -> ExponentFit:
+    """Exponents of SNR² ≈ A p^α (1−p)^β over the bins, by weighted least squares of the log (extension X6).
+
+    The regressors are E[log p] and E[log(1−p)] of each bin's pooled counts, finite at the ends; the weights come from
+    the bootstrap. ``fit.error_bound(δ)`` says how far a misfit of δ in log SNR² can move the exponents.
+
+    Raises:
+        ValueError: fewer than three bins with a positive debiased SNR².
+    """
+    usable = [one for one in curve if np.isfinite(one.debiased_snr_squared) and one.debiased_variance > 0]
+    return fit_exponents(
+        regressors_from_counts([one.num_passed for one in usable], [one.num_graded for one in usable]),
+        [one.debiased_snr_squared for one in usable],
+        variance=[one.debiased_variance for one in usable],
+    )
+
+
+def curve_warnings(curve: Sequence[BinSnr], *, same_rollouts: bool) -> list[str]:
+    """What a reader of the curve must know: thin bins, degenerate problems, pass rates from the gradients' rollouts."""
+    notes = []
+    few = [f"[{one.low:.2f}, {one.high:.2f}): {one.num_problems}" for one in curve if one.num_problems < FEW]
+    if few:
+        notes.append(f"Bins with fewer than {FEW} problems, by pass rate: {', '.join(few)}.")
+    alike, total = sum(one.num_degenerate for one in curve), sum(one.num_problems for one in curve)
+    if alike:
+        notes.append(
+            f"{alike} of {total} problems are degenerate: their rollouts are all alike and Eq. (8) is 0/0. The paper's "
+            "form leaves them out, the guarded and pooled forms keep them."
+        )
+    if same_rollouts:
+        notes.append(
+            "Pass rates and gradients come from the same rollouts, whose errors go together. Split them: half for the "
+            "pass rate, half for the SNR."
+        )
+    return notes

@@ -1,0 +1,1 @@
+"""Who judges: where a completion's answer is, how it is compared, and the verdict with its reason."""

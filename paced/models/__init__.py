@@ -1,0 +1,1 @@
+"""Who answers and who teaches: models and tokenizers, loaded safely."""

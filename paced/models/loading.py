@@ -1,0 +1,159 @@
+"""Load students and teachers as transformers gives them, and refuse what would be unsafe or silently different.
+
+Weights come from safetensors only: ``.bin`` and ``.pt`` files are pickles, which run code when they are read. Code that
+a repository brings is never run.
+The self-teacher is a frozen copy of the *initial* student, for the whole run and in every stage.
+Left out: quantised loading and adapters, which change the distribution that is distilled.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from paced.errors import ConfigError
+from paced.models.smollm2 import PACKAGED_MODELS
+from paced.run.config import ModelConfig, RunConfig
+from paced.run.folder import RunFolder
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+def student_model(run: RunFolder, config: RunConfig, *, stage_number: int) -> ModelConfig:
+    """The student that enters a stage: the configured one, or the one that the stage before it trained.
+
+    Raises:
+        ConfigError: the stage before has not been trained.
+    """
+    if stage_number == 1:
+        return config.student
+    folder = run.stage(stage_number - 1).student
+    if not (folder / "config.json").exists():
+        raise ConfigError(
+            f"{run.root}: stage {stage_number} needs the student of stage {stage_number - 1}. "
+            f"Run: paced distill {run.root} --stage {stage_number - 1}"
+        )
+    return ModelConfig(path=str(folder), dtype=config.student.dtype, attention=config.student.attention)
+
+
+def teacher_model(config: RunConfig) -> ModelConfig:
+    """The teacher: the configured model, or the initial student when the recipe names none."""
+    return config.teacher if config.teacher.path else dataclasses.replace(config.student, dtype=config.teacher.dtype)
+
+
+def load_model(model: ModelConfig, *, dtype: str = "", device: torch.device | str = "cpu") -> Any:
+    """Load a causal language model from safetensors, in eval mode.
+
+    Args:
+        model: folder or hub name, revision and attention kernel.
+        dtype: type of the weights; empty for the configured one. The trained student is loaded as float32.
+        device: where it goes.
+
+    Raises:
+        ConfigError: no such folder, weights that are not safetensors, or a vocabulary smaller than the tokenizer's.
+    """
+    from transformers import AutoModelForCausalLM
+
+    source = locate(model)
+    try:
+        loaded, found = AutoModelForCausalLM.from_pretrained(
+            source,
+            revision=model.revision or None,
+            dtype=DTYPES[dtype or model.dtype],
+            attn_implementation=model.attention,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise ConfigError(f"{model.path}: transformers cannot load this model ({_first_line(error)}).") from error
+    absent = sorted(found["missing_keys"])
+    if absent:  # transformers would fill them with random numbers and only warn
+        raise ConfigError(f"{model.path}: the weights lack {len(absent)} tensors of the model, e.g. {absent[0]}.")
+    return loaded.to(device).eval()
+
+
+def load_teacher(config: RunConfig, *, device: torch.device | str = "cpu") -> Any:
+    """Load the teacher, frozen: no parameter asks for a gradient."""
+    return load_model(teacher_model(config), device=device).requires_grad_(False)
+
+
+def load_tokenizer(model: ModelConfig) -> Any:
+    """Load a model's tokenizer; one without a padding token pads with its end-of-sequence token, which is masked."""
+    from transformers import AutoTokenizer
+
+    source = locate(model)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, revision=model.revision or None, trust_remote_code=False)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise ConfigError(f"{model.path}: transformers cannot load a tokenizer ({_first_line(error)}).") from error
+    if tokenizer.pad_token_id is None and tokenizer.eos_token_id is not None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def load_config(model: ModelConfig) -> Any:
+    """A model's configuration, without its weights."""
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(locate(model), revision=model.revision or None, trust_remote_code=False)
+    except (OSError, ValueError, KeyError) as error:
+        raise ConfigError(f"{model.path}: transformers cannot read config.json ({_first_line(error)}).") from error
+
+
+def locate(model: ModelConfig) -> str:
+    """The folder or hub name to load from; models that an installed package brings are unpacked on first use.
+
+    Raises:
+        ConfigError: no path, an absent folder, or a folder without ``config.json`` or safetensors weights.
+    """
+    if not model.path:
+        raise ConfigError("student.path: must name a folder with a Hugging Face model, got nothing. Set student.path.")
+    if model.path in PACKAGED_MODELS:
+        return str(PACKAGED_MODELS[model.path]())
+    folder = Path(model.path)
+    if not folder.exists():
+        if model.path.count("/") == 1 and not model.path.startswith((".", "/", "~")):
+            return model.path  # a hub name; transformers says so when it is neither cached nor reachable
+        raise ConfigError(f"{model.path}: is no folder. Give a folder with config.json, weights and a tokenizer.")
+    if not (folder / "config.json").exists():
+        raise ConfigError(f"{folder}: holds no Hugging Face model (no config.json).")
+    if not any(folder.glob("*.safetensors")):
+        pickles = sorted(file.name for file in folder.iterdir() if file.suffix in {".bin", ".pt", ".pth"})
+        found = f"found {', '.join(pickles)}, which can run code when read" if pickles else "found no weights"
+        raise ConfigError(
+            f"{folder}: weights must be safetensors, {found}. "
+            "Convert them where you trust them: model.save_pretrained(folder) writes safetensors."
+        )
+    return str(folder)
+
+
+def context_limit(model_config: Any) -> int | None:
+    """Positions that the model was made for; None when its configuration does not say."""
+    limit = getattr(model_config, "max_position_embeddings", None) or getattr(model_config, "n_positions", None)
+    return int(limit) if limit else None
+
+
+def pick_device() -> torch.device:
+    """The accelerator of this process, one for each local rank, or the CPU."""
+    import os
+
+    if torch.cuda.is_available():
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
+    return torch.device("cpu")
+
+
+def quiet_transformers() -> None:
+    """Let transformers say errors only and show no bars of its own; this package has its own progress."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")

@@ -1,0 +1,42 @@
+"""The whole job: the lab, what all methods share, each method from the same student, evaluation.
+
+Left out: the report, which is made from the files that the job leaves; and methods side by side in several processes.
+One after the other is what a laptop can do, and each is a run.
+"""
+
+from __future__ import annotations
+
+from paced.pipeline.evaluate import evaluate
+from paced.pipeline.methods import prepare, run_shared
+from paced.pipeline.open import method_folder
+from paced.pipeline.preflight import check_inputs, check_options
+from paced.pipeline.steps import train_run
+from paced.run.folder import RunFolder
+from paced.run.progress import Progress
+
+
+def run_job(run: RunFolder, progress: Progress) -> None:
+    """Everything from the lab to the last evaluation; finished steps are kept.
+
+    Raises:
+        StopRequested: a signal came; the same call goes on from there.
+    """
+    prepare(run, progress)
+    config = run.config()
+    for note in check_inputs(config).notes:
+        progress.note(note)
+    folders = {method: method_folder(run, method) for method in config.methods}
+    for folder in folders.values():
+        check_options(folder.config())
+    if not folders:
+        evaluate(run, "base", progress)
+        train_run(run, progress)
+        evaluate(run, "final", progress)
+        return
+    run_shared(run, progress)
+    for method, folder in folders.items():
+        progress.note(f"method '{method}'")
+        prepare(folder, progress)
+        evaluate(folder, "base", progress)
+        train_run(folder, progress)
+        evaluate(folder, "final", progress)

@@ -1,0 +1,1 @@
+"""What is asked: problem files read and checked, and the prompts that a model reads."""

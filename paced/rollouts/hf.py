@@ -1,0 +1,275 @@
+"""Sampling from any Hugging Face causal language model, with noise that no batching can change.
+
+Prompts are sorted by length and padded on the left, each is read once and its cache repeated K times, and rows that
+have ended leave the batch. A token is the inverse CDF of the model's distribution, in float64, at the uniform of
+(sample key, position) from ``seeds.py``. What remains of the batch's composition is floating-point: padded and
+unpadded logits differ by about 1e-6 in float32, so a token differs only when its uniform falls that close to an edge
+of the CDF (0 of 19,200 completions of the embedded lab). In bfloat16 and on GPUs logits depend more on the shape of
+the batch: there the noise is the same, the text need not be.
+Left out: ``model.generate`` (a third of the speed here, its noise depends on the batch, and it adopts a model's own
+top_k, top_p and penalties silently); continuous batching (that is vLLM's task).
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from paced.errors import check_number
+from paced.records import SampledCompletion
+from paced.run.seeds import uniforms
+
+COMPACT_BELOW = 0.8
+"""Copy the cache without the ended rows when fewer than this share of its rows still run."""
+CDF_ELEMENTS = 1 << 24
+"""Largest float64 block of probabilities held at once: 128 MiB, whatever the vocabulary."""
+
+
+@torch.no_grad()
+def sample_completions(
+    model: Any,
+    *,
+    prompts: Sequence[Sequence[int]],
+    keys: NDArray[np.uint64],
+    max_new_tokens: int,
+    sampling_temperature: float,
+    eos_token_id: int | Iterable[int] | None,
+    pad_token_id: int,
+    top_p: float = 1.0,
+    max_rows: int = 1024,
+    vocab_size: int | None = None,
+) -> list[list[SampledCompletion]]:
+    """Sample K completions of each prompt from softmax(logits / sampling_temperature).
+
+    Args:
+        model: a transformers causal LM with a key-value cache; put into eval mode meanwhile.
+        prompts: token ids of each prompt, at least one token each.
+        keys: uint64 [num_prompts, K], from :func:`paced.run.seeds.sample_keys`.
+        max_new_tokens: length limit >= 1 of a completion, its end-of-sequence token included.
+        sampling_temperature: > 0; 0 takes the most probable token (the first of equals) and uses no noise.
+        eos_token_id: the token or tokens that end a completion; None for none.
+        pad_token_id: fills the left of short prompts; masked, so any valid id will do.
+        top_p: nucleus mass in (0, 1]: the smallest set of most probable tokens that holds it.
+        max_rows: completions decoded side by side; sets memory and speed, not results.
+        vocab_size: of the tokenizer, when the head has padding rows: tokens that nobody can read are never chosen.
+            None for every row of the head.
+
+    Returns:
+        For each prompt, in the order given, its K completions in the order of its keys.
+
+    Raises:
+        ValueError: an empty prompt, an argument out of range, or keys of another shape.
+        FloatingPointError: the model's logits hold NaN or +inf.
+        TypeError: the model keeps a state that cannot be repeated over samples (e.g. recurrent layers).
+
+    Edges: on sharded models every rank must decode rows of equal number and length; this function does not see to it.
+    """
+    place = "sample_completions"
+    check_number(place, "sampling_temperature", sampling_temperature, low=0)
+    check_number(place, "top_p", top_p, low=0, high=1, low_open=True)
+    check_number(place, "max_new_tokens", max_new_tokens, low=1)
+    check_number(place, "max_rows", max_rows, low=1)
+    keys = np.asarray(keys, dtype=np.uint64)
+    if keys.ndim != 2 or keys.shape[0] != len(prompts) or keys.shape[1] < 1:
+        raise ValueError(f"{place}: keys must have shape [{len(prompts)}, K >= 1], got {keys.shape}.")
+    empty = [index for index, prompt in enumerate(prompts) if len(prompt) == 0]
+    if empty:
+        raise ValueError(f"{place}: prompts must hold a token each, got {len(empty)} empty, the first at {empty[0]}.")
+    if eos_token_id is None:
+        ends: tuple[int, ...] = ()
+    else:
+        ends = (eos_token_id,) if isinstance(eos_token_id, int) else tuple(eos_token_id)
+
+    num_samples = keys.shape[1]
+    samples_at_once = min(num_samples, max_rows)
+    prompts_at_once = max_rows // samples_at_once
+    by_length = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))  # stable: equal lengths keep order
+    completions: list[list[SampledCompletion]] = [[] for _ in prompts]
+    was_training = model.training
+    model.eval()
+    try:
+        for start in range(0, len(prompts), prompts_at_once):
+            chosen = by_length[start : start + prompts_at_once]
+            for first in range(0, num_samples, samples_at_once):
+                sampled = _decode(
+                    _CausalCalls(model),
+                    prompts=[prompts[index] for index in chosen],
+                    keys=keys[chosen, first : first + samples_at_once],
+                    max_new_tokens=max_new_tokens,
+                    sampling_temperature=sampling_temperature,
+                    top_p=top_p,
+                    ends=ends,
+                    pad_token_id=pad_token_id,
+                    vocab_size=vocab_size,
+                )
+                for index, of_prompt in zip(chosen, sampled, strict=True):
+                    completions[index].extend(of_prompt)
+    finally:
+        if was_training:
+            model.train()
+    return completions
+
+
+def choose_tokens(
+    logits: Tensor, noise: NDArray[np.float64] | None, *, sampling_temperature: float, top_p: float = 1.0
+) -> Tensor:
+    """The token of each row at its uniform: inverse CDF over the vocabulary in index order, in float64.
+
+    Args:
+        logits: [num_rows, vocab_size], any float type.
+        noise: float64 [num_rows] in (0, 1); may be None at temperature 0.
+        sampling_temperature: > 0, or 0 for the most probable token.
+        top_p: nucleus mass in (0, 1]; a token stays iff the mass of those before it, in order of falling probability
+            (equals by index), is below top_p.
+
+    Returns:
+        int64 [num_rows], on the device of the logits.
+
+    Example:
+        >>> choose_tokens(torch.log(torch.tensor([[0.5, 0.25, 0.25]])), np.array([0.6]), sampling_temperature=1.0)
+        tensor([1])
+    """
+    if sampling_temperature == 0:
+        return logits.argmax(dim=-1)
+    assert noise is not None
+    if not bool((logits < torch.inf).all()):  # False for NaN as well
+        raise FloatingPointError("choose_tokens: logits must be < +inf and not NaN. Did the model diverge?")
+    rows_at_once = max(1, CDF_ELEMENTS // logits.shape[-1])
+    chosen = []
+    for start in range(0, logits.shape[0], rows_at_once):
+        block = logits[start : start + rows_at_once].double() / sampling_temperature
+        uniform = torch.from_numpy(noise[start : start + rows_at_once]).to(block.device)
+        probability = block.softmax(dim=-1)
+        if top_p < 1:
+            # torch.sort, not Tensor.sort: only the former takes stable together with descending.
+            ranked, order = torch.sort(probability, dim=-1, descending=True, stable=True)
+            outside = ranked.cumsum(dim=-1) - ranked >= top_p
+            outside[:, 0] = False
+            probability = probability.masked_fill(torch.zeros_like(outside).scatter(-1, order, outside), 0.0)
+        cdf = probability.cumsum(dim=-1)
+        # The first index whose CDF reaches u·total: its own probability is positive, since the CDF rose there.
+        chosen.append(torch.searchsorted(cdf, uniform[:, None] * cdf[:, -1:]).squeeze(-1))
+    return torch.cat(chosen)
+
+
+def _decode(
+    calls: _CausalCalls,
+    *,
+    prompts: Sequence[Sequence[int]],
+    keys: NDArray[np.uint64],
+    max_new_tokens: int,
+    sampling_temperature: float,
+    top_p: float,
+    ends: tuple[int, ...],
+    pad_token_id: int,
+    vocab_size: int | None,
+) -> list[list[SampledCompletion]]:
+    """Decode one batch: prefill, repeat, then token by token until every row has ended."""
+    num_samples = keys.shape[1]
+    tokens, mask = _pad_left(prompts, pad_token_id)
+    logits = calls.prefill(tokens, mask, num_samples, max_new_tokens)
+    row_keys = keys.reshape(-1)
+    sampled = np.full((len(row_keys), min(max_new_tokens, 256)), pad_token_id, dtype=np.int64)
+    lengths = np.zeros(len(row_keys), dtype=np.int64)
+    stopped = np.zeros(len(row_keys), dtype=bool)
+    rows = np.arange(len(row_keys))  # which completion each row of the batch is
+    for position in range(max_new_tokens):
+        noise = uniforms(row_keys[rows], position) if sampling_temperature > 0 else None
+        known = logits[:, :vocab_size]
+        tokens = choose_tokens(known, noise, sampling_temperature=sampling_temperature, top_p=top_p)
+        ids = tokens.cpu().numpy()
+        if position == sampled.shape[1]:
+            sampled = np.pad(sampled, ((0, 0), (0, position)), constant_values=pad_token_id)
+        running = ~stopped[rows]
+        sampled[rows[running], position] = ids[running]
+        lengths[rows[running]] += 1
+        stopped[rows[running]] = np.isin(ids[running], ends)
+        running = ~stopped[rows]
+        if position + 1 == max_new_tokens or not running.any():
+            break
+        if running.mean() < COMPACT_BELOW:
+            keep = torch.from_numpy(np.flatnonzero(running)).to(tokens.device)
+            calls.keep_rows(keep)
+            rows, tokens = rows[running], tokens[keep]
+        logits = calls.step(tokens)
+    completions = [
+        SampledCompletion(tuple(sampled[row, : lengths[row]].tolist()), "stop" if stopped[row] else "length")
+        for row in range(len(row_keys))
+    ]
+    return [completions[start : start + num_samples] for start in range(0, len(completions), num_samples)]
+
+
+def _pad_left(prompts: Sequence[Sequence[int]], pad_token_id: int) -> tuple[Tensor, Tensor]:
+    """Token ids and attention mask [num_prompts, longest], each prompt at the right edge."""
+    longest = max(len(prompt) for prompt in prompts)
+    tokens = np.full((len(prompts), longest), pad_token_id, dtype=np.int64)
+    mask = np.zeros_like(tokens)
+    for row, prompt in enumerate(prompts):
+        tokens[row, longest - len(prompt) :] = prompt
+        mask[row, longest - len(prompt) :] = 1
+    return torch.from_numpy(tokens), torch.from_numpy(mask)
+
+
+class _CausalCalls:
+    """Forward calls of one batch on a causal LM, with the keywords that this model and this transformers know."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        known = inspect.signature(model.forward).parameters
+        # transformers 5.24 renames past_key_values to cache; the field of the output keeps its name.
+        self.cache_argument = "cache" if "cache" in known else "past_key_values"
+        self.knows_position = "position_ids" in known
+        self.knows_logits_to_keep = "logits_to_keep" in known
+        self.cache: Any = None
+        self.mask = torch.empty(0)
+        self.position = torch.empty(0)
+        self.filled = 0
+
+    def prefill(self, tokens: Tensor, mask: Tensor, num_samples: int, max_new_tokens: int) -> Tensor:
+        """Read the prompts once, then make every row ``num_samples`` rows; logits [num_prompts·num_samples, V]."""
+        tokens, mask = tokens.to(self.model.device), mask.to(self.model.device)
+        self.position = (mask.cumsum(dim=-1) - 1).clamp(min=0)
+        self.mask, self.filled = mask, mask.shape[1]
+        logits = self._forward(tokens, self.position)
+        if not hasattr(self.cache, "batch_repeat_interleave") or not all(
+            hasattr(layer, "batch_repeat_interleave") for layer in getattr(self.cache, "layers", ())
+        ):
+            raise TypeError(
+                f"sample_completions: the model must keep a key-value cache that can be repeated, got "
+                f"{type(self.cache).__name__} from {type(self.model).__name__}. Use another sampling engine."
+            )
+        self.cache.batch_repeat_interleave(num_samples)
+        self.position = self.position[:, -1:].repeat_interleave(num_samples, dim=0)
+        ones = mask.new_ones(mask.shape[0], max_new_tokens)  # room for every token to come: a slice a step, no copies
+        self.mask = torch.cat([mask, ones], dim=1).repeat_interleave(num_samples, dim=0)
+        return logits.repeat_interleave(num_samples, dim=0)
+
+    def step(self, tokens: Tensor) -> Tensor:
+        """Append one token to every row; logits [num_rows, V] of the next one."""
+        self.position = self.position + 1
+        self.filled += 1
+        return self._forward(tokens[:, None], self.position)
+
+    def keep_rows(self, rows: Tensor) -> None:
+        """Drop all rows but ``rows``."""
+        self.cache.batch_select_indices(rows)
+        self.mask, self.position = self.mask[rows], self.position[rows]
+
+    def _forward(self, tokens: Tensor, position: Tensor) -> Tensor:
+        arguments: dict[str, Any] = {"attention_mask": self.mask[:, : self.filled], "use_cache": True}
+        if self.knows_position:
+            arguments["position_ids"] = position
+        if self.knows_logits_to_keep:
+            arguments["logits_to_keep"] = 1
+        if self.cache is not None:
+            arguments[self.cache_argument] = self.cache
+        output = self.model(input_ids=tokens, **arguments)
+        self.cache = getattr(output, "past_key_values", None)
+        logits: Tensor = output.logits[:, -1, :]
+        return logits

@@ -1,0 +1,293 @@
+"""Where things lie in a run, and who may write there.
+
+    runs/<name>/
+      config.yaml  environment.json          what was asked for, resolved; versions, device, commit
+      problems.parquet                       the training set as it was read
+      lab/                                   student and problem files of the embedded world, if there is one
+      stage-1/rollouts.jsonl  grades.jsonl  pass_rates.parquet  weights.parquet  references.jsonl
+      stage-1/checkpoints/step-000100/       verified, atomic
+      stage-1/student/                       the stage's trained student, an ordinary Hugging Face folder
+      metrics.jsonl  timings.jsonl           what was computed (reproducible); how long it took (not)
+      eval/  snr/  figures/  report.html
+      methods/<method>/                      one run folder for each compared method
+
+One process writes at a time (a lock with the holder's name); a folder belongs to one configuration for good.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import os
+import platform
+import shutil
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from paced.errors import RunFolderError
+from paced.run.config import RunConfig
+from paced.run.configfile import build_config, to_dict
+from paced.run.storage import read_json, write_atomic, write_json
+
+INSIDE = "run:"
+"""Begins a path inside the run folder, as the lab's are."""
+
+
+@dataclass(frozen=True)
+class StageFolder:
+    """The files of one stage, counted from 1."""
+
+    root: Path
+    """``stage-<k>`` below the run."""
+
+    @property
+    def rollouts(self) -> Path:
+        """JSONL of Rollout: the student's samples."""
+        return self.root / "rollouts.jsonl"
+
+    @property
+    def grades(self) -> Path:
+        """JSONL of Grade."""
+        return self.root / "grades.jsonl"
+
+    @property
+    def pass_rates(self) -> Path:
+        """Parquet of PassRate."""
+        return self.root / "pass_rates.parquet"
+
+    @property
+    def weights(self) -> Path:
+        """Parquet of ProblemWeight."""
+        return self.root / "weights.parquet"
+
+    @property
+    def references(self) -> Path:
+        """JSONL of Rollout: the teacher's solutions."""
+        return self.root / "references.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of ``step-NNNNNN`` checkpoints."""
+        return self.root / "checkpoints"
+
+    @property
+    def student(self) -> Path:
+        """The trained student of this stage, a Hugging Face folder."""
+        return self.root / "student"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The files of one run."""
+
+    root: Path
+    """``runs/<name>``."""
+
+    @property
+    def config_file(self) -> Path:
+        """The resolved configuration."""
+        return self.root / "config.yaml"
+
+    @property
+    def environment(self) -> Path:
+        """Versions, device and commit."""
+        return self.root / "environment.json"
+
+    @property
+    def problems(self) -> Path:
+        """Parquet of Problem: the training set."""
+        return self.root / "problems.parquet"
+
+    @property
+    def lab(self) -> Path:
+        """What the embedded world wrote."""
+        return self.root / "lab"
+
+    @property
+    def metrics(self) -> Path:
+        """JSONL: one line for each optimiser step; reproducible values only."""
+        return self.root / "metrics.jsonl"
+
+    @property
+    def timings(self) -> Path:
+        """JSONL: seconds, tokens per second and memory; differs from run to run."""
+        return self.root / "timings.jsonl"
+
+    @property
+    def evaluation(self) -> Path:
+        """Folder of held-out results."""
+        return self.root / "eval"
+
+    @property
+    def snr(self) -> Path:
+        """Folder of gradient SNR tables."""
+        return self.root / "snr"
+
+    @property
+    def figures(self) -> Path:
+        """Folder of figures, each with its CSV."""
+        return self.root / "figures"
+
+    @property
+    def report(self) -> Path:
+        """The page that opens offline."""
+        return self.root / "report.html"
+
+    def stage(self, number: int) -> StageFolder:
+        """The folder of stage ``number``, counted from 1."""
+        return StageFolder(self.root / f"stage-{number}")
+
+    def method(self, name: str) -> RunFolder:
+        """The run folder of one compared method."""
+        return RunFolder(self.root / "methods" / name)
+
+    @property
+    def whole(self) -> RunFolder:
+        """The run that this one is a compared method of, or itself."""
+        return RunFolder(self.root.parent.parent) if self.root.parent.name == "methods" else self
+
+    def methods(self) -> dict[str, RunFolder]:
+        """The compared methods that have a folder, in the order of the configuration."""
+        config = self.config()
+        return {name: self.method(name) for name in config.methods if self.method(name).config_file.exists()}
+
+    def config(self) -> RunConfig:
+        """The configuration of the run, with paths inside the run folder (``run:lab/student``) made real.
+
+        Raises:
+            RunFolderError: the folder holds no run.
+        """
+        return build_config(self._real_paths(self._config_data()), str(self.config_file))
+
+    def written_config(self) -> RunConfig:
+        """The configuration exactly as ``config.yaml`` holds it, so that a moved or copied run stays the same run."""
+        return build_config(self._config_data(), str(self.config_file))
+
+    def _config_data(self) -> Any:
+        if not self.config_file.exists():
+            raise RunFolderError(
+                f"{self.root}: is not a run folder (no config.yaml). Start one with: paced run CONFIG."
+            )
+        import yaml
+
+        return yaml.safe_load(self.config_file.read_text(encoding="utf-8"))
+
+    def _real_paths(self, data: Any) -> Any:
+        """``data`` with every text ``run:…`` as a path below the run; a compared method looks below the whole run."""
+        if isinstance(data, dict):
+            return {key: self._real_paths(value) for key, value in data.items()}
+        if isinstance(data, list):
+            return [self._real_paths(value) for value in data]
+        if isinstance(data, str) and data.startswith(INSIDE):
+            return str(self.whole.root / data.removeprefix(INSIDE))
+        return data
+
+    def claim(self, config: RunConfig) -> None:
+        """Make the folder and bind it to ``config``; a folder of another configuration is refused with the difference.
+
+        Raises:
+            RunFolderError: another configuration was run here, the path is a link, or the folder cannot be written.
+        """
+        if self.root.is_symlink():
+            raise RunFolderError(f"{self.root}: is a symbolic link. Use a folder of its own for every run.")
+        text = config_text(config)
+        if self.config_file.exists():
+            held = self.config_file.read_text(encoding="utf-8")
+            if held != text:
+                lines = difflib.unified_diff(held.splitlines(), text.splitlines(), "held", "asked", n=0, lineterm="")
+                changes = "\n  ".join(line for line in lines if not line.startswith(("---", "+++", "@@")))
+                raise RunFolderError(
+                    f"{self.root}: holds a run of another configuration. Choose another name, or delete the folder. "
+                    f"Difference (- held, + asked):\n  {changes}"
+                )
+            return
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            write_atomic(self.config_file, text)
+        except OSError as error:
+            raise RunFolderError(f"{self.root}: cannot be written ({error.strerror}).") from error
+        write_json(self.environment, describe_environment(config))
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run for this process; a second one is refused with the holder's name, a dead holder's lock is free.
+
+        Raises:
+            RunFolderError: another process holds the run.
+        """
+        from filelock import FileLock, Timeout
+
+        self.root.mkdir(parents=True, exist_ok=True)
+        holder = self.root / ".lock-holder.json"
+        lock = FileLock(self.root / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            who = read_json(holder) if holder.exists() else {}
+            raise RunFolderError(
+                f"{self.root}: is in use by process {who.get('pid', '?')} on {who.get('host', '?')}. "
+                "Wait for it to end, or give this run another name."
+            ) from error
+        try:
+            write_json(holder, {"pid": os.getpid(), "host": socket.gethostname()})
+            yield
+        finally:
+            holder.unlink(missing_ok=True)
+            lock.release()
+
+
+def config_text(config: RunConfig) -> str:
+    """The resolved configuration as YAML, every key written out."""
+    import yaml
+
+    return yaml.safe_dump(to_dict(config), sort_keys=False, allow_unicode=True)
+
+
+def check_free_space(folder: Path, needed_bytes: int) -> None:
+    """Refuse a run that the disk cannot hold, before it starts rather than after.
+
+    Raises:
+        RunFolderError: fewer than ``needed_bytes`` are free.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free
+    if free < needed_bytes:
+        raise RunFolderError(
+            f"{folder}: the run needs about {needed_bytes / 1e9:.1f} GB, {free / 1e9:.1f} GB are free. Free some space."
+        )
+
+
+def describe_environment(config: RunConfig) -> dict[str, Any]:
+    """Versions of what computes, the device and the seed; no host names, paths or tokens."""
+    from importlib import metadata
+
+    import paced
+
+    versions = {}
+    for package in ("numpy", "scipy", "pyarrow", "torch", "transformers", "tokenizers", "safetensors", "vllm", "trl"):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions[package] = metadata.version(package)
+    return {
+        "paced": paced.__version__,
+        "commit": _commit(),
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "system": platform.system(),
+        "threads": os.environ.get("OMP_NUM_THREADS", ""),
+        "seed": config.seed,
+        "versions": versions,
+    }
+
+
+def _commit() -> str:
+    """The commit of the checkout that runs, or nothing for an installed package."""
+    head = Path(__file__).resolve().parents[2] / ".git"
+    with contextlib.suppress(OSError):
+        text = (head / "HEAD").read_text(encoding="utf-8").strip()
+        if text.startswith("ref: "):
+            return (head / text[5:]).read_text(encoding="utf-8").strip()
+        return text
+    return ""

@@ -1,0 +1,343 @@
+"""Claims about the worst case in the mean over problems: Theorem 6 (iii), Eq. (25) and (31), unit means, extension X4.
+
+``noise channel``: s2 is known and M2 = s2/(w_B e^r) is not. ``signal channel``: M2 is known and s2 is not.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+
+import mpmath
+import numpy as np
+
+from paced.theory.facts.descent import efficiency
+from paced.theory.facts.minimax import (
+    Channel,
+    aggregate_efficiency,
+    aggregate_minimax_value,
+    aggregate_ratio,
+    minimax_scale,
+    minimax_value,
+    unit_mean_value,
+    worst_share,
+)
+from paced.theory.ledger.claim import Check, Claim, Control, Counterexample, Outcome, Result, Verdict
+from paced.theory.ledger.engines import (
+    agree,
+    all_of,
+    holds_for_all,
+    refuses,
+    refuted,
+    supported,
+    symbolic_zero,
+    unsatisfiable,
+)
+
+CHANNELS: tuple[Channel, ...] = ("noise", "signal")
+
+
+# --- Theorem 6 (iii) --------------------------------------------------------------------------------------------------
+def _tight_for_every_split(scale: str = "sech") -> Outcome:
+    """(2c - c² A)/(2 cosh d - A) at c = sech d is sech² d identically in A = E0[e^-r]; |r| = d gives E0[e^r] = 2cosh d - A."""
+    import sympy
+
+    d, a, c = sympy.symbols("delta A c", positive=True)
+    ratio = (2 * c - c**2 * a) / (2 * sympy.cosh(d) - a)
+    at = sympy.sech(d) if scale == "sech" else sympy.exp(-d)
+    slope = sympy.diff(ratio, a) * (2 * sympy.cosh(d) - a) ** 2
+    return all_of(
+        symbolic_zero((ratio.subs(c, at) - sympy.sech(d) ** 2).rewrite(sympy.exp)),
+        symbolic_zero(slope - 2 * c * (1 - c * sympy.cosh(d))),
+        detail="equality for every r with |r| = delta; for other c the ratio moves with A",
+    )
+
+
+def _aggregate_law(factor: float = 1.0) -> Outcome:
+    """E[D(w_mm)]/E[D(w*)] >= sech² delta for any law and |r| <= delta."""
+    from hypothesis import strategies as st
+
+    def law(example: tuple[float, list[tuple[float, float]]]) -> bool:
+        delta, rows = example
+        share, mass = map(np.array, zip(*rows, strict=True))
+        got = float(aggregate_ratio(factor * minimax_scale(delta), delta * share, masses=mass))
+        return got >= float(minimax_value(delta)) - 1e-12
+
+    rows = st.lists(st.tuples(st.floats(-1, 1), st.floats(0.01, 1)), min_size=1, max_size=8)
+    return holds_for_all(st.tuples(st.floats(0.01, 1.5), rows), law)
+
+
+def _aggregate_from_descents() -> Outcome:
+    """aggregate_ratio against sums of D itself, Eq. (12), with M2 = s2/(w_B e^r) in units of 1/(eta L)."""
+    kernel, s2, mu = (mpmath.matrix(x) for x in ([0.4, 1.1, 0.7], [2.0, 0.5, 3.1], [0.2, 0.5, 0.3]))
+    r = [0.3, -0.2, 0.05]
+    outcomes = []
+    for c in (0.6, 0.95, 1.2):
+        top = bottom = mpmath.mpf(0)
+        for i in range(3):
+            best = kernel[i] * mpmath.exp(r[i])
+            m2, w = s2[i] / best, c * kernel[i]
+            top += mu[i] * (w * s2[i] - w**2 * m2 / 2)
+            bottom += mu[i] * (best * s2[i] - best**2 * m2 / 2)
+        mass = [float(mu[i] * s2[i] * kernel[i]) for i in range(3)]
+        outcomes.append(agree(aggregate_ratio(c, r, masses=mass), float(top / bottom), c=c))
+    return all_of(
+        *outcomes, agree(aggregate_ratio(0.8, [0.1, 0.1]), float((1.6 - 0.64 * mpmath.exp(-0.1)) / mpmath.exp(0.1)))
+    )
+
+
+# --- unit means -------------------------------------------------------------------------------------------------------
+def _unit_mean_range(power: int = 2) -> Outcome:
+    """rho = m y with m = E[e^r], y = e^-r, both in [1/x, x]: eff(rho) >= eff(x^power) when x^2 <= 2."""
+    import z3
+
+    x, m, y = z3.Reals("x m y")
+    inside = [x > 1, m * x >= 1, m <= x, y * x >= 1, y <= x]
+    end = x if power == 1 else x * x
+    return unsatisfiable(*inside, m * y * (2 - m * y) < end * (2 - end))
+
+
+def _unit_mean_is_approached() -> Outcome:
+    """Nearly all mass at r = delta, one problem at r = -delta: its rho = E[e^r] e^-r tends to e^2delta."""
+    outcomes = []
+    for d in (0.05, 0.21, 0.5):
+        mass, r = np.array([1 - 1e-13, 1e-13]), np.array([d, -d])
+        rho = float(mass @ np.exp(r)) * np.exp(-r[1])
+        outcomes.append(agree(unit_mean_value(d), float(efficiency(rho)), rtol=1e-9, atol=1e-11, delta=d))
+        outcomes.append(agree(unit_mean_value(d), float(1 - mpmath.expm1(2 * mpmath.mpf(d)) ** 2), rtol=1e-11, delta=d))
+    return all_of(*outcomes, agree(unit_mean_value(float(np.log(2)) / 2), 0.0, atol=1e-14))
+
+
+def _pointwise_guarantee_after_normalising(delta: float, rescale: bool) -> Outcome:
+    """Kernel and truth both of unit mean; the kernel's step keeps sech² at every problem, with or without a tuned eta."""
+    mass, r = np.array([0.999, 0.001]), np.array([delta, -delta])
+    rho = float(mass @ np.exp(r)) * np.exp(-r)
+    if rescale:
+        rho = rho * 2 / (rho.min() + rho.max())
+    worst = float(efficiency(rho).min())
+    if worst < float(minimax_value(delta)) - 1e-12:
+        return refuted(
+            "the common mean moves every rho", delta=delta, worst=worst, guarantee=float(minimax_value(delta))
+        )
+    return supported(2)
+
+
+# --- Extension X4 -----------------------------------------------------------------------------------------------------
+def _noise_game(part: str) -> Outcome:
+    """Split the problems into mass t at r = +delta and 1-t at -delta, then exchange the two; x = e^delta.
+
+    X and Y are the means of e^u on the two parts, t X + (1-t) Y = 1. E0[e^(2u-r)] is at least t X²/x + (1-t) Y² x
+    (Cauchy-Schwarz on each part). At u = 0 it is t/x + (1-t) x. One of the two adversaries does not let u do better.
+    """
+    import z3
+
+    x, t, first, second = z3.Reals("x t X Y")
+    given = [x > 1, t > 0, t < 1, first > 0, second > 0, t * first + (1 - t) * second == 1]
+    plus = t * first * first + (1 - t) * second * second * x * x - (t + (1 - t) * x * x)  # times 1/x
+    minus = t * first * first * x * x + (1 - t) * second * second - (t * x * x + (1 - t))
+    m1, m2, v1, v2 = z3.Reals("m1 m2 v1 v2")
+    parts = {
+        "value": [*given, plus < 0, minus < 0],
+        "unique": [*given, plus <= 0, minus <= 0, first != 1],
+        "cauchy": [
+            m1 > 0,
+            m2 > 0,
+            (m1 + m2) * (m1 * v1 * v1 + m2 * v2 * v2) < (m1 * v1 + m2 * v2) * (m1 * v1 + m2 * v2),
+        ],
+        "one adversary": [*given, plus < 0],
+    }
+    return unsatisfiable(*parts[part])
+
+
+def _values_of_splits(shift: int = 0) -> Outcome:
+    """u = 0: F is 1/(1 + 4t(1-t) sinh²) in the noise channel; sech² at t = e^-d/(2 cosh d) in the signal channel."""
+    import sympy
+
+    d, t = sympy.symbols("delta t", positive=True)
+    e = sympy.exp(d)
+    noise = 1 / ((t / e + (1 - t) * e) * (t * e + (1 - t) / e))
+    signal = (t * e + (1 - t) / e) ** 2 / (t * e**2 + (1 - t) / e**2)
+    share = sympy.exp(-d) / (2 * sympy.cosh(d) + shift)
+    return all_of(
+        symbolic_zero((1 / noise - 1 - 4 * t * (1 - t) * sympy.sinh(d) ** 2).rewrite(sympy.exp)),
+        symbolic_zero((noise.subs(t, sympy.Rational(1, 2)) - sympy.sech(d) ** 2).rewrite(sympy.exp)),
+        symbolic_zero((signal.subs(t, share) - sympy.sech(d) ** 2).rewrite(sympy.exp)),
+    )
+
+
+def _kantorovich(part: str = "both") -> Outcome:
+    """For y in [1/x, x]: (E y)² >= sech² E y², so the kernel keeps sech² in the signal channel; 2C = x + 1/x."""
+    import z3
+
+    x, y, mean, square, cosh = z3.Reals("x y Ey Eyy C")
+    given = [x > 1, 2 * x * cosh == x * x + 1]
+    pointwise = unsatisfiable(*given, x * y >= 1, y <= x, y * y + 1 > 2 * cosh * y)
+    bound = square + 1 <= 2 * cosh * mean if part == "both" else square + 1 <= 3 * cosh * mean
+    means = unsatisfiable(*given, square > 0, mean > 0, bound, cosh * cosh * mean * mean < square)
+    return all_of(pointwise, means)
+
+
+def _aggregate_numbers() -> Outcome:
+    """aggregate_efficiency from its definition, E[w s2]²/(E[w² M2] E[s2²/M2]), in both channels; worst shares."""
+    u, r = np.array([0.2, -0.1, 0.5]), np.array([0.3, -0.3, 0.1])
+    mass, kernel, law = np.array([0.5, 0.3, 0.2]), np.array([0.4, 1.1, 0.7]), np.array([0.2, 0.5, 0.3])
+    nominal = mass / (law * kernel)
+    outcomes = []
+    for channel in CHANNELS:
+        s2 = nominal * (1 if channel == "noise" else np.exp(r))
+        m2, w = s2 / (kernel * np.exp(r)), kernel * np.exp(u)
+        want = np.sum(law * w * s2) ** 2 / (np.sum(law * w**2 * m2) * np.sum(law * s2**2 / m2))
+        outcomes.append(agree(aggregate_efficiency(u, r, masses=mass, channel=channel), want))
+    for d in (0.2, 0.9):
+        for channel in CHANNELS:
+            t = float(worst_share(d, channel=channel))
+            got = [
+                aggregate_efficiency([0, 0], [d, -d], masses=[s, 1 - s], channel=channel)
+                for s in (t, t - 1e-3, t + 1e-3)
+            ]
+            outcomes.append(agree(got[0], float(mpmath.sech(d) ** 2), rtol=1e-11, delta=d))
+            if min(got[1:]) <= got[0]:
+                return refuted("another share hurts more", delta=d, channel=channel, share=t)
+    return all_of(
+        *outcomes, agree(aggregate_efficiency([0.1, 0.4], [0.0, 0.0]), aggregate_efficiency([0.4, 0.1], [0.0, 0.0]))
+    )
+
+
+def _atoms(weight_moves: bool = False) -> Outcome:
+    """Few atoms: u = 0 attains 1/(1 + 4t(1-t) sinh²) over all corners, and 300 other weights do not beat it."""
+    outcomes = [agree(aggregate_minimax_value(0.7), float(mpmath.sech(0.7) ** 2))]
+    rng = np.random.default_rng(5)
+    for delta, mass in ((0.3, (0.7, 0.2, 0.1)), (0.8, (0.45, 0.35, 0.15, 0.05)), (0.5, (1.0,))):
+        corners = [delta * np.array(signs) for signs in product((-1, 1), repeat=len(mass))]
+        value = aggregate_minimax_value(delta, masses=mass)
+        start = np.zeros(len(mass))
+        start[0] += 0.1 * weight_moves
+        worst = min(aggregate_efficiency(start, r, masses=mass) for r in corners)
+        outcomes.append(agree(value, worst, rtol=1e-11, delta=delta))
+        for u in rng.normal(scale=0.2, size=(100, len(mass))):
+            other = min(aggregate_efficiency(u, r, masses=mass) for r in corners)
+            if other > value + 1e-12:
+                return refuted("another weight does better", delta=delta, masses=mass, u=u.tolist(), value=other)
+        outcomes.append(supported(100))
+    return all_of(*outcomes)
+
+
+def _atoms_domain() -> Outcome:
+    return refuses(
+        wrong={"21 atoms": lambda: aggregate_minimax_value(0.3, masses=[1.0] * 21)},
+        right={"1 atom": lambda: aggregate_minimax_value(0.3, masses=[1.0])},
+    )
+
+
+# fmt: off
+CLAIMS: tuple[Claim, ...] = (
+    Claim(
+        id="thm6.iii",
+        where="Theorem 6 (iii), Eq. (25), (31)",
+        title="The mean over problems keeps sech^2 delta too",
+        verdict=Verdict.TRUE,
+        paper="E_p[D(w_mm)]/E_p[D(w*)] >= sech^2(delta), assuming |r| <= delta almost surely.",
+        statement=(
+            "True, and tight: with the factor sech(delta), equality holds for every r with |r| = delta, however its signs are "
+            "spread; for any other factor some spread does worse."
+        ),
+        latex=r"\frac{\mathbb E[D(w_{\mathrm{mm}})]}{\mathbb E[D(w^*)]}=\frac{2c-c^2\,\mathbb E_0e^{-r}}{\mathbb E_0e^{r}}\ge\operatorname{sech}^2\delta"
+        r"\quad\text{at }c=\operatorname{sech}\delta",
+        equations=(25, 31),
+        audit=("C19",),
+        functions=("paced.theory.facts.minimax.aggregate_ratio",),
+        hypotheses=("|r| <= delta for almost every problem", "D(w*) > 0 on some of them"),
+        depends_on=("thm6",),
+        proof="D(w_mm) >= sech^2 D(w*) at each p; take the mean. With |r| = delta, E0[e^r] + E0[e^-r] = 2 cosh delta, and the "
+        "ratio's slope in E0[e^-r] has the sign of 1 - c cosh delta.",
+        checks=(
+            Check("sympy", "equality for every split of the signs", "delta > 0, A = E0[e^-r]", _tight_for_every_split),
+            Check("hypothesis", "the bound", "up to 8 problems, |r| <= delta <= 1.5", _aggregate_law, Result.SUPPORTED),
+            Check("numeric", "aggregate_ratio is the ratio of mean descents", "3 problems, mpmath", _aggregate_from_descents, Result.SUPPORTED),
+        ),
+        controls=(
+            Control("sympy", "with c = e^-delta", lambda: _tight_for_every_split("exp")),
+            Control("hypothesis", "with 1.1 sech(delta)", lambda: _aggregate_law(1.1)),
+        ),
+    ),
+    Claim(
+        id="thm6.unit_mean",
+        where="Theorem 6 with the normalisation of section 3.4",
+        title="What the guarantee becomes after unit-mean normalisation",
+        verdict=Verdict.CONDITIONAL,
+        paper="Theorem 6 carries over to the normalised weights, since normalisation only rescales the learning rate (Remark 1).",
+        statement=(
+            "With the learning rate tuned, the guarantee stays sech^2 delta. If kernel and true optimum both have unit mean at "
+            "one learning rate, rho ranges over (e^-2delta, e^2delta) and only 1 - (e^2delta - 1)^2 is left at one pass rate, "
+            "nothing from delta = ln 2 / 2 = 0.3466 on."
+        ),
+        latex=r"\rho=\mathbb E_\nu[e^r]\,e^{-r}\in(e^{-2\delta},e^{2\delta}),\qquad\inf\ =1-(e^{2\delta}-1)^2",
+        audit=("C20",),
+        functions=("paced.theory.facts.minimax.unit_mean_value",),
+        hypotheses=("the learning rate is tuned, sech(delta) included", "plain SGD"),
+        depends_on=("thm6", "rem1.scale", "eq4"),
+        proof="E_nu[e^r] and e^-r each lie in [e^-d, e^d]; both near e^d needs nearly all mass at r = d and one problem at -d.",
+        counterexample=Counterexample(
+            "delta = 0.3, 999 of 1000 parts at r = +0.3, one at -0.3, both of unit mean: the odd problem keeps 0.33, not 0.915.",
+            lambda: {
+                "efficiency of the odd problem": float(efficiency((0.999 * np.exp(0.3) + 0.001 * np.exp(-0.3)) * np.exp(0.3))),
+                "limit": float(unit_mean_value(0.3)),
+                "sech^2": float(minimax_value(0.3)),
+            },
+        ),
+        checks=(
+            Check("z3", "no rho does worse than e^2delta", "delta > 0", _unit_mean_range),
+            Check("numeric", "the value is approached, and is 0 at ln 2 / 2", "3 deltas", _unit_mean_is_approached, Result.SUPPORTED),
+            Check("numeric", "with the learning rate tuned sech^2 is kept", "delta = 0.3", lambda: _pointwise_guarantee_after_normalising(0.3, True), Result.SUPPORTED),
+        ),
+        controls=(
+            Control("z3", "with e^delta for e^2delta", lambda: _unit_mean_range(1)),
+            Control("numeric", "without tuning the learning rate", lambda: _pointwise_guarantee_after_normalising(0.3, False)),
+        ),
+    ),
+    Claim(
+        id="x4",
+        where="extension X4",
+        title="The kernel's shape is minimax in the mean, whatever the normalisation",
+        verdict=Verdict.TRUE,
+        statement=(
+            "For weights up to scale, F = E[w s2]^2/(E[w^2 M2] E[s2^2/M2]), the kernel keeps sech^2 delta in both channels. With "
+            "s2 known it is the unique maximin weight, of value 1/(1 + 4t(1-t) sinh^2 delta), t the mass of the set of "
+            "problems that comes nearest to 1/2: sech^2 delta without atoms, more with them."
+        ),
+        latex=r"\max_u\min_{|r|\le\delta}\frac{\mathbb E_0[e^u]^2}{\mathbb E_0[e^{2u-r}]\,\mathbb E_0[e^r]}=\frac1{1+4t(1-t)\sinh^2\delta},\qquad t=\tfrac12:\ \operatorname{sech}^2\delta",
+        audit=("X4",),
+        functions=(
+            "paced.theory.facts.minimax.aggregate_efficiency",
+            "paced.theory.facts.minimax.aggregate_minimax_value",
+            "paced.theory.facts.minimax.worst_share",
+        ),
+        hypotheses=("the learning rate is tuned for the mean",),
+        depends_on=("thm6", "def2"),
+        proof="At u = 0, E0[e^r] E0[e^-r] is convex in each e^r, so its largest value is at corners |r| = delta, 1 + 4t(1-t) sinh^2. "
+        "For another u take the best set and its complement: with X, Y the means of e^u on them, Cauchy-Schwarz and "
+        "t(X-1) = -(1-t)(Y-1) show that one of the two signs of r leaves no more than u = 0, and less unless X = Y = 1 and e^u "
+        "is constant on both. Signal channel: (y - e^-d)(e^d - y) >= 0 gives E y^2 + 1 <= 2 cosh(d) E y (Kantorovich).",
+        numbers=lambda: {
+            "no atoms, delta = 0.3": aggregate_minimax_value(0.3),
+            "masses (0.7, 0.2, 0.1)": aggregate_minimax_value(0.3, masses=[0.7, 0.2, 0.1]),
+            "worst share, signal channel": float(worst_share(0.3, channel="signal")),
+        },
+        checks=(
+            Check("z3", "no u beats u = 0 against a split and its exchange", "delta > 0, 0 < t < 1", lambda: _noise_game("value")),
+            Check("z3", "only a constant u does as well", "delta > 0, 0 < t < 1", lambda: _noise_game("unique")),
+            Check("z3", "Cauchy-Schwarz on a part", "two atoms", lambda: _noise_game("cauchy")),
+            Check("z3", "Kantorovich's inequality in the signal channel", "e^r in [1/x, x]", _kantorovich),
+            Check("sympy", "the values at u = 0", "delta > 0, 0 < t < 1", _values_of_splits),
+            Check("numeric", "F from its definition, worst shares", "3 problems, 2 deltas", _aggregate_numbers, Result.SUPPORTED),
+            Check("numeric", "with atoms: all corners, 300 other weights", "1 to 4 atoms", _atoms, Result.SUPPORTED),
+            Check("numeric", "too many atoms for all subsets are refused", "21 atoms", _atoms_domain, Result.SUPPORTED),
+        ),
+        controls=(
+            Control("z3", "with one adversary only", lambda: _noise_game("one adversary")),
+            Control("z3", "with a weaker bound on E y^2", lambda: _kantorovich("weak")),
+            Control("sympy", "with another share", lambda: _values_of_splits(1)),
+            Control("numeric", "with u = (0.1, 0, ...) for the kernel", lambda: _atoms(True)),
+        ),
+    ),
+)
+# fmt: on

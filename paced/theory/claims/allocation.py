@@ -1,0 +1,290 @@
+"""Claims about where rollouts go: extension X7 and the two-phase screening of the paper (C53)."""
+
+from __future__ import annotations
+
+from fractions import Fraction as Fr
+from itertools import product
+from math import comb
+
+import mpmath
+import numpy as np
+
+from paced.theory.ledger.claim import Check, Claim, Control, Counterexample, Outcome, Result, Verdict
+from paced.theory.ledger.engines import agree, all_of, equal_exactly, refuses, refuted, supported, symbolic_zero
+from paced.weights import plan_rollouts
+from paced.weights.budget.allocation import (
+    exited_kernel_mass,
+    naive_screening_bias,
+    neyman_allocation,
+    rollout_variance,
+    rollouts_worth_their_price,
+    screened_weight,
+    screening_cost,
+    screening_cost_of_law,
+    value_of_rollouts,
+    wrong_exit_rate,
+)
+from paced.weights.budget.planner import walk
+
+RATES = (Fr(1, 10), Fr(1, 4), Fr(2, 5), Fr(1, 2), Fr(7, 9))
+
+
+def _outcomes(num_first: int, num_all: int):  # type: ignore[no-untyped-def]
+    """Every sequence of passes and failures of one problem under screening: (passes, rollouts made)."""
+    for first in product((0, 1), repeat=num_first):
+        if sum(first) in (0, num_first):
+            yield first, sum(first), num_first
+            continue
+        for rest in product((0, 1), repeat=num_all - num_first):
+            yield first + rest, sum(first) + sum(rest), num_all
+
+
+def _chance(sequence: tuple[int, ...], p: Fr) -> Fr:
+    passed = sum(sequence)
+    return p**passed * (1 - p) ** (len(sequence) - passed)
+
+
+# --- variance of one rollout, Neyman -----------------------------------------------------------------------------------
+def _rollout_variance(shift: float = 0.0) -> Outcome:
+    """The delta method: v = p(1-p) w'(p)^2, w' by mpmath's derivative."""
+    got, want, places = [], [], []
+    for alpha, beta in ((1.0, 1.0), (1.0, 2.0), (0.7, 1.4)):
+        for p in (0.07, 0.31, 0.5, 0.83):
+            slope = mpmath.diff(lambda x, a=alpha, b=beta: x**a * (1 - x) ** b, p)
+            got.append(float(rollout_variance(p, alpha=alpha + shift, beta=beta)))
+            want.append(float(p * (1 - p) * slope**2))
+            places.append(p)
+    return agree(got, want, rtol=1e-9, atol=1e-12, p=places)
+
+
+def _where_rollouts_matter() -> Outcome:
+    """The default's v = pq(1 - 4pq) is 0 at 1/2 and 1/16 at most, at (1 ± 1/sqrt 2)/2; by SymPy."""
+    import sympy
+
+    p = sympy.symbols("p", real=True)
+    v = p * (1 - p) * sympy.diff(p * (1 - p), p) ** 2
+    peak = (1 - 1 / sympy.sqrt(2)) / 2
+    return all_of(
+        symbolic_zero(v - p * (1 - p) * (1 - 4 * p * (1 - p))),
+        symbolic_zero(sympy.diff(v, p).subs(p, peak)),
+        symbolic_zero(v.subs(p, peak) - sympy.Rational(1, 16)),
+        agree(rollout_variance([0.5, float(peak)]), [0.0, 1 / 16], atol=1e-15),
+    )
+
+
+def _neyman(power: float = 0.5) -> Outcome:
+    """Σ v_i/K_i at the allocation is at most that of any other way to move one rollout between two problems."""
+    rates = np.array([0.03, 0.11, 0.146, 0.3, 0.42, 0.9])
+    v = rollout_variance(rates)
+    K = neyman_allocation(rates, 120)
+    if power != 0.5:
+        K = np.maximum(1, np.round(120 * v**power / (v**power).sum())).astype(int)
+    if int(K.sum()) != 120 and power == 0.5:
+        return refuted("the budget is not spent", spent=int(K.sum()))
+    base = float((v / K).sum())
+    for i, j in product(range(6), repeat=2):
+        moved = K.copy()
+        moved[i] += 1
+        moved[j] -= 1
+        if i == j or moved[j] < 1:
+            continue
+        if float((v / moved).sum()) < base - 1e-15:
+            return refuted("moving one rollout lowers the variance", to=i, of=j, before=base)
+    return supported(30)
+
+
+# --- value of a rollout ------------------------------------------------------------------------------------------------
+def _beta(x: int, y: int) -> Fr:
+    """B(x, y) of whole numbers."""
+    return Fr(1, (x + y - 1) * comb(x + y - 2, x - 1))
+
+
+def _value(shift: int = 0) -> Outcome:
+    """The fall of the posterior variance, by enumerating the further passes in rationals."""
+    got, want, places = [], [], []
+    for a, b, m, alpha, bet in ((1, 1, 1, 1, 1), (1, 9, 1, 1, 1), (3, 7, 1, 1, 1), (1, 1, 2, 1, 1), (2, 5, 3, 1, 2)):
+        before = _beta(a + alpha, b + bet) / _beta(a, b)
+        after = sum(
+            comb(m, x) * _beta(a + x, b + m - x) / _beta(a, b)
+            * (_beta(a + x + alpha, b + m - x + bet + shift) / _beta(a + x, b + m - x + shift)) ** 2
+            for x in range(m + 1)
+        )  # fmt: skip
+        got.append(float(value_of_rollouts(a, b, m, alpha=alpha, beta=bet)))
+        want.append(float(after - before**2))
+        places.append(a)
+    return agree(got, want, rtol=1e-11, atol=1e-15, a=places)
+
+
+def _looking_one_ahead_stops_at_the_peak() -> Outcome:
+    """One rollout is worth nothing where a/b = alpha/beta, two are worth something: the myopic rule stops wrongly."""
+    one, two = float(value_of_rollouts(2.0, 2.0)), float(value_of_rollouts(2.0, 2.0, 2))
+    myopic = int(rollouts_worth_their_price(2.0, 2.0, 1e-4, largest=1)[()])
+    ahead = int(rollouts_worth_their_price(2.0, 2.0, 1e-4)[()])
+    if one == 0.0 < two and myopic == 0 < ahead:
+        return supported(4)
+    return refuted("the two rules agree", one=one, two=two, myopic=myopic, ahead=ahead)
+
+
+def _myopic_is_enough() -> Outcome:
+    """What the control says: that a problem of which one more rollout is worth nothing needs none."""
+    ahead = int(rollouts_worth_their_price(2.0, 2.0, 1e-4)[()])
+    return refuted("several together are worth their price", rollouts=ahead) if ahead else supported(1)
+
+
+# --- screening ---------------------------------------------------------------------------------------------------------
+def _screened_is_unbiased(weight: str = "screened") -> Outcome:
+    """Sum over all sequences of the design, in rationals where the weight allows: the mean is p^alpha q^beta."""
+    cases = []
+    for num_first, num_all, alpha, bet in ((2, 5, 1, 1), (3, 6, 1, 2), (4, 8, 1, 1)):
+        table = {}
+        for _, s, made in _outcomes(num_first, num_all):
+            value = float(
+                screened_weight([s], [made], num_first=num_first, num_all=num_all, alpha=alpha, beta=bet)[0]
+                if weight == "screened"
+                else (0 if made == num_first else s * (num_all - s) / (num_all * (num_all - 1)))
+            )
+            table[s, made] = Fr(value).limit_denominator(10**6)
+        for p in RATES:
+            mean = sum((_chance(q, p) * table[s, made] for q, s, made in _outcomes(num_first, num_all)), Fr(0))
+            cases.append(({"p": str(p), "K1": num_first}, mean, p**alpha * (1 - p) ** bet))
+    return equal_exactly(cases)
+
+
+def _naive_bias(shift: float = 0.0) -> Outcome:
+    """Relative bias of 'zero on exit, else the U-statistic of all K', by enumeration."""
+    got, want, places = [], [], []
+    for num_first, num_all in ((2, 8), (3, 7), (4, 8)):
+        for p in RATES:
+            mean = sum(
+                (
+                    _chance(q, p) * Fr(s * (num_all - s), num_all * (num_all - 1))
+                    for q, s, made in _outcomes(num_first, num_all)
+                    if made == num_all
+                ),
+                Fr(0),
+            )
+            got.append(float(naive_screening_bias(float(p) + shift, num_first=num_first, num_all=num_all)))
+            want.append(float(mean / (p * (1 - p)) - 1))
+            places.append(float(p))
+    return agree(got, want, rtol=1e-10, p=places)
+
+
+def _screening_costs(shift: int = 0) -> Outcome:
+    """Expected rollouts and wrong exits by enumeration, and their means over Beta laws by mpmath."""
+    rates = [float(p) for p in RATES]
+    cost = [sum(float(_chance(q, p)) * made for q, _, made in _outcomes(3, 7)) for p in RATES]
+    exits = [float(p**3 + (1 - p) ** 3) for p in RATES]
+    laws = [(1.0, 1.0), (0.5, 0.5), (2.2, 0.7)]
+
+    def ends(a: float, b: float, k: int) -> mpmath.mpf:
+        return (mpmath.beta(a + k, b) + mpmath.beta(a, b + k)) / mpmath.beta(a, b)
+
+    return all_of(
+        agree(screening_cost(rates, num_first=3, num_all=7 + shift), cost, rtol=1e-12, p=rates),
+        agree(wrong_exit_rate(rates, 3), exits, rtol=1e-12, p=rates),
+        agree([screening_cost_of_law(law, num_first=2, num_all=8) for law in laws],
+              [float(2 + 6 * (1 - ends(*law, 2))) for law in laws], rtol=1e-10),
+        agree([exited_kernel_mass(law, 3) for law in laws],
+              [float(ends(law[0] + 1, law[1] + 1, 3)) for law in laws], rtol=1e-10),
+    )  # fmt: skip
+
+
+def _planner_is_exact(cheaper: bool = False) -> Outcome:
+    """The planner's states of 'K = 8 for all' are the beta-binomial; no policy spends more than the budget."""
+    stops = walk((1.5, 0.8), lambda s, k: 6 if k == 0 else 0)
+    want = [float(comb(6, s) * mpmath.beta(1.5 + s, 0.8 + 6 - s) / mpmath.beta(1.5, 0.8)) for s in range(7)]
+    plans = plan_rollouts((1.0, 1.0), num_problems=100, budget=800)
+    uniform = {(plan.policy, plan.weight): plan for plan in plans}
+    best = max(plan.efficiency for plan in plans if plan.policy.startswith("screen"))
+    fixed = uniform["K = 8 for all", "posterior"].efficiency
+    if cheaper:
+        return supported(1) if best >= fixed else refuted("screening is worse at equal cost", best=best, fixed=fixed)
+    over = max(plan.total_rollouts for plan in plans)
+    if over > 800 * (1 + 1e-9):
+        return refuted("a policy spends more than the budget", spent=over)
+    return all_of(
+        agree([stops[s, 6] for s in range(7)], want, rtol=1e-10),
+        agree([fixed, uniform["K = 8 for all", "plugin"].efficiency], [101 / 110, 56 / 65], rtol=1e-10),
+    )
+
+
+# fmt: off
+CLAIMS = (
+    Claim(
+        id="x7.neyman", where="extension X7", title="Which problems deserve rollouts: not those at p = 1/2",
+        verdict=Verdict.TRUE, audit=("X7",),
+        statement="The plug-in weight has variance v(p)/K with v = p^(2a-1) q^(2b-1) (a - (a+b)p)^2; for the default it is largest at p = (1 ± 1/sqrt 2)/2 "
+        "and zero at 1/2. A budget is best spent with K_i proportional to sqrt(v_i).",
+        latex=r"v(p)=p^{2\alpha-1}(1-p)^{2\beta-1}\bigl(\alpha-(\alpha+\beta)p\bigr)^2,\qquad K_i\propto\sqrt{v_i}",
+        functions=("paced.weights.budget.allocation.rollout_variance", "paced.weights.budget.allocation.neyman_allocation"),
+        hypotheses=("first order in 1/K",), depends_on=("eq1", "eq3"),
+        proof="Delta method; Lagrange multiplier of sum v_i/K_i under sum K_i = budget.",
+        checks=(
+            Check("numeric", "v is p q w'(p)^2", "3 kernels, 4 rates", _rollout_variance, Result.SUPPORTED),
+            Check("sympy", "the default's zero and its peaks", "p in (0, 1)", _where_rollouts_matter, Result.SUPPORTED),
+            Check("numeric", "no exchange of one rollout helps", "6 problems, 120 rollouts", _neyman, Result.SUPPORTED),
+        ),
+        controls=(
+            Control("numeric", "alpha + 0.01", lambda: _rollout_variance(0.01)),
+            Control("numeric", "K proportional to v in place of sqrt(v)", lambda: _neyman(1.0)),
+        ),
+    ),
+    Claim(
+        id="x7.value", where="extension X7", title="The value of one more rollout, and why one is not enough to look ahead",
+        verdict=Verdict.TRUE,
+        statement="One more rollout lowers the posterior variance of the weight by W^2 (alpha b - beta a)^2/(a b (a+b+alpha+beta)^2), which is 0 wherever "
+        "a/b = alpha/beta; m more by sum_x BB(x) W(a+x, b+m-x)^2 - W^2.",
+        latex=r"\mathrm{VoI}_1=\frac{W^2(\alpha b-\beta a)^2}{ab(a+b+\alpha+\beta)^2},\qquad \mathrm{VoI}_m=\sum_x\mathrm{BB}(x;m,a,b)\,W(a+x,b+m-x)^2-W^2",
+        functions=("paced.weights.budget.allocation.value_of_rollouts", "paced.weights.budget.allocation.rollouts_worth_their_price"),
+        hypotheses=("Beta(a, b) posterior",), depends_on=("x1",),
+        proof="Law of total variance; the posterior after a pass or a failure is Beta again.",
+        numbers=lambda: {"VoI_1(1, 9)": float(value_of_rollouts(1, 9)), "1800 VoI_2(1, 1)": 1800 * float(value_of_rollouts(1, 1, 2))},
+        checks=(
+            Check("numeric", "enumeration in rationals", "5 posteriors, m <= 3", _value, Result.SUPPORTED),
+            Check("numeric", "one ahead stops at the peak, several do not", "Beta(2, 2)", _looking_one_ahead_stops_at_the_peak, Result.SUPPORTED),
+        ),
+        controls=(
+            Control("numeric", "one failure more in the posterior", lambda: _value(1)),
+            Control("numeric", "the myopic stopping rule", _myopic_is_enough),
+        ),
+    ),
+    Claim(
+        id="x7.screening", where="section 5, two-phase screening; extension X7", title="Screening saves rollouts at a bias; an unbiased weight exists",
+        verdict=Verdict.CONDITIONAL, audit=("C53",),
+        paper="Two-phase screening (a few rollouts first, more only for problems between 0 and 1) saves inference.",
+        statement="K1 rollouts first and K - K1 more unless all or none passed cost K1 + (K-K1)(1 - p^K1 - q^K1) and bias the usual weight downwards; "
+        "0 on exit, else C(K-a-b, s-a)/(C(K,s) - C(K-K1, s-K1) - C(K-K1, s)), is unbiased.",
+        latex=r"\hat w=\frac{\binom{K-\alpha-\beta}{s-\alpha}}{\binom Ks-\binom{K-K_1}{s-K_1}-\binom{K-K_1}{s}}",
+        functions=("paced.weights.budget.allocation.screened_weight", "paced.weights.budget.allocation.naive_screening_bias",
+                   "paced.weights.budget.allocation.screening_cost", "paced.weights.plan_rollouts"),
+        hypotheses=("whole exponents >= 1, alpha + beta <= K1 < K",), depends_on=("eq1", "x7.value"),
+        proof="Rao-Blackwell: the phase-1 U-statistic averaged over the orders of s passes in K that do not exit; the denominator counts them.",
+        repair="Use the screened weight for unbiasedness or the posterior mean for low risk. At equal cost screening is not better than one K for all.",
+        numbers=lambda: {f"mass exited at K1 = {k}, uniform p": exited_kernel_mass((1, 1), k) for k in (2, 3, 4)},
+        counterexample=Counterexample(
+            "K1 = 2 of K = 8, uniform p: half of the rollouts are saved, and 60 % of the total weight sits on problems sent away; at p = 0.1 the usual weight loses 65 %.",
+            evaluate=lambda: {
+                "rollouts": screening_cost_of_law((1, 1), num_first=2, num_all=8),
+                "weight on exited problems": exited_kernel_mass((1, 1), 2),
+                "bias at p = 0.1": float(naive_screening_bias(0.1, num_first=2, num_all=8)),
+            },
+        ),
+        checks=(
+            Check("exact", "the screened weight is unbiased", "3 designs, every sequence", _screened_is_unbiased),
+            Check("numeric", "bias of the usual weight", "3 designs, every sequence", _naive_bias, Result.SUPPORTED),
+            Check("numeric", "costs, exits and exited mass", "5 rates, 3 laws", _screening_costs, Result.SUPPORTED),
+            Check("numeric", "the planner against the beta-binomial; budgets kept", "uniform law, 8 a problem", _planner_is_exact, Result.SUPPORTED),
+            Check("numeric", "designs without an unbiased weight are refused", "edges", lambda: refuses(
+                wrong={"K1 = 1": lambda: screened_weight([0], [1], num_first=1, num_all=4), "alpha = 0.5": lambda: screened_weight([2], [4], num_first=2, num_all=5, alpha=0.5)},  # type: ignore[arg-type]
+                right={"K1 = 2": lambda: screened_weight([0], [2], num_first=2, num_all=3)},
+            ), Result.SUPPORTED),
+        ),
+        controls=(
+            Control("exact", "the usual weight in its place", lambda: _screened_is_unbiased("naive")),
+            Control("numeric", "p + 0.01", lambda: _naive_bias(0.01)),
+            Control("numeric", "one rollout more in phase two", lambda: _screening_costs(1)),
+            Control("numeric", "screening better than one K at equal cost", lambda: _planner_is_exact(True)),
+        ),
+    ),
+)
+# fmt: on

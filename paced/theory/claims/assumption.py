@@ -1,0 +1,307 @@
+"""What the paper assumes: Assumptions 1-4 and the conditions (a), (b) of Proposition 2, each marked *assumed*.
+
+A control of an assumption is a model that breaks it, so that one sees what it excludes. Two of them cannot hold
+together: Proposition 2(a) and Assumption 3(c) ask opposite things of the second moment (claim ``a3c.consistent``).
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+
+from paced.theory.facts.boundary import forward_kl_gradient, mastery_population, population_snr
+from paced.theory.ledger.claim import Check, Claim, Control, Counterexample, Outcome, Result, Verdict
+from paced.theory.ledger.engines import all_of, assumed, equal_exactly, refuted, supported, symbolic_zero
+from paced.weights import BetaKernel
+
+
+def _assumed(text: str) -> tuple[Check, ...]:
+    return (Check("exact", text, "not checkable here: a hypothesis", lambda: assumed("a hypothesis"), Result.ASSUMED),)
+
+
+def _quartic_is_smooth() -> Outcome:
+    """l = theta^4: (l'(2u) - l'(u))/u = 28 u^2 grows without end."""
+    u = 1e3
+    return refuted("the gradient's slope is unbounded", loss="theta^4", u=u, slope=(4 * (2 * u) ** 3 - 4 * u**3) / u)
+
+
+def _logits_stay_bounded() -> Outcome:
+    """Plain gradient descent on -log sigmoid(z), one token always right: z grows like log t."""
+    z, bound = 0.0, 5.0
+    for step in range(1, 1000):
+        z += 1.0 / (1.0 + np.exp(z))
+        if z > bound:
+            return refuted("the logit of a mastered token grows without end", step=step, logit=float(z), M=bound)
+    return supported(1000)
+
+
+def _signal_dies_at_mastery() -> Outcome:
+    """A student that is right in its own words: p = 1, and the forward-KL gradient is not 0."""
+    gradient = forward_kl_gradient(teacher_logits=[0.0, 0.0], student_logits=[2.2, 0.0])
+    return refuted(
+        "both wordings are graded right, so p = 1, and the logits differ",
+        p=1.0,
+        gradient_norm=float(np.linalg.norm(gradient)),
+    )
+
+
+def _snr_is_a_power_law() -> Outcome:
+    """Gradients (1-p)(mu + xi): every gradient dies at mastery, log SNR/log(1-p) -> 0, so no b' > 0 exists."""
+    snr = population_snr(mastery_population(1 - 1e-12))
+    return refuted("no exponent b' > 0 fits", p=1 - 1e-12, snr=snr)
+
+
+def _weak_profile_is_bounded() -> Outcome:
+    """SNR² = p/|log p|: the distance to C p^alpha grows for every alpha."""
+    near = np.array([1e-3, 1e-300])
+    spread = float(np.ptp(np.log(near / np.abs(np.log(near))) - np.log(near)))
+    return refuted("log SNR^2 - alpha log p is unbounded at the right alpha = 1", p=1e-300, spread=spread)
+
+
+def _gradient_with_moving_weight(frozen: bool) -> Outcome:
+    """d/dθ of w(p(θ)) l(θ) for l = -log p, p = sigmoid(θ): the method's gradient is w l', the true one has w' l too."""
+    import sympy
+
+    theta = sympy.symbols("theta", real=True)
+    p = 1 / (1 + sympy.exp(-theta))
+    loss, weight = -sympy.log(p), p * (1 - p)
+    kept = sympy.Dummy("w", positive=True)
+    objective = (kept * loss) if frozen else weight * loss
+    true = sympy.diff(objective, theta).subs(kept, weight)
+    return symbolic_zero(true - weight * sympy.diff(loss, theta))
+
+
+def _incoherent_at_incompetence() -> Outcome:
+    """Problems that miss one common skill push the same way: p = 0 and the SNR is large."""
+    g = [[1.0, 0.1], [1.0, -0.1], [1.1, 0.0]]
+    return refuted("a shared failure gives coherent gradients at p = 0", p=0.0, snr=population_snr(g))
+
+
+def _noise_is_bounded_over_pass_rates() -> Outcome:
+    """M2 = p^tau0 with tau0 = -1/2 exceeds any sigma^2 on the way to p = 0."""
+    return refuted("A1 (iii) bounds the second moment, A3(c) does not", p=1e-8, second_moment=float(1e-8**-0.5))
+
+
+def _default_kernel_ratio(t0: Fraction, t1: Fraction) -> Fraction:
+    """36(1+τ0)(2+τ0)(1+τ1)(2+τ1)/((T+2)(T+3)(T+4)(T+5)), T = τ0+τ1: V_w/V_unif for the default and uniform p."""
+    total = t0 + t1
+    return 36 * (1 + t0) * (2 + t0) * (1 + t1) * (2 + t1) / ((total + 2) * (total + 3) * (total + 4) * (total + 5))
+
+
+def _derive_two_ended_ratio(factor: int = 36) -> Outcome:
+    """Reduce B(3+τ0, 3+τ1)/(B(2,2)² B(1+τ0, 1+τ1)) with gammasimp."""
+    import sympy
+
+    t0, t1 = sympy.symbols("tau0 tau1", positive=True)
+    beta = lambda x, y: sympy.gamma(x) * sympy.gamma(y) / sympy.gamma(x + y)  # noqa: E731
+    total = t0 + t1
+    ratio = beta(3 + t0, 3 + t1) / (beta(sympy.Integer(2), sympy.Integer(2)) ** 2 * beta(1 + t0, 1 + t1))
+    closed = (
+        factor * (1 + t0) * (2 + t0) * (1 + t1) * (2 + t1) / ((total + 2) * (total + 3) * (total + 4) * (total + 5))
+    )
+    return symbolic_zero(sympy.gammasimp(ratio - closed))
+
+
+def _moments_agree_at_mastery() -> Outcome:
+    """The paper's wording needs both: M2 -> 0 by Prop. 2(a) and M2 = p^tau0 q^tau1 -> infinity by A3(c)."""
+    p = 1 - 1e-8
+    by_alignment = float(np.mean(np.sum(mastery_population(p) ** 2, axis=1)))
+    by_a3c = float(p**-0.5 * (1 - p) ** -0.5)
+    return refuted("the second moment would have to be both", p=p, by_prop2a=by_alignment, by_a3c=by_a3c)
+
+
+def _two_ended_values() -> Outcome:
+    f = Fraction
+    return equal_exactly(
+        ({"tau0": str(t0), "tau1": str(t1)}, _default_kernel_ratio(t0, t1), want)
+        for t0, t1, want in ((f(-1, 2), f(1), f(288, 385)), (f(-1, 4), f(1), f(24192, 24035)), (f(0), f(2), f(36, 35)))
+    )
+
+
+def _two_ended_by_quadrature() -> Outcome:
+    """The same ratio with the trainer's own kernel, by Gauss-Jacobi quadrature for p^τ0 q^τ1."""
+    from scipy.special import roots_jacobi
+
+    outcomes = []
+    from paced.theory.ledger.engines import agree
+
+    for t0, t1 in ((-0.5, 1.0), (-0.25, 1.0), (0.3, 0.7)):
+        nodes, weights = roots_jacobi(40, t1, t0)
+        p = (1 + nodes) / 2
+        w = BetaKernel().at(p)
+        mean = 1 / 6
+        ratio = float(np.sum(weights * w**2) / np.sum(weights)) / mean**2
+        outcomes.append(agree(ratio, float(_default_kernel_ratio(Fraction(t0), Fraction(t1))), tau0=t0, tau1=t1))
+    return all_of(*outcomes)
+
+
+CLAIMS: tuple[Claim, ...] = (
+    Claim(
+        id="a1",
+        where="Assumption 1",
+        title="Smooth loss, unbiased gradients, bounded variance",
+        verdict=Verdict.ASSUMED,
+        paper="(i) The total loss is L-smooth; (ii) per-sample gradients are unbiased; (iii) their variance is at most sigma^2.",
+        statement="Standard, for the mean loss. It does not make the weighted loss L-smooth (see prop8).",
+        latex=r"\|\nabla\mathcal L(u)-\nabla\mathcal L(v)\|\le L\|u-v\|,\quad\mathbb E g=\nabla\mathcal L,\quad\mathbb E\|g-\nabla\mathcal L\|^2\le\sigma^2",
+        checks=_assumed("smooth, unbiased, bounded variance"),
+        controls=(Control("exact", "theta^4 is excluded", _quartic_is_smooth),),
+    ),
+    Claim(
+        id="a2",
+        where="Assumption 2",
+        title="Bounded logits and Jacobian",
+        verdict=Verdict.ASSUMED,
+        paper="|z_S|, |z_T| <= M and the Jacobian of the student's logits is bounded by C_J, for all training steps.",
+        statement="The bound on the logits is not needed: softmax is Lipschitz everywhere (prop2.i).",
+        latex=r"|z_S|,|z_T|\le M,\qquad\|\partial z_S/\partial\theta\|\le C_J",
+        checks=_assumed("bounded logits and Jacobian"),
+        controls=(Control("numeric", "gradient descent on a mastered token is excluded", _logits_stay_bounded),),
+    ),
+    Claim(
+        id="a3a",
+        where="Assumption 3(a)",
+        title="The signal is a power law of the pass rate",
+        verdict=Verdict.ASSUMED,
+        paper="||E g(p)|| scales as p^a (1-p)^b with a, b > 0, so the signal vanishes at both ends.",
+        statement="A modelling choice; for the forward KL nothing makes the mean gradient vanish at p = 0.",
+        latex=r"\|\bar g(p)\|\propto p^a(1-p)^b",
+        checks=_assumed("the signal vanishes at both ends as a power"),
+        controls=(Control("numeric", "a student that is right in other words is excluded", _signal_dies_at_mastery),),
+    ),
+    Claim(
+        id="a3b",
+        where="Assumption 3(b)",
+        title="The SNR is a power law at both ends",
+        verdict=Verdict.ASSUMED,
+        paper="SNR ~ C0 p^a' as p -> 0 and SNR ~ C1 (1-p)^b' as p -> 1, with a', b', C0, C1 > 0.",
+        statement="The assumption that carries the whole derivation; at p -> 1 nothing else in the paper gives it.",
+        latex=r"\mathrm{SNR}\sim C_0p^{a'}\ (p\to0),\qquad\mathrm{SNR}\sim C_1(1-p)^{b'}\ (p\to1)",
+        checks=_assumed("a power law at both ends"),
+        controls=(
+            Control("numeric", "gradients that die together with their noise are excluded", _snr_is_a_power_law),
+        ),
+    ),
+    Claim(
+        id="a3b'",
+        where="Assumption 3(b')",
+        title="SNR squared is a Beta profile up to e^delta",
+        verdict=Verdict.ASSUMED,
+        paper="|log SNR^2 - alpha log p - beta log(1-p)| <= delta up to a constant.",
+        statement="delta is unknown in advance; extension X6 measures it.",
+        latex=r"|\log\mathrm{SNR}^2(p)-\alpha\log p-\beta\log(1-p)-c|\le\delta",
+        checks=_assumed("a Beta profile up to a bounded factor"),
+        controls=(Control("numeric", "SNR^2 = p/|log p| is excluded", _weak_profile_is_bounded),),
+    ),
+    Claim(
+        id="a3c",
+        where="Assumption 3(c)",
+        title="Gradients are largest at both ends",
+        verdict=Verdict.ASSUMED,
+        paper="a - a' < 0 and b - b' < 0, so the second moment is larger near the boundaries; p lies in [eps, 1-eps].",
+        statement="tau0, tau1 < 0. Used in examples only; against Proposition 2(a) and Assumption 1 (iii).",
+        latex=r"M_2\propto p^{\tau_0}(1-p)^{\tau_1},\quad\tau_0=2(a-a')<0,\ \tau_1=2(b-b')<0",
+        checks=_assumed("hot extremes"),
+        controls=(
+            Control(
+                "numeric", "Assumption 1 (iii) is excluded without the truncation", _noise_is_bounded_over_pass_rates
+            ),
+        ),
+    ),
+    Claim(
+        id="a3c.consistent",
+        where="Assumption 3(c) against Proposition 2(a) and Assumption 1 (iii)",
+        title="Hot extremes contradict alignment at mastery",
+        verdict=Verdict.LOOSE,
+        paper="Assumptions 1-3 and condition (a) hold together.",
+        statement=(
+            "(a) forces M2 -> 0 as p -> 1, A3(c) forces M2 -> infinity, A1 (iii) bounds it. A consistent regime has "
+            "tau0 < 0 < tau1; there the default kernel gains less or nothing."
+        ),
+        latex=r"R=\frac{36(1+\tau_0)(2+\tau_0)(1+\tau_1)(2+\tau_1)}{(T+2)(T+3)(T+4)(T+5)},\quad T=\tau_0+\tau_1",
+        audit=("C38",),
+        functions=("paced.weights.BetaKernel",),
+        depends_on=("a1", "a3c", "prop2.a", "eq3"),
+        proof="Read off the limits. For uniform p and the default kernel R = B(3+tau0, 3+tau1)/(B(2,2)^2 B(1+tau0, 1+tau1)).",
+        repair="Use tau0 < 0 < tau1: at (-1/2, 1) the ratio is 288/385, at (-1/4, 1) it is 24192/24035 > 1.",
+        numbers=lambda: {
+            "R(-1/2, 1)": float(_default_kernel_ratio(Fraction(-1, 2), Fraction(1))),
+            "R(-1/4, 1)": float(_default_kernel_ratio(Fraction(-1, 4), Fraction(1))),
+            "R(0, 2)": float(_default_kernel_ratio(Fraction(0), Fraction(2))),
+        },
+        counterexample=Counterexample(
+            "At p = 1 - 1e-8 alignment makes the second moment 5e-16, A3(c) with tau1 = -1/2 makes it 1e4.",
+            lambda: {
+                "by Prop. 2(a)": float(np.mean(np.sum(mastery_population(1 - 1e-8) ** 2, axis=1))),
+                "by A3(c)": 1e-8**-0.5,
+            },
+        ),
+        checks=(
+            Check(
+                "numeric",
+                "the paper's wording: both describe one second moment",
+                "p = 1-1e-8",
+                _moments_agree_at_mastery,
+                Result.REFUTED,
+            ),
+            Check(
+                "sympy",
+                "closed form of the ratio",
+                "tau0, tau1 > 0, hence everywhere by continuation",
+                _derive_two_ended_ratio,
+            ),
+            Check("exact", "its values at three points", "rationals", _two_ended_values),
+            Check(
+                "numeric",
+                "the trainer's kernel by Gauss-Jacobi quadrature",
+                "3 pairs",
+                _two_ended_by_quadrature,
+                Result.SUPPORTED,
+            ),
+        ),
+        controls=(Control("sympy", "with 35 for 36", lambda: _derive_two_ended_ratio(35)),),
+    ),
+    Claim(
+        id="a4",
+        where="Assumption 4",
+        title="Weights are frozen within an epoch",
+        verdict=Verdict.ASSUMED,
+        paper="Within each epoch w does not depend on theta for the purpose of gradient computation.",
+        statement="A rule of the algorithm, so true by construction; it makes the step w times the gradient.",
+        latex=r"\nabla_\theta\,[w\,\ell(\theta)]=w\,\nabla_\theta\ell(\theta)",
+        depends_on=("eq3",),
+        checks=(
+            *_assumed("weights do not follow the student within an epoch"),
+            Check(
+                "sympy",
+                "then the gradient of w l is w times that of l",
+                "p = sigmoid(theta)",
+                lambda: _gradient_with_moving_weight(True),
+            ),
+        ),
+        controls=(Control("sympy", "with a weight that follows theta", lambda: _gradient_with_moving_weight(False)),),
+    ),
+    Claim(
+        id="prop2.a",
+        where="Proposition 2, condition (a)",
+        title="Alignment at mastery",
+        verdict=Verdict.ASSUMED,
+        paper="||z_S - z_T|| -> 0 as p -> 1.",
+        statement="A correct answer is not the teacher's answer: p = 1 does not determine the student's distribution.",
+        latex=r"\|z_S-z_T\|\to0\quad(p\to1)",
+        checks=_assumed("alignment at mastery"),
+        controls=(Control("numeric", "a student that is right in other words is excluded", _signal_dies_at_mastery),),
+    ),
+    Claim(
+        id="prop2.b",
+        where="Proposition 2, condition (b)",
+        title="Gradient incoherence at incompetence",
+        verdict=Verdict.ASSUMED,
+        paper="||E g||/sqrt(Var g) -> 0 as p -> 0.",
+        statement="The conclusion (ii) in other words; fails for problems that miss one common skill, as the paper says.",
+        latex=r"\frac{\|\mathbb E g\|}{\sqrt{\operatorname{Var}g}}\to0\quad(p\to0)",
+        checks=_assumed("incoherence at incompetence"),
+        controls=(Control("numeric", "problems that miss one common skill are excluded", _incoherent_at_incompetence),),
+    ),
+)

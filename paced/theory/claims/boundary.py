@@ -1,0 +1,272 @@
+"""Claims about the two ends: Proposition 2.
+
+The abstract's sentence "the SNR provably vanishes at both pass-rate extremes" is the one that does not survive: at
+p → 0 it is a hypothesis, at p → 1 the hypotheses only make signal *and* noise vanish.
+"""
+
+from __future__ import annotations
+
+import mpmath
+import numpy as np
+
+from paced.theory.facts.boundary import forward_kl_gradient, mastery_population, population_snr, reverse_kl_gradient
+from paced.theory.ledger.claim import Check, Claim, Control, Counterexample, Outcome, Picture, Result, Verdict
+from paced.theory.ledger.engines import agree, all_of, holds_for_all, refuted, supported, symbolic_zero, unsatisfiable
+from paced.weights import SaturatedKernel
+
+
+# --- Proposition 2 ----------------------------------------------------------------------------------------------------
+def _logit_pairs():  # type: ignore[no-untyped-def]
+    from hypothesis import strategies as st
+
+    row = st.lists(st.floats(-20, 20), min_size=50, max_size=50)
+    return st.tuples(st.integers(2, 50), row, row).map(lambda t: (np.array(t[1][: t[0]]), np.array(t[2][: t[0]])))
+
+
+def _softmax_is_half_lipschitz(constant: float = 0.5) -> Outcome:
+    """‖P_S - P_T‖ <= ‖z_S - z_T‖/2 for the forward-KL gradient P_S - P_T, with no bound on the logits."""
+
+    def law(pair: tuple[np.ndarray, np.ndarray]) -> bool:
+        teacher, student = pair
+        gradient = forward_kl_gradient(teacher_logits=teacher, student_logits=student)
+        return bool(np.linalg.norm(gradient) <= constant * np.linalg.norm(teacher - student) + 1e-12)
+
+    return holds_for_all(_logit_pairs(), law, examples=150)
+
+
+def _half_is_attained() -> Outcome:
+    """Two equally likely tokens: the quotient tends to 1/2, so no constant below 1/2 will do."""
+    shift = 1e-4
+    gradient = forward_kl_gradient(teacher_logits=[0.0, 0.0], student_logits=[shift, -shift])
+    quotient = float(np.linalg.norm(gradient) / (shift * np.sqrt(2)))
+    return refuted("", shift=shift, quotient=quotient) if quotient > 0.49 else supported(1)
+
+
+def _jacobian_norm_two_tokens() -> Outcome:
+    """v'(diag P - PP')v <= |v|²/2 for two tokens, over the reals."""
+    import z3
+
+    p, x, y = z3.Reals("p x y")
+    quadratic = p * x * x + (1 - p) * y * y - (p * x + (1 - p) * y) ** 2
+    return unsatisfiable(p > 0, p < 1, quadratic > (x * x + y * y) / 2)
+
+
+def _gradients_against_differences(swap: bool = False) -> Outcome:
+    """Both logit gradients against mpmath derivatives of the KL written from its definition."""
+    teacher, student = [0.3, -1.2, 2.0, 0.4], [1.1, 0.2, -0.7, 0.9]
+
+    def kl(direction: str, logits: list[float]) -> mpmath.mpf:
+        def normalised(z: list[float]) -> list[mpmath.mpf]:
+            total = mpmath.fsum(mpmath.exp(x) for x in z)
+            return [mpmath.exp(x) / total for x in z]
+
+        t, s = normalised(teacher), normalised(logits)
+        left, right = (t, s) if direction == "forward" else (s, t)
+        return mpmath.fsum(a * mpmath.log(a / b) for a, b in zip(left, right, strict=True))
+
+    outcomes = []
+    for direction, function in (("forward", forward_kl_gradient), ("reverse", reverse_kl_gradient)):
+        asked = direction if not swap else {"forward": "reverse", "reverse": "forward"}[direction]
+        want = [
+            float(mpmath.diff(lambda x, i=i, d=asked: kl(d, [*student[:i], x, *student[i + 1 :]]), student[i]))
+            for i in range(4)
+        ]
+        outcomes.append(
+            agree(function(teacher_logits=teacher, student_logits=student), want, rtol=1e-9, token=range(4))
+        )
+    return all_of(*outcomes)
+
+
+def _snr_vanishes_at_mastery(population) -> Outcome:  # type: ignore[no-untyped-def]
+    """SNR(1 - 10^-k) should fall towards 0."""
+    values = [population_snr(population(1 - 10.0**-k)) for k in range(1, 9)]
+    if values[-1] > 0.5 * values[0]:
+        return refuted("signal and noise vanish together", p=1 - 1e-8, snr=values[-1], snr_at_p_0_9=values[0])
+    return supported(len(values))
+
+
+def _power_law_population(pass_rate: float) -> np.ndarray:
+    """Signal (1-p)^1.5 with noise (1-p): SNR ∝ (1-p)^0.5, so b' = 1/2."""
+    q = 1 - pass_rate
+    return np.array([[q**1.5, q], [q**1.5, -q]])
+
+
+def _population_snr_numbers() -> Outcome:
+    g = [[0.3, -1.0, 2.2], [1.4, 0.1, -0.6], [0.2, 0.9, 0.5], [-0.7, 1.3, 1.1]]
+    mean = [mpmath.fsum(row[j] for row in g) / 4 for j in range(3)]
+    spread = mpmath.fsum((row[j] - mean[j]) ** 2 for row in g for j in range(3)) / 4
+    want = mpmath.sqrt(mpmath.fsum(x**2 for x in mean) / spread)
+    vanishing = np.abs(mastery_population(1 - 1e-6)).max()
+    return all_of(
+        agree(population_snr(g), float(want)),
+        agree([population_snr(1e-250 * np.array(g)), population_snr(1e250 * np.array(g))], float(want)),
+        agree([population_snr(mastery_population(p)) for p in (0.1, 0.5, 0.999)], 0.5),
+        agree(vanishing, 2e-6, rtol=1e-6),
+    )
+
+
+def _power_law_limits() -> Outcome:
+    import sympy
+
+    p, b, c = sympy.symbols("p b C", positive=True)
+    limit = sympy.limit(c * (1 - p) ** b, p, 1, "-")
+    return symbolic_zero(limit)
+
+
+def _every_pass_rate_has_signal(gradients) -> Outcome:  # type: ignore[no-untyped-def]
+    snr = population_snr(gradients)
+    if not 0 < snr < float("inf"):
+        return refuted("p lies inside (0,1) and the SNR is not in (0, inf)", p=0.5, gradients=gradients, snr=snr)
+    return supported(1)
+
+
+def _descent_vanishes(bounded: bool = True) -> Outcome:
+    """w* s2 -> 0 at p -> 1 with w* = SNR²/(1+SNR²) <= 1 in units of 1/(eta L); 1/s2 in place of w* does not vanish."""
+    weights = SaturatedKernel(1.0, 0.0, 3.0)
+    for k in range(1, 13):
+        gap = 10.0**-k
+        signal = gap**2
+        descent = (float(weights.at(1 - gap)) if bounded else 1 / signal) * signal
+        if descent > 10 * gap:
+            return refuted("the descent does not vanish with the signal", p=1 - gap, descent=descent)
+    return supported(12)
+
+
+CLAIMS: tuple[Claim, ...] = (
+    Claim(
+        id="prop2.i",
+        where="Proposition 2 (i)",
+        title="Gradients vanish as the student's logits reach the teacher's",
+        verdict=Verdict.TRUE,
+        paper="Softmax is Lipschitz on [-M,M]^V, so ||z_S - z_T|| -> 0 gives g -> 0; the token gradient is P_S - P_T.",
+        statement=(
+            "Softmax is 1/2-Lipschitz in the Euclidean norm on all of R^V, no bound on the logits needed; the forward-KL "
+            "logit gradient is P_S - P_T and the reverse-KL one P_S (log(P_S/P_T) - KL)."
+        ),
+        latex=r"\|P_S-P_T\|\le\tfrac12\|z_S-z_T\|,\quad \nabla_{z_S}\mathrm{FKL}=P_S-P_T,\quad"
+        r"\nabla_{z_S}\mathrm{RKL}=P_S\bigl(\log\tfrac{P_S}{P_T}-\mathrm{RKL}\bigr)",
+        audit=("C14",),
+        functions=(
+            "paced.theory.facts.boundary.forward_kl_gradient",
+            "paced.theory.facts.boundary.reverse_kl_gradient",
+        ),
+        hypotheses=("condition (a): z_S -> z_T as p -> 1", "bounded Jacobian of the logits"),
+        depends_on=("a2", "prop2.a"),
+        proof="v'(diag P - PP')v is the variance of v under P, at most (max v - min v)^2/4 <= |v|^2/2 (Popoviciu). "
+        "Integrate along the segment. The paper's 'similar linear form' is right for the forward KL only.",
+        checks=(
+            Check("z3", "the Jacobian's norm is at most 1/2", "two tokens", _jacobian_norm_two_tokens),
+            Check(
+                "hypothesis",
+                "softmax is 1/2-Lipschitz",
+                "2 to 50 tokens, logits in [-20,20]",
+                _softmax_is_half_lipschitz,
+                Result.SUPPORTED,
+            ),
+            Check(
+                "numeric",
+                "both gradients are derivatives of the KL",
+                "4 tokens, mpmath",
+                _gradients_against_differences,
+                Result.SUPPORTED,
+            ),
+        ),
+        controls=(
+            Control("numeric", "with a constant below 1/2", _half_is_attained),
+            Control("numeric", "with the two directions exchanged", lambda: _gradients_against_differences(True)),
+        ),
+    ),
+    Claim(
+        id="prop2.ii",
+        where="Abstract; Proposition 2; section 3.3",
+        title='"The SNR provably vanishes at both pass-rate extremes"',
+        verdict=Verdict.LOOSE,
+        paper="The gradient signal-to-noise ratio in distillation provably vanishes at both pass-rate extremes.",
+        statement=(
+            "SNR -> 0 as p -> 0 is hypothesis (b) itself. As p -> 1, (a) makes every gradient vanish, so SNR is 0/0: with "
+            "g = (1-p)(mu + xi) it is constant and w* does not vanish."
+        ),
+        latex=r"g=(1-p)(\mu+\xi):\quad \|\bar g\|\to0,\quad\mathrm{SNR}=\frac{\|\mu\|}{\sqrt{\operatorname{tr}\operatorname{Cov}\xi}}\not\to0",
+        audit=("C14",),
+        functions=("paced.theory.facts.boundary.population_snr", "paced.theory.facts.boundary.mastery_population"),
+        depends_on=("prop2.a", "prop2.b"),
+        proof="A common factor cancels in a ratio. The p -> 1 half of the claim is what Assumption 3(b) assumes.",
+        repair="SNR -> 0 as p -> 0 if gradients are incoherent there, and as p -> 1 if a power law with b' > 0 holds there.",
+        numbers=lambda: {"SNR of (1-p)(mu+xi) at p=1-1e-6": population_snr(mastery_population(1 - 1e-6))},
+        counterexample=Counterexample(
+            "Two problems with gradients (1-p)(1, 2) and (1-p)(1, -2): both vanish at mastery, their SNR is 1/2 at every p.",
+            lambda: {f"SNR({p})": population_snr(mastery_population(p)) for p in (0.5, 0.9, 0.999999)},
+        ),
+        picture=Picture(
+            "snr_at_mastery",
+            lambda: {
+                "one_minus_p": (gaps := [10.0**-k for k in range(1, 9)]),
+                "largest gradient": [float(np.abs(mastery_population(1 - g)).max()) for g in gaps],
+                "SNR": [population_snr(mastery_population(1 - g)) for g in gaps],
+                "SNR with b' = 1/2": [population_snr(_power_law_population(1 - g)) for g in gaps],
+            },
+            "Signal and noise vanish together: the gradient goes to 0 and the SNR does not.",
+        ),
+        checks=(
+            Check(
+                "numeric",
+                "the paper's wording: SNR -> 0 as p -> 1 under (a)",
+                "g = (1-p)(mu+xi)",
+                lambda: _snr_vanishes_at_mastery(mastery_population),
+                Result.REFUTED,
+            ),
+            Check(
+                "numeric",
+                "repaired: it does with b' = 1/2",
+                "p = 1-10^-k",
+                lambda: _snr_vanishes_at_mastery(_power_law_population),
+                Result.SUPPORTED,
+            ),
+            Check("sympy", "repaired: lim C (1-p)^b' = 0", "C, b' > 0", _power_law_limits),
+            Check(
+                "numeric",
+                "population_snr against mpmath",
+                "4 gradients in R^3",
+                _population_snr_numbers,
+                Result.SUPPORTED,
+            ),
+        ),
+        controls=(Control("numeric", "without b' > 0", lambda: _snr_vanishes_at_mastery(mastery_population)),),
+    ),
+    Claim(
+        id="prop2.iii",
+        where="Proposition 2 (iii) and its consequence",
+        title="Inside (0,1) the SNR is positive, finite and continuous",
+        verdict=Verdict.CONDITIONAL,
+        paper="SNR(p) > 0 for all p in (0,1), and SNR is continuous on (0,1); the per-problem descent vanishes at p -> 1.",
+        statement=(
+            "It must be assumed: the pass rate does not determine the gradient. w* s2 -> 0 as p -> 1 does hold, because "
+            "w* <= 1/(eta L)."
+        ),
+        latex=r"0<\mathrm{SNR}(p)<\infty\ \text{on}\ (0,1)\ \text{(assumed)},\qquad w^*s_2\le\frac{s_2}{\eta L}\to0",
+        audit=("C14",),
+        functions=("paced.theory.facts.boundary.population_snr", "paced.weights.SaturatedKernel"),
+        hypotheses=("problems of equal p do not cancel", "some noise at every p", "bounded weights"),
+        depends_on=("prop2.i",),
+        proof="Partial competence makes single gradients non-zero, not their mean over problems of equal p.",
+        counterexample=Counterexample(
+            "Two problems with p = 1/2 and opposite gradients: the mean is 0, so is the SNR. Two equal ones: SNR is infinite.",
+            lambda: {"opposite": population_snr([[1.0], [-1.0]]), "equal": population_snr([[1.0], [1.0]])},
+        ),
+        checks=(
+            Check("numeric", "w* s2 -> 0 as p -> 1", "p = 1-10^-k", _descent_vanishes, Result.SUPPORTED),
+            Check(
+                "numeric",
+                "0 < SNR < inf when nothing cancels",
+                "two gradients",
+                lambda: _every_pass_rate_has_signal([[1.0, 0.5], [0.8, -0.1]]),
+                Result.SUPPORTED,
+            ),
+        ),
+        controls=(
+            Control("numeric", "with opposite gradients", lambda: _every_pass_rate_has_signal([[1.0], [-1.0]])),
+            Control("numeric", "without noise", lambda: _every_pass_rate_has_signal([[1.0], [1.0]])),
+            Control("numeric", "with unbounded weights", lambda: _descent_vanishes(False)),
+        ),
+    ),
+)

@@ -1,0 +1,325 @@
+"""Claims about better weights from counts: X1 (posterior means and h*), X2 (likelihood), X5 (the kernel's shape)."""
+
+from __future__ import annotations
+
+from fractions import Fraction as Fr
+from math import comb, factorial
+
+import mpmath
+import numpy as np
+
+from paced.theory.facts.extensions import kernel_quality, rollout_quality
+from paced.theory.ledger.claim import Check, Claim, Control, Counterexample, Outcome, Result, Verdict
+from paced.theory.ledger.engines import (
+    agree,
+    all_of,
+    equal_exactly,
+    holds_for_all,
+    refuses,
+    refuted,
+    supported,
+    symbolic_zero,
+)
+from paced.weights import BetaKernel, fit
+from paced.weights.betabinomial import log_pmf
+from paced.weights.fit.fit import fit_cells
+
+
+def beta(x: int, y: int) -> Fr:
+    """B(x, y) of whole numbers."""
+    return Fr(factorial(x - 1) * factorial(y - 1), factorial(x + y - 1))
+
+
+def counted(estimator: str, num_rollouts: int, **settings: object) -> np.ndarray:
+    """The trainer's weight at s = 0..K."""
+    return BetaKernel(estimator=estimator, **settings)(np.arange(num_rollouts + 1), num_rollouts)  # type: ignore[arg-type]
+
+
+# --- X1 ---------------------------------------------------------------------------------------------------------------
+def _posterior_means(shift: int = 0) -> Outcome:
+    """E[p^alpha q^beta | s] by integrating polynomials in rationals, against the trainer's estimator."""
+    got, want, places = [], [], []
+    for K, a0, b0, alpha, bet in ((8, 1, 1, 1, 1), (5, 2, 3, 1, 2), (11, 1, 4, 3, 1), (3, 6, 1, 0, 2)):
+        weights = counted("posterior", K, alpha=alpha, beta=bet, prior=(a0, b0))
+        for s in range(K + 1):
+            exact = beta(a0 + s + alpha + shift, b0 + K - s + bet) / beta(a0 + s + shift, b0 + K - s)
+            got.append(weights[s])
+            want.append(float(exact))
+            places.append(s)
+    return agree(got, want, s=places)
+
+
+def _posterior_averages_to_the_prior_mean() -> Outcome:
+    """The tower rule: the mean over s of the posterior mean is E[p^alpha q^beta]."""
+    cases = []
+    for K, a0, b0, alpha, bet in ((4, 1, 1, 1, 1), (7, 2, 5, 2, 1), (8, 3, 1, 1, 3)):
+        total = sum(
+            comb(K, s) * beta(a0 + s, b0 + K - s) / beta(a0, b0)
+            * beta(a0 + s + alpha, b0 + K - s + bet) / beta(a0 + s, b0 + K - s)
+            for s in range(K + 1)
+        )  # fmt: skip
+        cases.append(({"K": K}, total, beta(a0 + alpha, b0 + bet) / beta(a0, b0)))
+    return equal_exactly(cases)
+
+
+def _table_of_qualities(shift: int = 0) -> Outcome:
+    """Flat M2, w* = pq, uniform p: closed forms in K against exact enumeration of the trainer's weights."""
+    K = np.array([2, 3, 4, 7, 8, 16, 31])
+    half = {"signal_exponents": (0.5, 0.5)}
+    posterior = [rollout_quality(counted("posterior", int(k)), **half) for k in K]
+    plugin = [rollout_quality(counted("plugin", int(k)), **half) for k in K]
+    unbiased = [rollout_quality(counted("unbiased", int(k)), **half) for k in K]
+    return all_of(
+        agree(posterior, ((K + 2) ** 2 + 1) / ((K + 2) * (K + 3 + shift)), rtol=1e-11, K=K),
+        agree(plugin, K * (K - 1) / (K**2 + 1), rtol=1e-11, K=K),
+        agree(unbiased, plugin, rtol=1e-11, K=K),
+    )
+
+
+def _quality_by_quadrature() -> Outcome:
+    """E[h s2]^2/(E[h^2 M2] E[s2^2/M2]) by mpmath's quadrature at exponents and laws of no special form."""
+    outcomes = []
+    for K, a, b, t0, t1, x, y in ((5, 0.3, 0.6, -0.2, 0.1, 1.4, 2.2), (3, 0.5, 0.25, 0.4, -0.3, 0.9, 1.1)):
+        h = np.arange(K + 1) * 0.3 + 0.1
+
+        def mean(f, x=x, y=y):  # type: ignore[no-untyped-def]
+            weight = lambda p: p ** (x - 1) * (1 - p) ** (y - 1) / mpmath.beta(x, y)  # noqa: E731
+            return mpmath.quad(lambda p: f(p) * weight(p), [0, 0.01, 0.5, 0.99, 1])
+
+        def of_counts(p, power, K=K, h=h):  # type: ignore[no-untyped-def]
+            return sum(comb(K, s) * p**s * (1 - p) ** (K - s) * float(h[s]) ** power for s in range(K + 1))
+
+        top = mean(lambda p, a=a, b=b: of_counts(p, 1) * p ** (2 * a) * (1 - p) ** (2 * b)) ** 2
+        bottom = mean(lambda p, t0=t0, t1=t1: of_counts(p, 2) * p**t0 * (1 - p) ** t1)
+        best = mean(lambda p, a=a, b=b, t0=t0, t1=t1: p ** (4 * a - t0) * (1 - p) ** (4 * b - t1))
+        got = rollout_quality(h, signal_exponents=(a, b), second_moment_exponents=(t0, t1), law=(x, y))
+        outcomes.append(agree(got, float(top / (bottom * best)), rtol=1e-9, K=K))
+    return all_of(*outcomes)
+
+
+HOT = {"signal_exponents": (0.25, 0.25), "second_moment_exponents": (-0.5, -0.5)}
+
+
+def _nothing_beats_h_star(estimator: str = "bayes_optimal") -> Outcome:
+    """Random weights of K = 6 rollouts never reach the quality of h* by more than rounding, hot extremes included."""
+    from hypothesis import strategies as st
+
+    kernel = BetaKernel(1.0, 1.0, estimator=estimator, second_moment_exponents=(-0.5, -0.5))
+    best = rollout_quality(kernel(np.arange(7), 6), **HOT)
+
+    def law(h: list[float]) -> bool | None:
+        return rollout_quality(h, **HOT) <= best * (1 + 1e-12) if any(h) else None
+
+    near = kernel(np.arange(7), 6)
+    nudges = st.lists(st.floats(0.5, 1.5), min_size=7, max_size=7).map(lambda f: list(near * np.array(f)))
+    return holds_for_all(st.one_of(st.lists(st.floats(0, 1), min_size=7, max_size=7), nudges), law, examples=300)
+
+
+def _h_star_numbers() -> Outcome:
+    """Three qualities at K = 8 with hot extremes, as rationals."""
+    got = [
+        rollout_quality(counted(name, 8, second_moment_exponents=(-0.5, -0.5)), **HOT)
+        for name in ("plugin", "bayes_optimal")
+    ]
+    return agree(got, [84 / 101, 118 / 135], rtol=1e-11)
+
+
+def _posterior_always_wins() -> Outcome:
+    """What the control says: that the posterior mean beats the plug-in whatever M2."""
+    second, law = (-0.4, -0.4), (0.6, 0.6)
+    quality = {
+        name: rollout_quality(
+            counted(name, 8, prior=law), signal_exponents=(0.3, 0.3), second_moment_exponents=second, law=law
+        )
+        for name in ("plugin", "posterior")
+    }
+    if quality["posterior"] >= quality["plugin"]:
+        return supported(1)
+    return refuted("the plug-in is better under Beta(.6,.6) with hot extremes", **quality)
+
+
+# --- X2 ---------------------------------------------------------------------------------------------------------------
+def _likelihood_is_the_beta_binomial(zpd: float | None = None, shift: float = 0.0) -> Outcome:
+    """log P(s) of the code against mpmath's Beta function, truncated to the zone or not."""
+    outcomes = []
+    for K, a, b in ((8, 0.566, 0.504), (5, 2.3, 0.7), (13, 1.1, 4.2)):
+        mass = [
+            comb(K, s) * mpmath.beta(a + s + shift, b + K - s) / mpmath.beta(a, b)
+            if zpd is None or zpd <= s / K <= 1 - zpd
+            else mpmath.mpf(0)
+            for s in range(K + 1)
+        ]
+        total = sum(mass)
+        keep = [s for s in range(K + 1) if mass[s] > 0]
+        got = log_pmf(K, a, b, zpd)
+        outcomes.append(agree(np.exp(got)[keep], [float(mass[s] / total) for s in keep], rtol=1e-10, s=keep))
+    return all_of(*outcomes)
+
+
+COUNTS = (20, 12, 10, 9, 9, 10, 11, 14, 25)
+
+
+def _maximum_is_a_root_of_the_score(offset: float = 0.0) -> Outcome:
+    """Both derivatives of the log-likelihood vanish at the fit, in mpmath digamma functions."""
+    result = fit(np.repeat(np.arange(9), COUNTS), 8)
+    a, b = (mpmath.mpf(value + offset) for value in result.law)
+    psi = mpmath.digamma
+    scores = [
+        sum(n * (psi(x + s) - psi(a + b + 8) - psi(x) + psi(a + b)) for n, s in zip(COUNTS, successes, strict=True))
+        for x, successes in ((a, range(9)), (b, range(8, -1, -1)))
+    ]
+    return agree([float(score) for score in scores], 0.0, atol=1e-5, which=["a", "b"])
+
+
+def _zone_fit_recovers_the_truth(method: str = "mle") -> Outcome:
+    """Counts in exact proportion to the truncated law of Beta(2.5, 1.5) give its parameters back; K = 16, zone 0.2."""
+    from paced.weights.counts import CountHistogram
+
+    mass = np.exp(log_pmf(16, 2.5, 1.5))
+    whole = np.round(mass * 10**9).astype(np.int64)
+    cells = CountHistogram(np.arange(17), np.full(17, 16), whole)
+    result = fit_cells(cells, method, 0.2)  # type: ignore[arg-type]
+    return agree(result.law, (2.5, 1.5), rtol=1e-4, parameter=[0, 1])
+
+
+# --- X5 ---------------------------------------------------------------------------------------------------------------
+def _quality_of_kernels(aligned: bool = False, shift: float = 0.0) -> Outcome:
+    """F against mpmath's Beta function, exponents and law of no special form."""
+    outcomes = []
+    for x, y, a, b, t0, t1, c, d in (
+        (1.0, 2.0, 0.5, 0.75, -0.2, 0.3, 1.3, 0.8), (0.4, 0.7, 0.3, 0.5, 0.1, 0.0, 2.0, 3.1),
+    ):  # fmt: skip
+        m = 1 if aligned else 2
+
+        def e(u, v, c=c, d=d):  # type: ignore[no-untyped-def]
+            return mpmath.beta(c + u, d + v) / mpmath.beta(c, d)
+
+        want = e(x + m * a, y + m * b) ** 2 / (e(2 * x + t0, 2 * y + t1) * e(2 * m * a - t0 + shift, 2 * m * b - t1))
+        got = kernel_quality(
+            (x, y), signal_exponents=(a, b), second_moment_exponents=(t0, t1), law=(c, d), aligned=aligned
+        )
+        outcomes.append(agree(got, float(want), rtol=1e-11, a=a))
+    return all_of(*outcomes)
+
+
+def _best_exponents(aligned: bool = False, wrong: float = 0.0) -> Outcome:
+    """F = 1 at the claimed exponents, and less everywhere else on a ring around them."""
+    signal, second = (0.7, 0.9), (-0.2, 0.3)
+    m = 1 if aligned else 2
+    at = (m * signal[0] - second[0] + wrong, m * signal[1] - second[1])
+    settings = {"signal_exponents": signal, "second_moment_exponents": second, "law": (1.4, 0.9), "aligned": aligned}
+    ring = [(at[0] + 0.2 * np.cos(t), at[1] + 0.2 * np.sin(t)) for t in np.linspace(0, 6, 12)]
+    value = kernel_quality(at, **settings)  # type: ignore[arg-type]
+    worst = max(kernel_quality(pair, **settings) for pair in ring)  # type: ignore[arg-type]
+    if worst >= value:
+        return refuted("a neighbour is better", at=at[0], value=value, neighbour=worst)
+    return agree(value, 1.0, rtol=1e-11, alpha=at[0])
+
+
+def _cauchy_schwarz() -> Outcome:
+    """F <= 1, with equality iff w is proportional to s2/M2: the residual is a variance, for finitely many problems."""
+    import sympy
+
+    w1, w2, s1, s2, m1, m2 = sympy.symbols("w1 w2 s1 s2 m1 m2", positive=True)
+    gap = (w1**2 * m1 + w2**2 * m2) * (s1**2 / m1 + s2**2 / m2) - (w1 * s1 + w2 * s2) ** 2
+    return symbolic_zero(gap - (w1 * s2 * sympy.sqrt(m1 / m2) - w2 * s1 * sympy.sqrt(m2 / m1)) ** 2)
+
+
+# fmt: off
+CLAIMS = (
+    Claim(
+        id="x1", where="extension X1", title="Posterior means, and the best weight that sees K rollouts only",
+        verdict=Verdict.CONDITIONAL, audit=("X1",),
+        statement="Under p ~ Beta(a0, b0) the posterior mean of p^alpha q^beta is a ratio of Beta functions. Among all weights h(s), "
+        "h*(s) = E[s2|s]/E[M2|s] has the largest scale-free efficiency; it is the posterior mean when M2 is constant.",
+        latex=r"\hat w(s)=\frac{B(a_0+s+\alpha,b_0+K-s+\beta)}{B(a_0+s,b_0+K-s)},\qquad h^\star(s)=\frac{\mathbb E[\sigma^2\mid s]}{\mathbb E[M_2\mid s]}",
+        paper="The pass rate is estimated by s/K and the kernel evaluated there.",
+        functions=("paced.theory.facts.extensions.rollout_quality", "paced.weights.BetaKernel"),
+        hypotheses=("p ~ Beta(a0, b0)", "rollouts independent of the gradient given p", "for the posterior mean: M2 constant in p"),
+        depends_on=("eq1", "eq3", "lem5"),
+        proof="Conjugacy gives the ratio. Given s, E[h s2] = sum_s h(s) E[s2|s] P(s), and Cauchy-Schwarz in the weights E[M2|s] P(s) is tight at h*.",
+        repair="Default to h* with the measured exponents of M2, or use the posterior mean where M2 is flat; it is not better in general.",
+        numbers=lambda: {
+            "posterior at s = 0, K = 8, uniform prior": float(counted("posterior", 8)[0]),
+            "quality of the posterior, K = 4": rollout_quality(counted("posterior", 4), signal_exponents=(0.5, 0.5)),
+            "quality of the plug-in, K = 8": rollout_quality(counted("plugin", 8), signal_exponents=(0.5, 0.5)),
+        },
+        counterexample=Counterexample(
+            "Prior Beta(.6,.6), s2 = (pq)^.6, M2 = (pq)^-.4, K = 8: the plug-in beats the posterior mean; h* beats both.",
+            evaluate=lambda: {
+                name: rollout_quality(
+                    counted(name, 8, prior=(0.6, 0.6), alpha=1.0, beta=1.0, second_moment_exponents=(-0.4, -0.4)),
+                    signal_exponents=(0.3, 0.3), second_moment_exponents=(-0.4, -0.4), law=(0.6, 0.6),
+                )
+                for name in ("plugin", "posterior", "bayes_optimal")
+            },
+        ),
+        checks=(
+            Check("numeric", "the trainer's posterior mean is the ratio of rationals", "4 priors, K <= 11", _posterior_means, Result.SUPPORTED),
+            Check("exact", "its mean over s is the prior mean", "K in {4, 7, 8}", _posterior_averages_to_the_prior_mean),
+            Check("numeric", "closed forms of the qualities, flat M2", "K in 2..31", _table_of_qualities, Result.SUPPORTED),
+            Check("numeric", "the quality by quadrature", "2 laws", _quality_by_quadrature, Result.SUPPORTED),
+            Check("hypothesis", "no h(s) beats h*", "K = 6, hot extremes", _nothing_beats_h_star, Result.SUPPORTED),
+            Check("numeric", "qualities with hot extremes as rationals", "K = 8", _h_star_numbers, Result.SUPPORTED),
+        ),
+        controls=(
+            Control("numeric", "one pass more in the posterior", lambda: _posterior_means(1)),
+            Control("numeric", "K + 4 for K + 3", lambda: _table_of_qualities(1)),
+            Control("hypothesis", "the posterior mean in place of h*, M2 not flat", lambda: _nothing_beats_h_star("posterior")),
+            Control("numeric", "without M2 constant: posterior above plug-in", _posterior_always_wins),
+        ),
+    ),
+    Claim(
+        id="x2", where="extension X2", title="Maximum likelihood removes both biases of the moment fit",
+        verdict=Verdict.TRUE, audit=("X2",),
+        statement="Counts s of K under Beta(a, b) pass rates are beta-binomial, restricted to a zone truncated beta-binomial; the maximum of "
+        "that likelihood recovers (a, b) from either.",
+        latex=r"\ell(a,b)=\sum_s n_s\left[\log\binom Ks+\log\frac{B(a+s,b+K-s)}{B(a,b)}\right]-N\log P(s\in S)",
+        functions=("paced.weights.fit", "paced.weights.betabinomial.log_pmf"),
+        hypotheses=("pass rates follow a Beta law", "K >= 2; at least three counts inside a zone"),
+        depends_on=("eq1",),
+        proof="Integrate the binomial against the Beta law; conditioning on s in S divides by P(S).",
+        numbers=lambda: dict(zip(("a", "b"), fit(np.repeat(np.arange(9), COUNTS), 8).law, strict=True)),
+        checks=(
+            Check("numeric", "the likelihood against mpmath", "3 laws", _likelihood_is_the_beta_binomial, Result.SUPPORTED),
+            Check("numeric", "the truncated one too", "zone 0.2", lambda: _likelihood_is_the_beta_binomial(0.2), Result.SUPPORTED),
+            Check("numeric", "the fit is a root of the score", "121 problems, K = 8", _maximum_is_a_root_of_the_score, Result.SUPPORTED),
+            Check("numeric", "zone counts give the law back", "K = 16, zone 0.2", _zone_fit_recovers_the_truth, Result.SUPPORTED),
+        ),
+        controls=(
+            Control("numeric", "one pass count moved by 0.01", lambda: _likelihood_is_the_beta_binomial(None, 0.01)),
+            Control("numeric", "a moved by 0.01 off the fit", lambda: _maximum_is_a_root_of_the_score(0.01)),
+            Control("numeric", "the paper's moments on the same zone", lambda: _zone_fit_recovers_the_truth("paper")),
+        ),
+    ),
+    Claim(
+        id="x5", where="extension X5", title="The optimal kernel is asymmetric when signal or noise is",
+        verdict=Verdict.TRUE, audit=("X5",),
+        statement="For power laws of signal and second moment the kernel of exponents (2a - tau0, 2b - tau1) has efficiency 1, (a - tau0, b - tau1) "
+        "when all gradients point one way; every other kernel has F < 1, a ratio of Beta functions.",
+        latex=r"F=\frac{e(\alpha+2a,\beta+2b)^2}{e(2\alpha+\tau_0,2\beta+\tau_1)\,e(4a-\tau_0,4b-\tau_1)}\le 1",
+        functions=("paced.theory.facts.extensions.kernel_quality",),
+        hypotheses=("power laws of s2 and M2", "finite moments under the law"), depends_on=("thm4.optimum", "lem5"),
+        proof="Cauchy-Schwarz with weight M2; equality iff w is proportional to s2/M2.",
+        numbers=lambda: {
+            "uniform weights, a = a' = 1/2": kernel_quality((0, 0), signal_exponents=(0.5, 0.5)),
+            "(1,1) where (1,2) is best": kernel_quality((1, 1), signal_exponents=(0.5, 0.75), second_moment_exponents=(0.0, -0.5)),
+        },
+        checks=(
+            Check("sympy", "the gap to 1 is a square", "two problems", _cauchy_schwarz),
+            Check("numeric", "F against mpmath", "2 laws, orthogonal", _quality_of_kernels, Result.SUPPORTED),
+            Check("numeric", "F against mpmath, aligned", "2 laws", lambda: _quality_of_kernels(True), Result.SUPPORTED),
+            Check("numeric", "the claimed exponents are best", "orthogonal", _best_exponents, Result.SUPPORTED),
+            Check("numeric", "the claimed exponents are best, aligned", "aligned", lambda: _best_exponents(True), Result.SUPPORTED),
+            Check("numeric", "infinite moments are refused", "edges", lambda: refuses(
+                wrong={"tau0 = -3": lambda: kernel_quality((0, 0), signal_exponents=(0, 0), second_moment_exponents=(-3, 0))},
+                right={"tau0 = -0.5": lambda: kernel_quality((0, 0), signal_exponents=(0, 0), second_moment_exponents=(-0.5, 0))},
+            ), Result.SUPPORTED),
+        ),
+        controls=(
+            Control("numeric", "best exponent moved by 0.25", lambda: _best_exponents(False, 0.25)),
+            Control("numeric", "4a - tau0 + 0.01", lambda: _quality_of_kernels(False, 0.01)),
+        ),
+    ),
+)
+# fmt: on

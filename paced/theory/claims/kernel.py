@@ -1,0 +1,396 @@
+"""Claims about the kernel and how it is used: Eq. (1), (3), (19) and the smoothness of section 3.3.
+
+The checks hold ``paced.weights`` itself, the code that the trainer runs, against mpmath and exact rationals.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import comb
+
+import mpmath
+import numpy as np
+
+from paced.theory.facts.kernel import (
+    kernel_peak_value,
+    kernel_slope,
+    lipschitz_constant,
+    zeroed_probability,
+    zeroed_share,
+)
+from paced.theory.ledger.claim import Check, Claim, Control, Counterexample, Outcome, Picture, Result, Verdict
+from paced.theory.ledger.engines import (
+    agree,
+    all_of,
+    equal_exactly,
+    holds_for_all,
+    proved,
+    refuses,
+    refuted,
+    supported,
+    symbolic_zero,
+    unsatisfiable,
+)
+from paced.weights import EASIER, HARDER, ROOT, BetaKernel
+
+EXPONENTS = ((1.0, 1.0), (1.0, 2.0), (2.0, 1.0), (1.0, 3.0), (3.0, 1.0), (0.5, 0.5), (0.37, 2.9), (7.25, 1.6))
+"""The paper's five kernels and three that are nowhere in the paper."""
+RATES = (0.013, 0.125, 0.31, 0.5, 0.622, 0.875, 0.9871)
+
+
+# --- Eq. (1): the pass rate -------------------------------------------------------------------------------------------
+def _mean_of_pass_rate(estimate) -> Outcome:  # type: ignore[no-untyped-def]
+    """E[estimate(s, K)] = p, by enumeration of s ~ Bin(K, p) in rationals."""
+    cases = []
+    for k in (1, 2, 5, 8):
+        for p in (Fraction(1, 7), Fraction(1, 2), Fraction(9, 10)):
+            mean = sum(comb(k, s) * p**s * (1 - p) ** (k - s) * estimate(s, k) for s in range(k + 1))
+            cases.append(({"K": k, "p": str(p)}, mean, p))
+    return equal_exactly(cases)
+
+
+def _variance_of_pass_rate() -> Outcome:
+    cases = []
+    for k in (1, 3, 8):
+        for p in (Fraction(1, 5), Fraction(2, 3)):
+            pmf = [comb(k, s) * p**s * (1 - p) ** (k - s) for s in range(k + 1)]
+            variance = sum(m * (Fraction(s, k) - p) ** 2 for s, m in enumerate(pmf))
+            cases.append(({"K": k, "p": str(p)}, variance, p * (1 - p) / k))
+    return equal_exactly(cases)
+
+
+def _kernel_reads_the_pass_rate() -> Outcome:
+    s = np.arange(12)
+    return agree(BetaKernel(1, 0)(s, 11), [float(Fraction(int(i), 11)) for i in s], s=s)
+
+
+# --- Eq. (3): the kernel ----------------------------------------------------------------------------------------------
+def _derive_peak(shift: float = 0.0) -> Outcome:
+    """Solve d log w/dp = 0 and compare with α/(α+β); the second derivative shows that it is the only maximum."""
+    import sympy
+
+    p, a, b = sympy.symbols("p alpha beta", positive=True)
+    log_w = a * sympy.log(p) + b * sympy.log(1 - p)
+    (root,) = sympy.solve(sympy.diff(log_w, p), p)
+    at_peak = sympy.exp(sympy.expand_log(log_w.subs(p, a / (a + b)), force=True))
+    value = a**a * b**b / (a + b) ** (a + b)
+    bend = sympy.diff(log_w, p, 2)
+    return all_of(
+        symbolic_zero(root - (a + sympy.Rational(str(shift))) / (a + b)),
+        symbolic_zero(bend + a / p**2 + b / (1 - p) ** 2, detail="log w is strictly concave"),
+        symbolic_zero(sympy.log(at_peak / value).expand(force=True)),
+        detail="d log w/dp has one root and log w'' = -alpha/p^2 - beta/q^2 < 0",
+    )
+
+
+def _kernel_against_mpmath(shift: float = 0.0) -> Outcome:
+    outcomes = []
+    for a, b in EXPONENTS:
+        want = [float(mpmath.mpf(p) ** (a + shift) * (1 - mpmath.mpf(p)) ** b) for p in RATES]
+        outcomes.append(agree(BetaKernel(a, b).at(RATES), want, alpha=a, beta=b, p=RATES))
+    return all_of(*outcomes)
+
+
+def _peaks() -> Outcome:
+    presets = agree([HARDER.peak, EASIER.peak, ROOT.peak, BetaKernel().peak], [1 / 3, 2 / 3, 1 / 2, 1 / 2])
+    values = agree(
+        [float(kernel_peak_value(a, b)) for a, b in EXPONENTS],
+        [float(mpmath.mpf(a) ** a * mpmath.mpf(b) ** b / mpmath.mpf(a + b) ** (a + b)) for a, b in EXPONENTS],
+        alpha=[a for a, _ in EXPONENTS],
+    )
+    presets_weigh = agree([w.at(0.3) for w in (HARDER, EASIER, ROOT)], [0.3 * 0.49, 0.09 * 0.7, np.sqrt(0.21)])
+    at_peak = agree(
+        [BetaKernel(a, b).at(BetaKernel(a, b).peak) for a, b in EXPONENTS],
+        kernel_peak_value(*zip(*EXPONENTS, strict=True)),
+    )
+    return all_of(presets, values, presets_weigh, at_peak)
+
+
+def _grid_argmax(kernel_of=BetaKernel) -> Outcome:  # type: ignore[no-untyped-def]
+    """The largest weight on a grid of 10001 pass rates is next to α/(α+β)."""
+    from hypothesis import strategies as st
+
+    grid = np.linspace(0, 1, 10_001)
+    exponents = st.tuples(st.floats(0.05, 20), st.floats(0.05, 20))
+    return holds_for_all(
+        exponents,
+        lambda ab: bool(abs(grid[int(np.argmax(kernel_of(*ab).at(grid)))] - ab[0] / (ab[0] + ab[1])) <= 1.01e-4),
+    )
+
+
+def _plugin_from_counts() -> Outcome:
+    s = np.arange(9)
+    outcomes = []
+    for a, b in ((1, 1), (1, 2), (3, 1), (2, 0)):
+        want = [float(Fraction(int(i), 8) ** a * (1 - Fraction(int(i), 8)) ** b) for i in s]
+        outcomes.append(agree(BetaKernel(a, b)(s, 8), want, alpha=a, beta=b, s=s))
+    return all_of(*outcomes)
+
+
+def _kernel_domain() -> Outcome:
+    return refuses(
+        wrong={
+            "at(1.01)": lambda: BetaKernel().at(1.01),
+            "at(-0.01)": lambda: BetaKernel().at(-0.01),
+            "at(nan)": lambda: BetaKernel().at(float("nan")),
+            "alpha=-0.1": lambda: BetaKernel(-0.1, 1),
+            "beta=-0.1": lambda: BetaKernel(1, -0.1),
+            "kernel_peak_value(-1, 1)": lambda: kernel_peak_value(-1.0, 1.0),
+            "kernel_peak_value(1, -1)": lambda: kernel_peak_value(1.0, -1.0),
+        },
+        right={
+            "alpha=beta=0": lambda: BetaKernel(0, 0).at([0.0, 1.0]),
+            "kernel_peak_value(0, 0)": lambda: kernel_peak_value(0.0, 0.0),
+        },
+    )
+
+
+def _share_domain() -> Outcome:
+    return refuses(
+        wrong={
+            "zeroed_probability(1.01, 8)": lambda: zeroed_probability(1.01, 8),
+            "zeroed_probability(-0.01, 8)": lambda: zeroed_probability(-0.01, 8),
+            "zeroed_probability(0.5, 0)": lambda: zeroed_probability(0.5, 0),
+            "zeroed_share(8, prior=(0, 1))": lambda: zeroed_share(8, prior=(0.0, 1.0)),
+            "kernel_slope(1.01)": lambda: kernel_slope(1.01, alpha=1, beta=1),
+            "kernel_slope(0.5, alpha=0.5)": lambda: kernel_slope(0.5, alpha=0.5, beta=1),
+        },
+        right={
+            "zeroed_probability([0, 1], 1)": lambda: zeroed_probability([0.0, 1.0], 1),
+            "zeroed_share(8, prior=(0.5, 0.5))": lambda: zeroed_share(8, prior=(0.5, 0.5)),
+            "kernel_slope(0)": lambda: kernel_slope(0.0, alpha=1, beta=0),
+            "kernel_slope(1)": lambda: kernel_slope(1.0, alpha=0, beta=1),
+        },
+    )
+
+
+# --- C03: smoothness --------------------------------------------------------------------------------------------------
+def _default_is_one_lipschitz(constant: float = 1.0) -> Outcome:
+    import z3
+
+    x, y = z3.Reals("p p_hat")
+    inside = [x >= 0, x <= 1, y >= 0, y <= 1]
+    difference = x * (1 - x) - y * (1 - y)
+    bound = z3.RealVal(str(constant)) * (x - y)
+    return unsatisfiable(*inside, difference * difference > bound * bound)
+
+
+def _lipschitz_constants() -> Outcome:
+    """The closed form against the largest |w'| on a fine grid."""
+    grid = np.linspace(0, 1, 200_001)
+    pairs = ((1.0, 1.0), (1.0, 2.0), (2.0, 2.0), (3.0, 1.0), (2.5, 4.25), (4.25, 2.5), (0.0, 2.0))
+    steepest = []
+    for a, b in pairs:
+        slope = a * np.power(grid, max(a - 1, 0)) * (1 - grid) ** b - b * grid**a * np.power(1 - grid, max(b - 1, 0))
+        steepest.append(float(np.abs(slope).max()))
+    got = [lipschitz_constant(a, b) for a, b in pairs]
+    return all_of(
+        agree(got, steepest, rtol=1e-8, alpha=[a for a, _ in pairs]),
+        agree([kernel_slope(0.3, alpha=2, beta=0), kernel_slope(0.3, alpha=0, beta=2)], [0.6, -1.4]),
+        agree([1 / lipschitz_constant(0.5, 1), 1 / lipschitz_constant(1, 0.5), lipschitz_constant(0, 0)], 0.0),
+        agree(kernel_slope(0.3, alpha=2.5, beta=4.25), float(mpmath.diff(lambda t: t**2.5 * (1 - t) ** 4.25, 0.3))),
+    )
+
+
+def _quotient_stays_below(alpha: float, bound: float) -> Outcome:
+    """|w(h) - w(0)|/h stays below ``bound`` as h -> 0."""
+    for step in 10.0 ** -np.arange(1, 13):
+        quotient = float(BetaKernel(alpha, 1).at(step)) / step
+        if quotient > bound:
+            return refuted("the difference quotient at 0 is unbounded", p_hat=float(step), quotient=quotient)
+    return supported(12)
+
+
+def _zeroed_shares() -> Outcome:
+    """Weights that are 0, counted over all outcomes of the kernel itself, against the closed forms."""
+    outcomes = []
+    for k in (2, 5, 8, 16):
+        s = np.arange(k + 1)
+        zero = BetaKernel()(s, k) == 0
+        for p in (0.1, 0.37):
+            pmf = np.array(
+                [float(comb(k, int(i)) * mpmath.mpf(p) ** int(i) * (1 - mpmath.mpf(p)) ** int(k - i)) for i in s]
+            )
+            outcomes.append(agree(zeroed_probability(p, k), pmf[zero].sum(), p=p, K=k))
+        outcomes.append(agree(zeroed_share(k), zero.sum() / (k + 1), K=k))
+        outcomes.append(
+            agree(
+                zeroed_share(k, prior=(0.6, 2.3)),
+                float(sum(mpmath.beta(0.6 + x, 2.3 + k - x) for x in (0, k)) / mpmath.beta(0.6, 2.3)),
+                K=k,
+            )
+        )
+    return all_of(*outcomes)
+
+
+def _keeps_every_solvable_problem(num_rollouts: int) -> Outcome:
+    """The paper's wording: no hard threshold, so a problem with 0 < p < 1 is never dropped."""
+    dropped = float(zeroed_probability(0.1, num_rollouts))
+    if dropped > 0 and BetaKernel()([0], num_rollouts)[0] == 0:
+        return refuted("a problem with p = 0.1 gets weight 0", K=num_rollouts, s=0, probability=dropped)
+    return proved()
+
+
+def _zeroed_table() -> dict[str, list[float]]:
+    rates = np.linspace(0.01, 0.99, 99)
+    columns: dict[str, list[float]] = {"pass_rate": rates.tolist()}
+    for k in (4, 8, 16):
+        columns[f"K={k}"] = zeroed_probability(rates, k).tolist()
+    return columns
+
+
+CLAIMS: tuple[Claim, ...] = (
+    Claim(
+        id="eq1",
+        where="Eq. (1), section 3.1",
+        title="The pass-rate estimate is unbiased",
+        verdict=Verdict.TRUE,
+        paper="p(x) = (1/K) sum_k 1[y_k correct], y_k ~ P_S(.|x) iid, measures the student's competence on x.",
+        statement="With s ~ Bin(K, p), the mean of s/K is p and its variance is p(1-p)/K.",
+        latex=r"\hat p=\frac sK,\qquad \mathbb E\,\hat p=p,\qquad \operatorname{Var}\hat p=\frac{p(1-p)}K",
+        equations=(1,),
+        functions=("paced.weights.BetaKernel",),
+        hypotheses=("the K rollouts are independent and graded without error",),
+        proof="Linearity of the mean and independence. The estimate is noisy: at K = 8, p = 1/2 its standard error is 0.18.",
+        checks=(
+            Check("exact", "E[s/K] = p", "K in {1,2,5,8}, p in {1/7,1/2,9/10}", lambda: _mean_of_pass_rate(Fraction)),
+            Check("exact", "Var(s/K) = p(1-p)/K", "K in {1,3,8}, p in {1/5,2/3}", _variance_of_pass_rate),
+            Check(
+                "numeric", "BetaKernel(1,0) of (s,K) is s/K", "K = 11", _kernel_reads_the_pass_rate, Result.SUPPORTED
+            ),
+        ),
+        controls=(
+            Control(
+                "exact",
+                "with (s+1)/(K+2) in place of s/K",
+                lambda: _mean_of_pass_rate(lambda s, k: Fraction(s + 1, k + 2)),
+            ),
+        ),
+    ),
+    Claim(
+        id="eq3",
+        where="Eq. (3), section 3.3",
+        title="The Beta kernel has one peak, at alpha/(alpha+beta)",
+        verdict=Verdict.TRUE,
+        paper="w(p) = p^alpha (1-p)^beta with peak at alpha/(alpha+beta); the default alpha = beta = 1 gives w = p(1-p).",
+        statement=(
+            "log w is strictly concave on (0,1); its only peak is alpha/(alpha+beta), of height "
+            "alpha^alpha beta^beta/(alpha+beta)^(alpha+beta)."
+        ),
+        latex=r"w(p)=p^{\alpha}(1-p)^{\beta},\quad \arg\max w=\tfrac{\alpha}{\alpha+\beta},\quad"
+        r"\max w=\tfrac{\alpha^\alpha\beta^\beta}{(\alpha+\beta)^{\alpha+\beta}}",
+        equations=(3, 19),
+        audit=("C01",),
+        functions=("paced.weights.BetaKernel", "paced.theory.facts.kernel.kernel_peak_value"),
+        hypotheses=("alpha, beta > 0",),
+        proof="(log w)' = alpha/p - beta/q vanishes at alpha/(alpha+beta) only, and (log w)'' = -alpha/p^2 - beta/q^2 < 0.",
+        numbers=lambda: {
+            "peak (1,2)": HARDER.peak,
+            "peak (2,1)": EASIER.peak,
+            "height (1,1)": float(kernel_peak_value(1, 1)),
+            "height (1,2)": float(kernel_peak_value(1, 2)),
+        },
+        checks=(
+            Check(
+                "sympy",
+                "the first-order condition has the one root alpha/(alpha+beta)",
+                "alpha, beta > 0",
+                _derive_peak,
+            ),
+            Check(
+                "numeric",
+                "the trainer's kernel is p^alpha q^beta",
+                "8 kernels, 7 pass rates",
+                _kernel_against_mpmath,
+                Result.SUPPORTED,
+            ),
+            Check("numeric", "peaks and heights of the named kernels", "8 kernels", _peaks, Result.SUPPORTED),
+            Check("numeric", "plug-in weights of counts", "K = 8, all s", _plugin_from_counts, Result.SUPPORTED),
+            Check(
+                "numeric",
+                "arguments outside the domain are refused",
+                "edges of every argument",
+                _kernel_domain,
+                Result.SUPPORTED,
+            ),
+            Check(
+                "hypothesis",
+                "the grid's argmax is the peak",
+                "alpha, beta in [0.05, 20]",
+                _grid_argmax,
+                Result.SUPPORTED,
+            ),
+        ),
+        controls=(
+            Control("sympy", "with (alpha + 0.01)/(alpha+beta)", lambda: _derive_peak(0.01)),
+            Control("numeric", "with p^(alpha+0.001)", lambda: _kernel_against_mpmath(0.001)),
+            Control(
+                "hypothesis", "with beta + 0.5 in the kernel", lambda: _grid_argmax(lambda a, b: BetaKernel(a, b + 0.5))
+            ),
+        ),
+    ),
+    Claim(
+        id="eq3.smooth",
+        where="Sections 3.3 and 4.3.2",
+        title="The kernel is smooth, but with K rollouts it drops problems",
+        verdict=Verdict.CONDITIONAL,
+        paper="A continuous weight function does not amplify estimation errors near the decision boundary, unlike hard filters.",
+        statement=(
+            "|w(p_hat) - w(p)| <= |p_hat - p| for the default; Lipschitz if and only if alpha and beta are 0 or >= 1. Yet "
+            "the plug-in weight is 0 at s = 0 and s = K: with probability p^K + (1-p)^K a solvable problem is dropped."
+        ),
+        latex=r"|w(\hat p)-w(p)|\le|\hat p-p|,\qquad \Pr[w(\hat p)=0]=p^K+(1-p)^K",
+        audit=("C03",),
+        functions=(
+            "paced.theory.facts.kernel.lipschitz_constant",
+            "paced.theory.facts.kernel.kernel_slope",
+            "paced.theory.facts.kernel.zeroed_probability",
+            "paced.theory.facts.kernel.zeroed_share",
+        ),
+        hypotheses=("alpha and beta are 0 or at least 1", "the weight is not read off at s = 0 or s = K"),
+        depends_on=("eq1", "eq3"),
+        proof="w' is a polynomial times (alpha - (alpha+beta)p) and bounded exactly when no exponent lies strictly between "
+        "0 and 1. A hard filter sits at the two ends: under p ~ U(0,1) the share 2/(K+1) of all problems gets weight 0.",
+        repair="Use the posterior-mean weight (extension X1), which is never 0.",
+        numbers=lambda: {
+            "P(w = 0), p = 0.1, K = 8": float(zeroed_probability(0.1, 8)),
+            "share of zeros, uniform law, K = 8": float(zeroed_share(8)),
+            "Lipschitz constant of (2,2)": lipschitz_constant(2, 2),
+        },
+        counterexample=Counterexample(
+            "p = 0.1, K = 8: in 43% of all draws no rollout passes, and a problem worth learning gets weight 0.",
+            lambda: {
+                "probability of weight 0": float(zeroed_probability(0.1, 8)),
+                "weight at s=0": float(BetaKernel()([0], 8)[0]),
+            },
+        ),
+        picture=Picture(
+            "zeroed_problems", _zeroed_table, "How often the plug-in weight drops a problem with pass rate p."
+        ),
+        checks=(
+            Check("z3", "the default is 1-Lipschitz", "p, p_hat in [0,1]", _default_is_one_lipschitz),
+            Check("numeric", "closed form of sup |w'|", "7 kernels", _lipschitz_constants, Result.SUPPORTED),
+            Check("numeric", "probability and share of zeros", "K in {2,5,8,16}", _zeroed_shares, Result.SUPPORTED),
+            Check(
+                "numeric",
+                "arguments outside the domain are refused",
+                "edges of every argument",
+                _share_domain,
+                Result.SUPPORTED,
+            ),
+            Check(
+                "exact",
+                "no solvable problem is dropped",
+                "p = 0.1, K = 8",
+                lambda: _keeps_every_solvable_problem(8),
+                Result.REFUTED,
+            ),
+        ),
+        controls=(
+            Control("z3", "with Lipschitz constant 0.99", lambda: _default_is_one_lipschitz(0.99)),
+            Control(
+                "numeric", "with alpha = 1/2: bounded difference quotient", lambda: _quotient_stays_below(0.5, 100.0)
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,337 @@
+"""Claims about the variance of the weighted gradient, exactly: Proposition 7, Eq. (6) and (32)-(36)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction as Fr
+from itertools import permutations, product
+
+import numpy as np
+
+from paced.theory.facts.variance import VarianceTerms, self_normalised_variance, variance_terms
+from paced.theory.ledger.claim import Check, Claim, Control, Counterexample, Outcome, Result, Verdict
+from paced.theory.ledger.engines import (
+    agree,
+    all_of,
+    equal_exactly,
+    holds_for_all,
+    mean_is,
+    refuses,
+    refuted,
+    supported,
+    unsatisfiable,
+)
+from paced.weights import BetaKernel, normalise
+
+WEIGHTS = (Fr(1, 10), Fr(1, 3), Fr(3, 4), Fr(1, 5))
+GRADIENTS = ((Fr(1), Fr(-2)), (Fr(1, 2), Fr(3)), (Fr(0), Fr(1)), (Fr(-1), Fr(1, 4)))
+
+
+# --- Proposition 7 ----------------------------------------------------------------------------------------------------
+def _mean(values: Iterable[Fr]) -> Fr:
+    found = list(values)
+    return sum(found, Fr(0)) / len(found)
+
+
+def _estimates(batch_size: int, replace: bool, own_sum: bool) -> list[tuple[Fr, Fr]]:
+    """Eq. (32) for every batch that can be drawn, in rationals."""
+    n = len(WEIGHTS)
+    batches = product(range(n), repeat=batch_size) if replace else permutations(range(n), batch_size)
+    found = []
+    for batch in batches:
+        scale = _mean(WEIGHTS[i] for i in batch) if own_sum else _mean(WEIGHTS)
+        first, second = (_mean(WEIGHTS[i] / scale * GRADIENTS[i][d] for i in batch) for d in (0, 1))
+        found.append((first, second))
+    return found
+
+
+def _spread(rows: Sequence[tuple[Fr, Fr]]) -> Fr:
+    """E|x - E x|² over equally likely rows."""
+    mean = [_mean(row[d] for row in rows) for d in (0, 1)]
+    return _mean((row[0] - mean[0]) ** 2 + (row[1] - mean[1]) ** 2 for row in rows)
+
+
+def _terms() -> dict[str, Fr]:
+    """Every term of Eq. (34) and (35) from its definition, in rationals."""
+    unit = [w / _mean(WEIGHTS) for w in WEIGHTS]
+    m2 = [g[0] ** 2 + g[1] ** 2 for g in GRADIENTS]
+    square, moment = _mean(u**2 for u in unit), _mean(m2)
+    weighted = [_mean(u * g[d] for u, g in zip(unit, GRADIENTS, strict=True)) for d in (0, 1)]
+    plain = [_mean(g[d] for g in GRADIENTS) for d in (0, 1)]
+    return {
+        "mean_square_weight": square,
+        "coupling": _mean(u**2 * m for u, m in zip(unit, m2, strict=True)) - square * moment,
+        "mean_second_moment": moment,
+        "weighted_mean_squared": weighted[0] ** 2 + weighted[1] ** 2,
+        "mean_squared": plain[0] ** 2 + plain[1] ** 2,
+    }
+
+
+def _decomposition_is_exact(own_sum: bool = False) -> Outcome:
+    """Eq. (34) against the enumerated variance: V/B for iid batches, V/B (N-B)/(N-1) without replacement."""
+    t, n, cases = _terms(), 4, []
+    v = t["mean_square_weight"] * t["mean_second_moment"] + t["coupling"] - t["weighted_mean_squared"]
+    for size in (1, 2, 3):
+        cases.append(({"B": size, "drawn": "iid"}, _spread(_estimates(size, True, own_sum)), v / size))
+        shrunk = v / size * Fr(n - size, n - 1)
+        cases.append(({"B": size, "drawn": "once"}, _spread(_estimates(size, False, own_sum)), shrunk))
+    return equal_exactly(cases[1:] if own_sum else cases)
+
+
+def _functions_are_the_terms() -> Outcome:
+    """variance_terms against the rationals, term by term, and Eq. (35) as the paper divides it."""
+    t = _terms()
+    got = variance_terms([float(w) for w in WEIGHTS], [[float(x) for x in g] for g in GRADIENTS])
+    moment = t["mean_second_moment"]
+    top = t["mean_square_weight"] + t["coupling"] / moment - t["weighted_mean_squared"] / moment
+    ratio = top / (1 - t["mean_squared"] / moment)
+    noisy = variance_terms([0.2, 0.5, 0.1], [1.0, -0.4, 2.0], second_moments=[1.3, 4.16, 5.0], masses=[5, 2, 3])
+    mean, mass, w, s = 0.23, (0.5, 0.2, 0.3), (0.2, 0.5, 0.1), (1.0, -0.4, 2.0)
+    second = sum(m * (x / mean) ** 2 * y for m, x, y in zip(mass, w, (1.3, 4.16, 5.0), strict=True))
+    signal = sum(m * x / mean * y for m, x, y in zip(mass, w, s, strict=True)) ** 2
+    plain = (
+        sum(m * y for m, y in zip(mass, (1.3, 4.16, 5.0), strict=True)),
+        sum(m * y for m, y in zip(mass, s, strict=True)) ** 2,
+    )
+    return all_of(
+        *(agree(getattr(got, name), float(value), rtol=1e-11) for name, value in t.items()),
+        agree(got.ratio, float(ratio)),
+        agree(got.weighted_variance / got.uniform_variance, float(ratio)),
+        agree([noisy.weighted_variance, noisy.uniform_variance], [second - signal, plain[0] - plain[1]]),
+        agree(normalise(np.array([float(x) for x in WEIGHTS])).ess_fraction, 1 / got.mean_square_weight),
+    )  # fmt: skip
+
+
+def _first_order_self_normalised(centred: bool = True) -> Outcome:
+    """E[w̃²|g - m_w|²] against a simulation of batches that divide by their own weights, B = 400."""
+    p, g = np.array([0.1, 0.3, 0.5, 0.8]), np.array([5.0, 3.5, 3.0, 1.5])
+    w, size = p * (1 - p), 400
+    drawn = np.random.default_rng(7).integers(0, 4, size=(8000, size))
+    estimate = (w[drawn] * g[drawn]).sum(axis=1) / w[drawn].sum(axis=1)
+    target = float(np.average(g, weights=w))
+    want = self_normalised_variance(w, g) if centred else variance_terms(w, g).weighted_variance
+    return mean_is(size * (estimate - target) ** 2, want)
+
+
+def _self_normalised_numbers() -> Outcome:
+    p, g = [Fr(1, 10), Fr(3, 10), Fr(1, 2), Fr(4, 5)], [Fr(3), Fr(3, 2), Fr(1), Fr(-1, 2)]
+    unit = [4 * x * (1 - x) / sum(y * (1 - y) for y in p) for x in p]
+    mean = sum(u * x for u, x in zip(unit, g, strict=True)) / 4
+    want = sum(u**2 * (x - mean) ** 2 for u, x in zip(unit, g, strict=True)) / 4
+    got = self_normalised_variance([float(x * (1 - x)) for x in p], [float(x) for x in g])
+    masses = self_normalised_variance([0.2, 0.4], [1.0, -1.0], masses=[3, 1])  # unit weights 0.8, 1.6; mean 0.2
+    return all_of(agree(got, float(want)), agree(masses, 0.75 * 0.64 * 0.64 + 0.25 * 2.56 * 1.44))
+
+
+def _population_domain() -> Outcome:
+    def terms(weights: list[float], second: list[float]) -> object:
+        return variance_terms(weights, [0.5, 0.25], second_moments=second)
+
+    return refuses(
+        wrong={
+            "M2 = 0.24 < 0.25": lambda: terms([1.0, 1.0], [0.24, 0.25]),
+            "one M2 for two problems": lambda: terms([1.0, 1.0], [0.3]),
+            "all weights 0": lambda: terms([0.0, 0.0], [0.3, 0.3]),
+        },
+        right={"M2 = s2": lambda: terms([1.0, 0.0], [0.25, 0.0625]), "M2 = 0.3, 0.07": lambda: terms([1.0, 1.0], [0.3, 0.07])},
+    )  # fmt: skip
+
+
+# --- Eq. (36) ---------------------------------------------------------------------------------------------------------
+def _population():  # type: ignore[no-untyped-def]
+    """Weights, gradients in one dimension and masses of 2 to 7 problems."""
+    from hypothesis import strategies as st
+
+    row = st.tuples(st.floats(0.05, 1), st.floats(-3, 3), st.floats(0.05, 1))
+    return st.lists(row, min_size=2, max_size=7)
+
+
+def _of(rows: list[tuple[float, float, float]]) -> VarianceTerms:
+    w, g, mass = map(np.array, zip(*rows, strict=True))
+    return variance_terms(w, g, masses=mass)
+
+
+def _exact_condition() -> Outcome:
+    """V_w < V_unif exactly when the exact condition holds; away from ties of rounding."""
+
+    def law(rows: list[tuple[float, float, float]]) -> bool | None:
+        t = _of(rows)
+        gap = t.weighted_variance - t.uniform_variance
+        return None if abs(gap) < 1e-9 * (1 + t.mean_second_moment) else t.meets_exact_condition == (gap < 0)
+
+    return holds_for_all(_population(), law)
+
+
+def _condition_36_suffices(with_means: bool = True) -> Outcome:
+    """Over the reals: Eq. (36) and |E w̃ g| >= |E g| give V_w < V_unif; Eq. (36) alone does not."""
+    import z3
+
+    square, moment, cov, weighted, plain = z3.Reals("E_ww E_M2 Cov weighted_mean_sq mean_sq")
+    given = [square >= 1, moment > 0, weighted >= 0, plain >= 0, plain < moment, cov < (1 - square) * moment]
+    if with_means:
+        given.append(weighted >= plain)
+    return unsatisfiable(*given, square * moment + cov - weighted >= moment - plain)
+
+
+def _condition_36_flags() -> Outcome:
+    """The property against Eq. (36) written out, on populations of both kinds."""
+
+    def law(rows: list[tuple[float, float, float]]) -> bool | None:
+        w, g, mass = map(np.array, zip(*rows, strict=True))
+        mass = mass / mass.sum()
+        unit = w / (mass @ w)
+        left = mass @ (unit**2 * g**2) - (mass @ unit**2) * (mass @ g**2)
+        right = -(mass @ unit**2 - 1) * (mass @ g**2)
+        return None if abs(left - right) < 1e-9 else _of(rows).meets_condition_36 == bool(left < right)
+
+    return holds_for_all(_population(), law)
+
+
+def _two_problems() -> VarianceTerms:
+    return variance_terms(BetaKernel().at([0.1, 0.5]), [1.0, 0.7])
+
+
+def _condition_36_means_reduction(terms: VarianceTerms) -> Outcome:
+    if terms.meets_condition_36 and terms.weighted_variance >= terms.uniform_variance:
+        return refuted("Eq. (36) holds and the variance grows", p=(0.1, 0.5), g=(1.0, 0.7), ratio=terms.ratio)
+    return supported(1)
+
+
+# --- Anti-correlation -------------------------------------------------------------------------------------------------
+def _coupling_is_negative(symmetric: bool = True) -> Outcome:
+    """Cov(w̃², M2) <= 0 for w = (pq)^k, M2 = (pq)^tau, tau < 0, any law; or for the kernel (1, 3) and M2 = p^-.9 q^-.05."""
+    from hypothesis import strategies as st
+
+    rows = st.lists(st.tuples(st.floats(0.01, 0.99), st.floats(0.01, 1)), min_size=2, max_size=8)
+
+    def law(example: tuple[list[tuple[float, float]], float, float]) -> bool:
+        pairs, k, tau = example
+        p, mass = map(np.array, zip(*pairs, strict=True))
+        kernel = BetaKernel(k, k) if symmetric else BetaKernel(1, 3)
+        m2 = (p * (1 - p)) ** tau if symmetric else p**-0.9 * (1 - p) ** -0.05
+        terms = variance_terms(kernel.at(p), np.zeros(p.size), second_moments=m2, masses=mass)
+        return terms.coupling <= 1e-9 * terms.mean_second_moment * terms.mean_square_weight
+
+    return holds_for_all(st.tuples(rows, st.floats(0.2, 3), st.floats(-2, -0.05)), law)
+
+
+def _association(opposite: bool = True) -> Outcome:
+    """Chebyshev for two values: (f1-f2)(g1-g2) <= 0 makes the covariance of any masses <= 0."""
+    import z3
+
+    m, f1, f2, g1, g2 = z3.Reals("m f1 f2 g1 g2")
+    mean = (m * f1 + (1 - m) * f2) * (m * g1 + (1 - m) * g2)
+    ordered = (f1 - f2) * (g1 - g2) <= 0 if opposite else f1 >= f2
+    return unsatisfiable(m > 0, m < 1, ordered, m * f1 * g1 + (1 - m) * f2 * g2 - mean > 0)
+
+
+def _asymmetric() -> VarianceTerms:
+    p = np.array([0.25, 0.5])
+    return variance_terms(BetaKernel(1, 3).at(p), [0.0, 0.0], second_moments=p**-0.9 * (1 - p) ** -0.05)
+
+
+# fmt: off
+CLAIMS: tuple[Claim, ...] = (
+    Claim(
+        id="prop7",
+        where="Proposition 7, Eq. (6), (32)-(35)",
+        title="The variance of the weighted estimator, term by term",
+        verdict=Verdict.TRUE,
+        paper="V_w = E[w~^2] E[M2] + Cov(w~^2, M2) - ||E[w~ g]||^2, and the ratio to V_unif is Eq. (35).",
+        statement=(
+            "Exact for weights normalised over the population; a batch of B iid problems has V_w/B, one without replacement "
+            "(V_w/B)(N-B)/(N-1), so the ratio is the same. A batch that divides by its own weights has, to first order, "
+            "E[w~^2 |g - E[w~ g]|^2]/B instead."
+        ),
+        latex=r"\frac{V_w}{V_{\mathrm{unif}}}=\frac{\mathbb E[\tilde w^2]+\operatorname{Cov}(\tilde w^2,M_2)/\mathbb E[M_2]-\|\mathbb E[\tilde wg]\|^2/\mathbb E[M_2]}{1-\|\mathbb E g\|^2/\mathbb E[M_2]}",
+        equations=(6, 32, 33, 34, 35),
+        audit=("C30",),
+        functions=("paced.theory.facts.variance.variance_terms", "paced.theory.facts.variance.self_normalised_variance"),
+        hypotheses=("weights divided by their mean over the training set, fixed before the batch is drawn",),
+        depends_on=("eq4", "a4"),
+        proof="E|x - E x|^2 = E|x|^2 - |E x|^2 for x = w~ g, and E[w~^2 M2] = E[w~^2] E[M2] + Cov. E[w~^2] >= 1 by Jensen.",
+        numbers=lambda: {
+            "V_w, population-normalised": variance_terms(BetaKernel().at([0.1, 0.3, 0.5, 0.8]), [3, 1.5, 1, -0.5]).weighted_variance,
+            "V_w, each batch by its own sum": self_normalised_variance(BetaKernel().at([0.1, 0.3, 0.5, 0.8]), [3, 1.5, 1, -0.5]),
+        },
+        checks=(
+            Check("exact", "Eq. (34) is the variance over all batches", "4 problems in 2 dimensions, B <= 3, both ways of drawing", _decomposition_is_exact),
+            Check("numeric", "variance_terms is each term of Eq. (34)-(35)", "4 and 3 problems", _functions_are_the_terms, Result.SUPPORTED),
+            Check("monte_carlo", "self-normalised batches: the first-order variance", "8000 batches of 400", _first_order_self_normalised, Result.SUPPORTED),
+            Check("numeric", "self_normalised_variance in rationals", "4 and 2 problems", _self_normalised_numbers, Result.SUPPORTED),
+            Check("numeric", "moments that no gradient has are refused", "2 problems", _population_domain, Result.SUPPORTED),
+        ),
+        controls=(
+            Control("exact", "with weights normalised inside the batch", lambda: _decomposition_is_exact(True)),
+            Control("monte_carlo", "with Eq. (34) for self-normalised batches", lambda: _first_order_self_normalised(False)),
+        ),
+    ),
+    Claim(
+        id="prop7.sufficient",
+        where="Proposition 7, Eq. (36)",
+        title="When the covariance beats the weight penalty",
+        verdict=Verdict.CONDITIONAL,
+        paper="A sufficient condition for variance reduction is Cov(w~^2, M2)/E[M2] < 1 - E[w~^2].",
+        statement=(
+            "Sufficient only together with |E[w~ g]| >= |E g|. Exactly: V_w < V_unif if and only if "
+            "Cov(w~^2, M2) + Var(w~) E[M2] < |E[w~ g]|^2 - |E g|^2."
+        ),
+        latex=r"V_w<V_{\mathrm{unif}}\iff\operatorname{Cov}(\tilde w^2,M_2)+\operatorname{Var}(\tilde w)\,\mathbb E[M_2]<\|\mathbb E[\tilde wg]\|^2-\|\mathbb Eg\|^2",
+        equations=(36,),
+        audit=("C31",),
+        functions=("paced.theory.facts.variance.variance_terms",),
+        hypotheses=("|E[w~ g]| >= |E g|, or mean gradients that are negligible against M2",),
+        depends_on=("prop7",),
+        proof="Subtract V_unif from Eq. (34); E[w~^2] - 1 = Var(w~).",
+        repair="Use the exact condition; it needs nothing more to be measured.",
+        counterexample=Counterexample(
+            "p in {0.1, 0.5} with equal odds, default kernel, gradients 1 and 0.7 without noise: Eq. (36) holds, the variance is 2.78 times larger.",
+            lambda: {
+                "E[w~^2 M2]": _two_problems().mean_square_weight * _two_problems().mean_second_moment + _two_problems().coupling,
+                "E[M2]": _two_problems().mean_second_moment,
+                "V_w": _two_problems().weighted_variance,
+                "V_unif": _two_problems().uniform_variance,
+                "ratio": _two_problems().ratio,
+            },
+        ),
+        checks=(
+            Check("z3", "with |E[w~ g]| >= |E g| it suffices", "all real moments", _condition_36_suffices),
+            Check("hypothesis", "the exact condition is if and only if", "2 to 7 problems", _exact_condition, Result.SUPPORTED),
+            Check("hypothesis", "meets_condition_36 is Eq. (36)", "2 to 7 problems", _condition_36_flags, Result.SUPPORTED),
+        ),
+        controls=(
+            Control("z3", "without |E[w~ g]| >= |E g|", lambda: _condition_36_suffices(False)),
+            Control("numeric", "on g = (1, 0.7)", lambda: _condition_36_means_reduction(_two_problems())),
+        ),
+    ),
+    Claim(
+        id="prop7.coupling",
+        where="Proposition 7, example; Result 3",
+        title="Weights and second moments are anti-correlated",
+        verdict=Verdict.CONDITIONAL,
+        paper="w~^2 and M2 are functionally anti-correlated: w~^2 peaks at intermediate p while M2 peaks at the boundaries.",
+        statement=(
+            "Cov(w~^2, M2) <= 0 for every law of p if kernel and M2 are both symmetric about 1/2, one falling and the other "
+            "rising in |p - 1/2|. Otherwise the sign depends on the law."
+        ),
+        latex=r"w(p)=w(1-p),\ M_2(p)=M_2(1-p)\ \text{opposite in}\ |p-\tfrac12|\ \Rightarrow\ \operatorname{Cov}(\tilde w^2,M_2)\le0",
+        audit=("C32",),
+        functions=("paced.theory.facts.variance.variance_terms",),
+        hypotheses=("kernel and M2 symmetric about p = 1/2", "M2 rises towards the ends"),
+        depends_on=("prop7", "a3c"),
+        proof="Chebyshev's association inequality in |p - 1/2|: 2 Cov = E[(f - f')(g - g')] over two independent draws.",
+        counterexample=Counterexample(
+            "Kernel (1, 3), M2 = p^-0.9 q^-0.05, p in {1/4, 1/2}: weights and M2 are both larger at 1/4.",
+            lambda: {"Cov(w~^2, M2)": _asymmetric().coupling},
+        ),
+        checks=(
+            Check("hypothesis", "Cov <= 0 in the symmetric case", "up to 8 pass rates, k in [.2, 3], tau in [-2, -.05]", _coupling_is_negative, Result.SUPPORTED),
+            Check("z3", "association for two values", "any masses", _association),
+        ),
+        controls=(
+            Control("hypothesis", "with the kernel (1, 3) and an asymmetric M2", lambda: _coupling_is_negative(False)),
+            Control("z3", "without opposite order", lambda: _association(False)),
+        ),
+    ),
+)
+# fmt: on

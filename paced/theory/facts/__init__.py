@@ -1,0 +1,1 @@
+"""Exact functions of the theory: kernels, populations, variances, descent, minimax values."""

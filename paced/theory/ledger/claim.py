@@ -1,0 +1,207 @@
+"""What a claim is: a sentence of the paper (or of ours), the machine checks that decide it, and the ways it must fail.
+
+A **Claim** says where the sentence stands, what the paper writes, what we verify instead, and our verdict. Its
+**checks** return an **Outcome** each; the check records which outcome is expected, so a refuted sentence of the paper
+is as green as a proved one, and anything else is red. Every claim also has **controls**: the same check with a
+hypothesis dropped or a constant perturbed. A control must be *refuted with a witness*; one that passes shows that the
+check cannot fail.
+
+How to write one (a group file exports ``CLAIMS: tuple[Claim, ...]``; the engines that build outcomes are in
+``engines.py``)::
+
+    Claim(
+        id="lem5", where="Lemma 5, Eq. (21)-(22)", title="Efficiency is quadratic", verdict=Verdict.TRUE,
+        paper="a multiplicative misspecification incurs only epsilon^2 efficiency loss",
+        statement="D(rho w*)/D(w*) = 1 - (1-rho)^2", latex=r"\\frac{D(w)}{D(w^*)} = 1-(1-\\rho)^2",
+        equations=(21, 22), audit=("C11",), functions=("paced.theory.facts.descent.efficiency",), depends_on=("def2",),
+        proof="Insert w = rho w* into Eq. (12).",
+        checks=(Check("sympy", "the quotient equals 1-(1-rho)^2", "s2, M2, L, eta > 0", run=derive_quotient),),
+        controls=(Control("sympy", "with 2 eta in the second-order term", run=derive_with_wrong_step),),
+    )
+
+Verdicts and what they demand (checked when the ledger is assembled, ``ledger.validate``):
+
+- TRUE: every check is expected to be proved or supported;
+- CONDITIONAL: the same, and a counterexample shows that the conditions named in ``hypotheses`` are needed;
+- LOOSE: at least one check refutes the paper's wording, with a counterexample, and ``repair`` says what is true;
+- ASSUMED: a hypothesis that nobody proves; its check returns *assumed*, its control shows that it says something.
+
+Extensions of ours are TRUE claims whose ``audit`` begins with X.
+
+A symbolic simplification that does not reach the target is *undecided*, never refuted: refutation needs a witness.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal
+
+Engine = Literal["sympy", "z3", "interval", "hypothesis", "monte_carlo", "numeric", "exact"]
+"""How a check decides: ``exact`` is rational arithmetic or enumeration, ``numeric`` float64 against another route."""
+
+Numbers = Mapping[str, float]
+"""Named reference values, computed when asked for, never typed in."""
+
+
+class Verdict(StrEnum):
+    """What we say about the paper's sentence; A, B, C of the audit and the assumptions."""
+
+    TRUE = "true"
+    CONDITIONAL = "true_under_conditions"
+    LOOSE = "loose_or_false"
+    ASSUMED = "assumed"
+
+
+class Result(StrEnum):
+    """What a check found."""
+
+    PROVED = "proved"
+    REFUTED = "refuted"
+    SUPPORTED = "supported"
+    UNDECIDED = "undecided"
+    ASSUMED = "assumed"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The answer of one check.
+
+    Example:
+        >>> print(Outcome(Result.REFUTED, "efficiency is negative", witness={"rho": 2.5}))
+        refuted at rho=2.5: efficiency is negative
+        >>> print(Outcome(Result.SUPPORTED, samples=200))
+        supported by 200 samples
+    """
+
+    result: Result
+    detail: str = ""
+    """One sentence for the reader of the table."""
+    witness: Mapping[str, Any] | None = None
+    """The point that refutes; required for REFUTED."""
+    samples: int | None = None
+    """How many points, examples or draws support; required for SUPPORTED."""
+
+    def __post_init__(self) -> None:
+        assert self.result is not Result.REFUTED or self.witness, "a refutation names its witness"
+        assert self.result is not Result.SUPPORTED or self.samples, "support says how many samples"
+
+    def __str__(self) -> str:
+        text = str(self.result)
+        if self.witness:
+            text += " at " + ", ".join(f"{name}={_short(value)}" for name, value in self.witness.items())
+        if self.samples:
+            text += f" by {self.samples} samples"
+        return f"{text}: {self.detail}" if self.detail else text
+
+
+@dataclass(frozen=True)
+class Check:
+    """One way to decide one sentence.
+
+    Example:
+        >>> check = Check("exact", "1 + 1 = 2", "integers", run=lambda: Outcome(Result.PROVED))
+        >>> check.run().result is check.expected
+        True
+    """
+
+    engine: Engine
+    says: str
+    """The sentence that is decided, e.g. "the argmax of D is s2/(eta L M2)"."""
+    domain: str
+    """Where it is decided, e.g. "delta in (0, 3]"."""
+    run: Callable[[], Outcome] = field(repr=False)
+    expected: Result = Result.PROVED
+
+
+@dataclass(frozen=True)
+class Control:
+    """A check that must fail: ``run`` returns REFUTED with a witness, or the ledger is red."""
+
+    engine: Engine
+    changed: str
+    """What was dropped or perturbed, e.g. "without b' > 0" or "with 2a' + 0.01 in place of 2a'"."""
+    run: Callable[[], Outcome] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Counterexample:
+    """A small object on which the paper's wording fails.
+
+    Example:
+        >>> two = Counterexample("rho = 5/2: the step overshoots.", evaluate=lambda: {"efficiency": 1 - (1 - 2.5) ** 2})
+        >>> two.evaluate()
+        {'efficiency': -1.25}
+    """
+
+    text: str
+    """What it is and what goes wrong, in a sentence or two."""
+    evaluate: Callable[[], Numbers] = field(repr=False)
+    """The numbers that show it."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure of ``paced.theory.pages.figures``: theory gives the table, analysis draws it."""
+
+    name: str
+    """Name of the drawing function there."""
+    table: Callable[[], Mapping[str, Sequence[Any]]] = field(repr=False)
+    """Columns of equal length."""
+    caption: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A sentence with its verdict, its proof and its checks.
+
+    Example:
+        >>> claim = Claim(
+        ...     id="toy", where="nowhere", title="Sum", verdict=Verdict.TRUE, statement="1 + 1 = 2", latex="1+1=2",
+        ...     proof="Peano.",
+        ...     checks=(Check("exact", "1 + 1 = 2", "integers", run=lambda: Outcome(Result.PROVED)),),
+        ...     controls=(Control("exact", "3 for 2", run=lambda: Outcome(Result.REFUTED, witness={"sum": 2})),),
+        ... )
+        >>> [str(check.run()) for check in claim.checks], [str(control.run()) for control in claim.controls]
+        (['proved'], ['refuted at sum=2'])
+    """
+
+    id: str
+    """Short and stable, after the paper's item: ``eq3``, ``prop2.ii``, ``thm6.iii``; ``x3`` for extensions."""
+    where: str
+    """Place in the paper, or "extension X3"."""
+    title: str
+    verdict: Verdict
+    statement: str
+    """What we verify, as one readable sentence in plain text."""
+    latex: str
+    """The same as LaTeX, without dollars."""
+    paper: str = ""
+    """The paper's wording (formulas restored); empty for our own claims."""
+    equations: tuple[int, ...] = ()
+    """Numbers of the paper's equations that this claim covers."""
+    audit: tuple[str, ...] = ()
+    """Entries of the audit that it covers: "C17", "X3"."""
+    functions: tuple[str, ...] = ()
+    """Dotted names of the public functions that compute it; the checks call them."""
+    hypotheses: tuple[str, ...] = ()
+    """Conditions under which ``statement`` holds, the added ones included."""
+    depends_on: tuple[str, ...] = ()
+    """Ids of claims and assumptions that the proof uses."""
+    proof: str = ""
+    """A sketch that a reader of the paper can complete."""
+    repair: str = ""
+    """What is true instead, where the paper's wording is not."""
+    numbers: Callable[[], Numbers] | None = field(default=None, repr=False)
+    """Reference values for the docs."""
+    counterexample: Counterexample | None = None
+    picture: Picture | None = None
+    checks: tuple[Check, ...] = ()
+    controls: tuple[Control, ...] = ()
+
+
+def _short(value: Any) -> str:
+    """A witness's value in a few characters."""
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= 80 else text[:77] + "..."

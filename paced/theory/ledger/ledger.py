@@ -1,0 +1,120 @@
+"""The ledger: all claims in the paper's order, and the rules that make it honest.
+
+The groups are listed by hand, so that a reader sees at once what is in the ledger and an import error is an error.
+:func:`validate` holds every claim against what its verdict demands (``claim.py``); the test of the ledger adds that
+every equation, assumption, theorem and audit entry is covered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from importlib import import_module
+
+from paced.theory.ledger.claim import Claim, Result, Verdict
+
+GOOD = {Result.PROVED, Result.SUPPORTED}
+
+
+@cache
+def ledger() -> dict[str, Claim]:
+    """Every claim by its id, in the order of the paper; extensions last.
+
+    Example:
+        >>> ledger()["eq3"].where
+        'Eq. (3), section 3.3'
+    """
+    try:
+        claims = _claims()
+        validate(claims)
+    except ValueError as error:  # a broken package, not a mistake of the caller: exit code 1, never 2
+        raise RuntimeError(f"ledger: cannot be loaded. {error}") from error
+    return {claim.id: claim for claim in claims}
+
+
+def _claims() -> list[Claim]:
+    return [claim for name in _GROUPS for claim in import_module(f"paced.theory.claims.{name}").CLAIMS]
+
+
+_GROUPS = (
+    "assumption", "kernel", "weighting", "quality", "boundary",
+    "representation", "entropy", "remark", "descent", "joint", "minimax",
+    "saturation", "aggregate", "variance", "variance_ratio", "reduction",
+    "convergence", "moments", "moment_bias", "moment_reading", "estimation",
+    "tables", "allocation", "extension", "sample_size", "schedule", "toolkit",
+    "toolkit_fit",
+)  # fmt: skip
+
+
+def validate(claims: Iterable[Claim]) -> None:
+    """Refuse a ledger that contradicts itself.
+
+    Raises:
+        ValueError: with one line for each fault: an id used twice, a dependency that is no claim, a verdict without
+            the checks, controls, counterexample, conditions or repair that it demands.
+
+    Example:
+        >>> validate([Claim(id="x", where="", title="", verdict=Verdict.TRUE, statement="", latex="")])
+        Traceback (most recent call last):
+        ValueError: ledger: 2 faults.
+          x: has no check
+          x: has no control
+    """
+    claims = list(claims)
+    ids = [claim.id for claim in claims]
+    faults = [f"{name}: is used {ids.count(name)} times" for name in sorted(set(ids)) if ids.count(name) > 1]
+    for claim in claims:
+        faults += [f"{claim.id}: {fault}" for fault in _faults(claim, set(ids))]
+    if faults:
+        raise ValueError(f"ledger: {len(faults)} fault{'' if len(faults) == 1 else 's'}.\n  " + "\n  ".join(faults))
+
+
+def _faults(claim: Claim, ids: set[str]) -> list[str]:
+    expected = {check.expected for check in claim.checks}
+    rules = [
+        (bool(claim.checks), "has no check"),
+        (bool(claim.controls), "has no control"),
+        (all(name in ids for name in claim.depends_on), f"depends on a claim that is not there: {claim.depends_on}"),
+        (claim.id not in claim.depends_on, "depends on itself"),
+        (all(check.domain and check.says for check in claim.checks), "has a check without a sentence or a domain"),
+    ]
+    if claim.verdict is Verdict.TRUE:
+        rules += [(expected <= GOOD, "is true but expects a check to fail")]
+    if claim.verdict is Verdict.CONDITIONAL:
+        rules += [
+            (bool(expected & GOOD), "holds under conditions but no check shows it"),
+            (bool(claim.hypotheses), "holds under conditions but names none"),
+            (claim.counterexample is not None, "has no counterexample without its conditions"),
+        ]
+    if claim.verdict is Verdict.LOOSE:
+        rules += [
+            (Result.REFUTED in expected, "is called false but no check refutes the paper's wording"),
+            (claim.counterexample is not None, "is called false without a counterexample"),
+            (bool(claim.repair), "is called false without a repair"),
+        ]
+    if claim.verdict is Verdict.ASSUMED:
+        rules += [(Result.ASSUMED in expected, "is an assumption but no check says so")]
+    return [fault for holds, fault in rules if not holds]
+
+
+def dependents(claims: dict[str, Claim], name: str) -> set[str]:
+    """Ids of all claims whose proof rests on ``name``, directly or through others."""
+    found: set[str] = set()
+    queue = [name]
+    while queue:
+        here = queue.pop()
+        new = {claim.id for claim in claims.values() if here in claim.depends_on} - found
+        found |= new
+        queue += new
+    return found
+
+
+def foundations(claims: dict[str, Claim], name: str) -> set[str]:
+    """Ids of everything that the proof of ``name`` rests on."""
+    found: set[str] = set()
+    queue = [name]
+    while queue:
+        new = set(claims[queue.pop()].depends_on) - found
+        found |= new
+        queue += new
+    return found

@@ -1,0 +1,1 @@
+"""The ledger for readers: console, Markdown and HTML pages, the graph of claims, figures."""

@@ -1,0 +1,131 @@
+"""What ``paced verify`` shows in a terminal: the list, one claim explained, a progress bar, the table of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from paced.theory.ledger.claim import Result, Verdict
+from paced.theory.ledger.ledger import ledger
+from paced.theory.ledger.runner import Ran, Report, run, select, tasks_of
+from paced.theory.pages.explain import VERDICTS, page
+
+SHORT = {
+    Verdict.TRUE: "true",
+    Verdict.CONDITIONAL: "conditional",
+    Verdict.LOOSE: "false as worded",
+    Verdict.ASSUMED: "assumed",
+}
+"""Verdicts as the table of a run writes them."""
+
+
+def console() -> Console:
+    """Standard output; 150 columns wide when it is a file or a pipe, so that nothing is cut at 80."""
+    import sys
+
+    return Console(width=None if sys.stdout.isatty() else 150)
+
+
+def show_list(names: Sequence[str], console: Console) -> None:
+    """Every claim with its place, title and verdict; nothing is run."""
+    table = Table("claim", "where", "statement", "verdict", box=None, pad_edge=False)
+    for claim in select(names):
+        table.add_row(claim.id, claim.where, claim.title, VERDICTS[claim.verdict])
+    console.print(table)
+
+
+def show_claim(name: str, console: Console) -> None:
+    """Statement, proof sketch, counterexample, repair and checks of the claim ``name``."""
+    for claim in select([name]):
+        if claim.id == name:
+            console.print(Markdown(page(claim, ledger()).replace("$$\n", "```\n", 1).replace("\n$$", "\n```", 1)))
+
+
+def run_with_bar(names: Sequence[str], *, workers: int | None, console: Console) -> Report:
+    """Run the claims while a bar shows the progress."""
+    columns = (
+        TextColumn("verify"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[last]}"),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        bar = progress.add_task("verify", total=len(tasks_of(select(names))), last="")
+        return run(names, workers=workers, on_done=lambda one: progress.update(bar, advance=1, last=one.task.claim))
+
+
+def show_report(report: Report, console: Console) -> None:
+    """The table of a run: one row for each claim, or for each check when few were asked for, then what differs."""
+    names = list(dict.fromkeys(one.task.claim for one in report.ran))
+    console.print(_by_check(report) if len(names) <= 4 else _by_claim(report, names))
+    for one in report.failures:
+        found = one.error.strip() if one.outcome is None else str(one.outcome)
+        console.print(f"{one.task.claim} {one.task.kind} ({one.engine}) {one.says}", style="bold red", markup=False)
+        console.print(f"  expected {one.expected}, got {found}", style="red", markup=False)
+    good = len(report.ran) - len(report.failures)
+    controls = [one for one in report.ran if one.task.kind == "control"]
+    refuted = sum(one.as_expected for one in controls)
+    console.print(
+        f"{len(names)} claims: {good} of {len(report.ran)} outcomes as recorded, {refuted} of {len(controls)} controls "
+        f"refuted, in {report.seconds:.1f} s",
+        style="green" if not report.failures else "red",
+        markup=False,
+    )
+
+
+def _by_claim(report: Report, names: Sequence[str]) -> Table:
+    # What identifies a row keeps its width; the texts share what is left and are cut.
+    table = Table(box=None, pad_edge=False, expand=True)
+    for heading, ratio in (
+        ("claim", None), ("statement", 4), ("verdict", None), ("engines", 3), ("domain", 2), ("controls", None),
+    ):  # fmt: skip
+        table.add_column(heading, ratio=ratio, no_wrap=True, overflow="ellipsis")
+    table.columns[0].min_width, table.columns[2].min_width = max(map(len, names)), max(map(len, SHORT.values()))
+    table.add_column("seconds", no_wrap=True, justify="right", min_width=7)
+    for name in names:
+        ran, claim = report.of(name), ledger()[name]
+        checks = [one for one in ran if one.task.kind == "check"]
+        controls = [one for one in ran if one.task.kind == "control"]
+        bad = any(not one.as_expected for one in ran)
+        table.add_row(
+            name,
+            claim.title,
+            SHORT[claim.verdict],
+            _engines(checks),
+            "; ".join(dict.fromkeys(one.domain for one in checks)),
+            f"{sum(one.as_expected for one in controls)}/{len(controls)}",
+            f"{sum(one.seconds for one in ran):.2f}",
+            style="bold red" if bad else None,
+        )
+    return table
+
+
+def _by_check(report: Report) -> Table:
+    table = Table("claim", "kind", "engine", "sentence or change", "domain", "outcome", "seconds", box=None)
+    table.columns[-1].justify = "right"
+    for one in report.ran:
+        found = f"{_mark(one)} {one.outcome or 'crashed'}"
+        table.add_row(one.task.claim, one.task.kind, one.engine, one.says, one.domain, found, f"{one.seconds:.2f}")
+    return table
+
+
+def _engines(checks: Sequence[Ran]) -> str:
+    """The engines of some checks with their number and ✓, or ✗ where one differs."""
+    groups: dict[str, list[Ran]] = {}
+    for one in checks:
+        assumed = one.outcome is not None and one.outcome.result is Result.ASSUMED
+        groups.setdefault("assumed" if assumed else one.engine, []).append(one)
+    return " ".join(
+        f"{'✓' if all(one.as_expected for one in group) else '✗'}{engine}"
+        + (f"x{len(group)}" if len(group) > 1 else "")
+        for engine, group in groups.items()
+    )
+
+
+def _mark(one: Ran) -> str:
+    return "✓" if one.as_expected else "✗"

@@ -1,0 +1,112 @@
+"""The pictures of the theory pages: one function each, the claim's table in, a Figure out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from paced.figures import COLOURS, GREY, label, legend, new_figure
+from paced.records import Table
+
+STYLES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)))
+
+
+def curves(table: Table, *, x: str, y: str, log: bool = False) -> Figure:
+    """Every column but the first against the first."""
+    figure, axes = new_figure()
+    names = list(table)
+    for index, name in enumerate(names[1:]):
+        axes.plot(
+            table[names[0]],
+            table[name],
+            color=COLOURS[index % len(COLOURS)],
+            linestyle=STYLES[index % len(STYLES)],
+            label=name,
+        )
+    if log:
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+    label(axes, x=x, y=y)
+    legend(axes)
+    return figure
+
+
+def bars(table: Table, *, y: str, line: float | None = None) -> Figure:
+    """One bar for each row, the first column its name, the second its height; a line where nothing is gained."""
+    figure, axes = new_figure()
+    names, heights = (list(table[column]) for column in list(table)[:2])
+    place = np.arange(len(names))
+    drawn = axes.bar(place, heights, color=[COLOURS[i % len(COLOURS)] for i in range(len(names))], width=0.6)
+    axes.bar_label(drawn, fmt="%.3g", fontsize=8)
+    axes.set_xticks(place, names, fontsize=8)
+    if line is not None:
+        axes.axhline(line, color=GREY, linewidth=0.8)
+    label(axes, x="", y=y)
+    return figure
+
+
+def zeroed_problems(table: Table) -> Figure:
+    """Probability that no or every rollout passes, against the pass rate, for three K."""
+    return curves(table, x="pass rate p", y="probability of weight 0")
+
+
+def signal_quality(table: Table) -> Figure:
+    """Q(p) with an interior maximum, the kernel, and a Q without one."""
+    return curves(table, x="pass rate p", y="quality or weight")
+
+
+def snr_at_mastery(table: Table) -> Figure:
+    """Largest gradient and SNR as p → 1, on log axes: one falls, the other does not."""
+    return curves(table, x="1 - p", y="size", log=True)
+
+
+def two_peaks(table: Table) -> Figure:
+    """The kernel and a profile with the same power laws at both ends, each over its largest value."""
+    return curves(table, x="pass rate p", y="share of the largest value")
+
+
+def robustness(table: Table) -> Figure:
+    """Worst-case efficiency against δ: with sech δ, with c = 1 (0 at ln 2), and after normalising both to unit mean."""
+    figure = curves(table, x="delta, largest misspecification of log SNR²", y="worst-case efficiency")
+    axes = figure.axes[0]
+    axes.set_ylim(-0.5, 1.05)
+    axes.axhline(0.0, color=GREY, linewidth=0.8)
+    return figure
+
+
+def variance_saved(table: Table) -> Figure:
+    """Percent of the variance saved: as stated, on the support that is assumed, and with weights from rollouts."""
+    return bars(table, y="variance saved at tau = -1/2 (%)", line=0.0)
+
+
+def variance_ratio(table: Table) -> Figure:
+    """V_w/V_unif against τ; below the line at 1 the weights save variance."""
+    figure = curves(table, x="tau, exponent of E|g|²", y="V_w / V_unif")
+    figure.axes[0].axhline(1.0, color=GREY, linewidth=0.8)
+    return figure
+
+
+def noise_in_natural_bins(table: Table) -> Figure:
+    """What pure noise shows as SNR across the problems of a bin, in three ways of binning."""
+    return curves(table, x="pass rate p", y="SNR of pure noise")
+
+
+def zpd_fit(table: Table) -> Figure:
+    """Exponent of the moment fit against the zone's cutoff; a sound fit stays level at the truth."""
+    return curves(table, x="cutoff of the zone", y="fitted alpha")
+
+
+DRAWINGS: dict[str, Callable[[Table], Figure]] = {
+    "zeroed_problems": zeroed_problems,
+    "signal_quality": signal_quality,
+    "snr_at_mastery": snr_at_mastery,
+    "two_peaks": two_peaks,
+    "robustness": robustness,
+    "variance_saved": variance_saved,
+    "variance_ratio": variance_ratio,
+    "noise_in_natural_bins": noise_in_natural_bins,
+    "zpd_fit": zpd_fit,
+}
+"""Name of a claim's picture -> the function that draws it."""

@@ -1,0 +1,120 @@
+"""The theory as files: the folder of Markdown pages with figures, and the one-file HTML of a run."""
+
+from __future__ import annotations
+
+import base64
+from html import escape
+from pathlib import Path
+
+from paced.run.storage import write_atomic
+from paced.theory.ledger.claim import Claim
+from paced.theory.ledger.ledger import ledger
+from paced.theory.ledger.runner import Ran, Report
+from paced.theory.pages.explain import VERDICTS, index, number_text, page, page_name
+from paced.theory.pages.graph import svg
+
+
+def pages() -> dict[str, str]:
+    """Text of every page by its file name: the index and one page for each claim."""
+    claims = ledger()
+    return {
+        "index.md": index(claims),
+        **{f"{page_name(name)}.md": page(claim, claims) for name, claim in claims.items()},
+    }
+
+
+def picture(claim: Claim) -> bytes:
+    """The claim's figure as PNG; the same bytes for the same table and matplotlib."""
+    from paced.figures import png_bytes
+    from paced.theory.pages.figures import DRAWINGS
+
+    assert claim.picture is not None
+    return png_bytes(DRAWINGS[claim.picture.name](claim.picture.table()))
+
+
+def write_docs(folder: Path) -> list[Path]:
+    """Write all pages and figures; pages of claims that are gone are removed.
+
+    Args:
+        folder: for instance ``docs/theory``.
+
+    Returns: the files written.
+    """
+    written = []
+    for name, text in pages().items():
+        write_atomic(folder / name, text)
+        written.append(folder / name)
+    for claim in ledger().values():
+        if claim.picture is not None:
+            path = folder / "figures" / f"{page_name(claim.id)}.png"
+            write_atomic(path, picture(claim))
+            written.append(path)
+    for old in [*folder.glob("*.md"), *folder.glob("figures/*.png")]:
+        if old not in written:
+            old.unlink()
+    return written
+
+
+def write_html(report: Report, path: Path) -> None:
+    """One file that opens offline: summary, dependency graph, and each claim with its outcomes and figure."""
+    claims = {name: claim for name, claim in ledger().items() if report.of(name)}
+    closed = {name: _closed(claim, claims) for name, claim in claims.items()}
+    bad = len(report.failures)
+    body = [
+        "<h1>The paper's claims, checked by machine</h1>",
+        f"<p>{len(claims)} claims, {len(report.ran) - bad} of {len(report.ran)} outcomes as recorded, "
+        f"{report.seconds:.1f} s.</p>",
+        "<p>Colours: green true, yellow true under conditions, orange loose or false as worded, grey assumed.</p>",
+        f'<div class="wide">{svg(closed)}</div>',
+        *(_section(claim, report.of(name)) for name, claim in claims.items()),
+    ]
+    style = (
+        "body{font:15px/1.5 sans-serif;max-width:60rem;margin:auto;padding:1rem;color:#111;background:#fff}"
+        "table{border-collapse:collapse;font-size:13px}td,th{border:1px solid #ccc;padding:.2rem .5rem;text-align:left}"
+        ".wide{overflow-x:auto}.bad{color:#a00;font-weight:bold}img{max-width:100%}section{border-top:1px solid #ccc}"
+    )
+    head = (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>paced verify</title><style>{style}</style>'
+    )
+    write_atomic(path, head + "</head><body>" + "\n".join(body) + "</body></html>\n")
+
+
+def _closed(claim: Claim, claims: dict[str, Claim]) -> Claim:
+    """The claim without arrows to claims that are not shown."""
+    from dataclasses import replace
+
+    return replace(claim, depends_on=tuple(name for name in claim.depends_on if name in claims))
+
+
+def _section(claim: Claim, ran: tuple[Ran, ...]) -> str:
+    parts = [
+        f'<section id="{escape(claim.id)}"><h2>{escape(claim.title)}</h2>',
+        f"<p><code>{escape(claim.id)}</code> · {escape(claim.where)} · <b>{VERDICTS[claim.verdict]}</b></p>",
+        *(
+            f"<p><b>{title}.</b> {escape(text)}</p>"
+            for title, text in (
+                ("The paper", claim.paper),
+                ("What is verified", claim.statement),
+                ("Proof sketch", claim.proof),
+                ("Repair", claim.repair),
+            )
+            if text
+        ),
+        f'<div class="wide"><code>{escape(claim.latex)}</code></div>',
+    ]
+    if claim.counterexample is not None:
+        numbers = ", ".join(f"{name} = {number_text(x)}" for name, x in claim.counterexample.evaluate().items())
+        parts.append(f"<p><b>Counterexample.</b> {escape(claim.counterexample.text)} {escape(numbers)}</p>")
+    if claim.picture is not None:
+        data = base64.b64encode(picture(claim)).decode("ascii")
+        parts.append(f'<img alt="{escape(claim.picture.caption or claim.title)}" src="data:image/png;base64,{data}">')
+    rows = "".join(_row(one) for one in ran)
+    head = "<tr><th>kind</th><th>engine</th><th>sentence or change</th><th>domain</th><th>outcome</th><th>s</th></tr>"
+    return "\n".join([*parts, f'<div class="wide"><table>{head}{rows}</table></div></section>'])
+
+
+def _row(one: Ran) -> str:
+    found = str(one.outcome) if one.outcome is not None else one.error
+    cells = (one.task.kind, one.engine, one.says, one.domain, found, f"{one.seconds:.2f}")
+    kind = "" if one.as_expected else ' class="bad"'
+    return f"<tr{kind}>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"

@@ -1,1 +1,0 @@
-"""Problems, prompts and training examples."""

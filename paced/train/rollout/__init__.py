@@ -1,1 +1,0 @@
-"""Sampling engines, the noise they share, and grading."""

@@ -1,0 +1,1 @@
+"""Which problem gets how many rollouts, and what a budget buys."""

@@ -1,0 +1,277 @@
+"""What a rollout policy costs and how good its weights are, before a single rollout is made.
+
+For a law of pass rates Beta(a, b) and a budget, every policy is a walk over counts (s, k): from each state it asks for
+a number of further rollouts or stops. The probabilities of where it stops are summed exactly, no simulation. Quality is
+the scale-free efficiency of the weights h against the true kernel w = p^α (1-p)^β, second moment flat (extension X1),
+
+    Eff(h) = E[h w]² / (E[h²] E[w²]),
+
+1 for known pass rates. Left out: wall-clock cost. A policy in two phases waits for its slowest rollout twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import betaln
+
+from paced.errors import check_number
+from paced.weights import estimates
+from paced.weights.betabinomial import log_pmf
+from paced.weights.budget import allocation
+
+Array = NDArray[np.float64]
+State = tuple[int, int]
+"""(s, k): passes and rollouts so far."""
+
+LOOK_AHEAD = 4
+"""Longest batch that the sequential policy considers; two at least, since one rollout at the peak is worth nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyPlan:
+    """One policy with one weight, under one law and budget."""
+
+    policy: str
+    """What is done, with its numbers."""
+    weight: str
+    """How counts become a weight: plugin, posterior, screened or naive."""
+    rollouts_per_problem: float
+    """Expected rollouts of a problem, at most the budget's share."""
+    total_rollouts: float
+    """The same for all problems."""
+    efficiency: float
+    """Eff(h) in [0, 1]."""
+    ess_fraction: float
+    """E[h]²/E[h²]: effective share of the problems."""
+    share_zero: float
+    """Expected share of problems with weight exactly 0."""
+
+
+def plan_rollouts(
+    law: tuple[float, float], *, num_problems: int, budget: int, alpha: float = 1.0, beta: float = 1.0
+) -> tuple[PolicyPlan, ...]:
+    """Compare rollout policies that spend at most ``budget`` rollouts in expectation.
+
+    Args:
+        law: (a, b) of the pass rates, such as ``fit(...).law``.
+        num_problems: N >= 1.
+        budget: rollouts in all, >= 2 N.
+        alpha: kernel exponent.
+        beta: kernel exponent.
+
+    Returns: the policies, the most efficient first: one K for all (plug-in and posterior weights), two-phase screening
+        (naive, unbiased where it exists, and posterior weights), a pilot with Neyman's allocation, and stopping when
+        the next rollouts are not worth the price at which the budget is spent.
+
+    Example:
+        >>> plans = plan_rollouts((1.0, 1.0), num_problems=1000, budget=8000)
+        >>> for plan in plans:
+        ...     if plan.policy == "K = 8 for all":
+        ...         print(plan.weight, round(plan.efficiency, 6))
+        posterior 0.918182
+        plugin 0.861538
+    """
+    law = estimates.check_prior("plan_rollouts", law)
+    check_number("plan_rollouts", "alpha", alpha, low=0)
+    check_number("plan_rollouts", "beta", beta, low=0)
+    if num_problems < 1 or budget < 2 * num_problems:
+        raise ValueError(
+            f"plan_rollouts: budget must be >= 2 * num_problems, got budget={budget}, num_problems={num_problems}. "
+            "Take fewer problems."
+        )
+    share = budget / num_problems
+    kernel = (float(alpha), float(beta))
+    plans: list[PolicyPlan] = []
+
+    def add(policy: str, weight: str, stops: Mapping[State, float], rule: Callable[[int, int], float]) -> None:
+        plans.append(_judge(policy, weight, stops, rule, law, kernel, num_problems))
+
+    def posterior(s: int, k: int) -> float:
+        return float(_posterior_weight(law[0] + s, law[1] + k - s, kernel))
+
+    def plugin(s: int, k: int) -> float:
+        return float((s / k) ** alpha * (1 - s / k) ** beta)
+
+    size = int(share)
+    stops = walk(law, lambda s, k: size if k == 0 else 0)
+    add(f"K = {size} for all", "plugin", stops, plugin)
+    add(f"K = {size} for all", "posterior", stops, posterior)
+
+    for first in (2, 3, 4):
+        stay = 1 - float(np.exp(log_pmf(first, *law))[[0, -1]].sum())
+        second = int((share - first) / stay + 1e-9) if share > first and stay > 0 else 0
+        if second < 1:
+            continue
+        stops = walk(law, _screening(first, second))
+        name = f"screen {first}, then {second} more"
+        add(name, "posterior", stops, posterior)
+        add(name, "naive", stops, _zero_on_exit(first, plugin))
+        if alpha == int(alpha) >= 1 and beta == int(beta) >= 1 and alpha + beta <= first:
+            add(name, "screened", stops, _unbiased(first, first + second, int(alpha), int(beta)))
+
+    pilot = max(2, size // 2)
+    if share > pilot:
+        batches = _neyman_batches(law, kernel, pilot, share)
+        stops = walk(law, lambda s, k: pilot if k == 0 else (batches[s] if k == pilot else 0))
+        add(f"pilot {pilot}, then Neyman", "posterior", stops, posterior)
+
+    price, stops = _sequential(law, kernel, share)
+    if set(stops) != {(0, 0)}:  # with a small budget even the first batch may cost more than it is worth
+        add(f"stop below price {price:.1e}", "posterior", stops, posterior)
+    return tuple(sorted(plans, key=lambda plan: -plan.efficiency))
+
+
+def walk(law: tuple[float, float], more: Callable[[int, int], int]) -> dict[State, float]:
+    """Probability of each state in which a policy stops.
+
+    Args:
+        law: (a, b) of the pass rates.
+        more: (s, k) -> further rollouts to make, 0 to stop.
+
+    Example:
+        >>> {state: round(mass, 4) for state, mass in walk((1.0, 1.0), lambda s, k: 2 if k == 0 else 0).items()}
+        {(0, 2): 0.3333, (1, 2): 0.3333, (2, 2): 0.3333}
+    """
+    stops: dict[State, float] = {}
+    ahead: dict[State, float] = {(0, 0): 1.0}
+    while ahead:
+        state = min(ahead, key=lambda one: one[1])  # fewest rollouts first: every way into a state is counted before it
+        mass = ahead.pop(state)
+        s, k = state
+        batch = more(s, k)
+        if batch == 0:
+            stops[state] = stops.get(state, 0.0) + mass
+            continue
+        for x, share in enumerate(np.exp(log_pmf(batch, law[0] + s, law[1] + k - s)).tolist()):
+            there = (s + x, k + batch)
+            ahead[there] = ahead.get(there, 0.0) + mass * share
+    return stops
+
+
+def plan_text(plans: tuple[PolicyPlan, ...]) -> str:
+    """The plans as a text table."""
+    lines = [f"{'policy':<26}{'weight':<11}{'rollouts':>12}{'a problem':>11}{'efficiency':>12}{'ESS/N':>8}{'zero':>8}"]
+    for plan in plans:
+        lines.append(
+            f"{plan.policy:<26}{plan.weight:<11}{plan.total_rollouts:>12,.0f}{plan.rollouts_per_problem:>11.2f}"
+            f"{plan.efficiency:>12.4f}{plan.ess_fraction:>8.3f}{plan.share_zero:>8.3f}"
+        )
+    return "\n".join(lines)
+
+
+def _judge(
+    policy: str,
+    weight: str,
+    stops: Mapping[State, float],
+    rule: Callable[[int, int], float],
+    law: tuple[float, float],
+    kernel: tuple[float, float],
+    num_problems: int,
+) -> PolicyPlan:
+    s, k = np.array(list(stops), dtype=np.int64).T
+    mass = np.array(list(stops.values()))
+    given = np.array([rule(int(x), int(y)) for x, y in zip(s, k, strict=True)])
+    truth = _posterior_weight(law[0] + s, law[1] + k - s, kernel)
+    square = float(_posterior_weight(law[0], law[1], (2 * kernel[0], 2 * kernel[1])))
+    mean_square = float(mass @ given**2)
+    cost = float(mass @ k)
+    return PolicyPlan(
+        policy=policy, weight=weight, rollouts_per_problem=cost, total_rollouts=cost * num_problems,
+        efficiency=float(mass @ (given * truth)) ** 2 / (mean_square * square) if mean_square else 0.0,
+        ess_fraction=float(mass @ given) ** 2 / mean_square if mean_square else 0.0,
+        share_zero=float(mass[given == 0].sum()),
+    )  # fmt: skip
+
+
+def _neyman_batches(law: tuple[float, float], kernel: tuple[float, float], pilot: int, share: float) -> list[int]:
+    """Further rollouts after s of ``pilot`` passes: total ∝ sqrt(E[v | s]), whole numbers within the budget."""
+    s = np.arange(pilot + 1)
+    mass = np.exp(log_pmf(pilot, *law))
+    a, b = (law[0] + s).astype(np.float64), (law[1] + pilot - s).astype(np.float64)
+    spread = np.sqrt(np.maximum(_posterior_variance_rate(a, b, kernel), 0.0))
+
+    def batches(scale: float) -> Array:
+        return np.floor(np.maximum(scale * spread - pilot, 0.0))
+
+    low, high = 0.0, 64 * share / max(float(spread.max()), 1e-300)
+    for _ in range(80):
+        middle = (low + high) / 2
+        low, high = (middle, high) if pilot + mass @ batches(middle) <= share else (low, middle)
+    return [int(batch) for batch in batches(low)]
+
+
+def _sequential(
+    law: tuple[float, float], kernel: tuple[float, float], share: float
+) -> tuple[float, dict[State, float]]:
+    """The lowest price whose stopping rule stays within the budget, and where that rule stops."""
+    limit = int(4 * share)
+    ks, ss = np.array([(k, s) for k in range(limit) for s in range(k + 1)]).T
+    a, b = law[0] + ss, law[1] + ks - ss
+    longest = min(LOOK_AHEAD, max(2, int(share) // 2))
+    worth = np.stack(
+        [allocation.value_of_rollouts(a, b, m, alpha=kernel[0], beta=kernel[1]) / m for m in range(1, longest + 1)]
+    )
+    best, value = worth.argmax(axis=0) + 1, worth.max(axis=0)
+    at = {(s, k): index for index, (s, k) in enumerate(zip(ss.tolist(), ks.tolist(), strict=True))}
+
+    def stops_at(price: float) -> dict[State, float]:
+        def more(s: int, k: int) -> int:
+            if k >= limit or value[at[s, k]] <= price:
+                return 0
+            return int(min(best[at[s, k]], limit - k))
+
+        return walk(law, more)
+
+    low, high = float(value.min()) / 2, float(value.max())
+    found = (high, stops_at(high))
+    for _ in range(30):
+        price = float(np.sqrt(low * high))
+        stops = stops_at(price)
+        if sum(mass * k for (_, k), mass in stops.items()) <= share:
+            high, found = price, (price, stops)
+        else:
+            low = price
+    return found
+
+
+def _posterior_weight(a: Array | float, b: Array | float, kernel: tuple[float, float]) -> Array:
+    return np.asarray(np.exp(betaln(a + kernel[0], b + kernel[1]) - betaln(a, b)))
+
+
+def _posterior_variance_rate(a: Array, b: Array, kernel: tuple[float, float]) -> Array:
+    """E[v(p)] under Beta(a, b), v = p^(2α-1) q^(2β-1) (α q - β p)²; v at the mean where that integral diverges."""
+    alpha, beta = kernel
+    first, second = 2 * alpha - 1, 2 * beta - 1
+    finite = (a + first > 0) & (b + second > 0)
+    x, y = np.where(finite, a + first, 1.0), np.where(finite, b + second, 1.0)
+    terms = ((alpha**2, 0, 2), (-2 * alpha * beta, 1, 1), (beta**2, 2, 0))
+    mean = sum(factor * np.exp(betaln(x + i, y + j) - betaln(a, b)) for factor, i, j in terms)
+    return np.where(finite, mean, allocation.rollout_variance(a / (a + b), alpha=alpha, beta=beta))
+
+
+def _screening(first: int, second: int) -> Callable[[int, int], int]:
+    def more(s: int, k: int) -> int:
+        if k == 0:
+            return first
+        return second if k == first and 0 < s < first else 0
+
+    return more
+
+
+def _zero_on_exit(first: int, rule: Callable[[int, int], float]) -> Callable[[int, int], float]:
+    def naive(s: int, k: int) -> float:
+        return 0.0 if k == first and s in (0, first) else rule(s, k)
+
+    return naive
+
+
+def _unbiased(first: int, whole: int, alpha: int, beta: int) -> Callable[[int, int], float]:
+    def screened(s: int, k: int) -> float:
+        design = {"num_first": first, "num_all": whole}
+        return float(allocation.screened_weight([s], k, alpha=alpha, beta=beta, **design)[0])
+
+    return screened

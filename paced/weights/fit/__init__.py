@@ -1,0 +1,1 @@
+"""Fits of the law of pass rates: likelihood, moments, intervals, what a fit says."""

@@ -1,0 +1,169 @@
+"""What ``paced fit`` prints and what ``paced weigh FILE`` writes: fits and weights for a user who has only a table."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from paced.weights import WEIGHTS, BetaKernel, NormalisedWeights, WeightFunction, fit, normalise
+from paced.weights.budget.planner import plan_rollouts, plan_text
+from paced.weights.counts import CountHistogram
+from paced.weights.fit.fit import fit_cells
+from paced.weights.fit.intervals import Interval
+from paced.weights.fit.result import FitResult
+from paced.weights.table.read import CountTable, read_counts, write_weights
+
+
+def fit_file(
+    path: Path,
+    *,
+    zpd: float | None = None,
+    level: float = 0.95,
+    num_resamples: int = 199,
+    seed: int = 0,
+    budget: int | None = None,
+    as_json: bool = False,
+) -> tuple[str, Sequence[FitResult]]:
+    """Fit a file of counts by all three methods.
+
+    Args:
+        path: as :func:`paced.weights.table.read.read_counts`.
+        zpd: ε of the zone, for "mle" and "paper".
+        level: of the intervals.
+        num_resamples: replicates of the goodness of fit.
+        seed: of the replicates.
+        budget: rollouts to plan for the same number of problems, if any.
+        as_json: one JSON object instead of text.
+
+    Returns: the text, and the fits by mle, moments and paper.
+    """
+    table = read_counts(path)
+    cells = CountHistogram.of(table.num_passed, table.num_rollouts, place="fit")
+    best = fit_cells(cells, "mle", zpd)
+    results = (best, fit_cells(cells, "moments", None), fit_cells(cells, "paper", zpd))
+    quality = [result.gof(num_resamples=num_resamples, seed=seed) for result in results]
+    if as_json:
+        fits = [{**result.to_dict(), "gof": _gof(one)} for result, one in zip(results, quality, strict=True)]
+        return json.dumps({"file": path.name, "fits": fits}, indent=2, allow_nan=False), results
+    lines = [
+        _read(table, path),
+        "",
+        best.summary(level=level),
+        "",
+        f"{'method':<10}{'alpha':>9}{'':>20}{'beta':>9}{'':>20}",
+    ]
+    lines[-1] += f"{'fit p-value':>13}"
+    for result, one in zip(results, quality, strict=True):
+        ends = result.conf_int(level)
+        lines.append(
+            f"{result.method:<10}{_number(result.alpha):>9}{_interval(ends.alpha):>20}"
+            f"{_number(result.beta):>9}{_interval(ends.beta):>20}{_number(one.pvalue):>13}"
+        )
+    lines.append(
+        f"Intervals at {100 * level:g}%. Fit p-value: parametric bootstrap of the deviance, {num_resamples} replicates;"
+        "\nsmall means not a Beta law."
+    )
+    if results[2].success and best.success:
+        lines.append(
+            "The paper's interval is one for its formula, which is biased by rollout noise and the zone's cut."
+        )
+    if budget is not None:
+        lines += ["", *_plan(best, budget)]
+    return "\n".join(lines), results
+
+
+def weigh_file(path: Path, output: Path, *, weight: WeightFunction) -> str:
+    """Read counts, weigh them, write ``output`` (parquet or CSV), and say what the weights are like."""
+    if path.resolve() == output.resolve():
+        raise ValueError(f"weigh: the output must not be the input, got {output}. Give another name with -o.")
+    table = read_counts(path)
+    weights = weight(table.num_passed, table.num_rollouts)
+    unit = normalise(weights)
+    write_weights(output, table, weights, unit.unit_mean_weights)
+    return "\n".join([_read(table, path), f"weight: {weight}", weights_text(unit), f"written: {output}"])
+
+
+def weights_text(unit: NormalisedWeights) -> str:
+    """Effective sample size, share of zeros and the largest weight, in one line."""
+    return (
+        f"effective sample size {unit.ess:,.1f} of {unit.unit_mean_weights.size:,} ({100 * unit.ess_fraction:.1f} %), "
+        f"weight zero {100 * unit.share_zero:.1f} %, largest unit-mean weight {unit.largest:.3f}"
+    )
+
+
+def weight_function(name: str, parameters: Sequence[str]) -> WeightFunction:
+    """The weight function called ``name`` with parameters written as ``field=value``.
+
+    Raises:
+        ValueError: an unknown name, field or form.
+
+    Example:
+        >>> weight_function("beta", ["alpha=1", "beta=2", "estimator=posterior", "prior=[0.5, 0.5]"])
+        BetaKernel(alpha=1, beta=2, estimator='posterior', prior=(0.5, 0.5), second_moment_exponents=(0.0, 0.0))
+    """
+    import yaml
+
+    if name not in WEIGHTS:
+        raise ValueError(f"weigh: --weight must be one of {', '.join(WEIGHTS)}, got {name!r}.")
+    fields = [entry.name for entry in dataclasses.fields(WEIGHTS[name])]  # type: ignore[arg-type]
+    given: dict[str, Any] = {}
+    for text in parameters:
+        field, sign, value = text.partition("=")
+        if not sign or field not in fields:
+            known = ", ".join(fields) or "none"
+            raise ValueError(f"weigh: parameters of '{name}' are field=value with fields {known}, got {text!r}.")
+        parsed = yaml.safe_load(value)
+        given[field] = tuple(parsed) if isinstance(parsed, list) else parsed
+    return WEIGHTS[name](**given)
+
+
+def fitted_kernel(path: Path, *, zpd: float | None = None) -> BetaKernel:
+    """The kernel with the exponents of a maximum-likelihood fit to the same file."""
+    table = read_counts(path)
+    return fit(table.num_passed, table.num_rollouts, zpd=zpd).kernel
+
+
+def _read(table: CountTable, path: Path) -> str:
+    rollouts = table.num_rollouts
+    low, high = int(rollouts.min()), int(rollouts.max())
+    columns = [name for name in (table.layout.problem_id, table.layout.first, table.layout.second) if name]
+    text = (
+        f"{path}: {len(table.num_passed):,} problems, {int(rollouts.sum()):,} rollouts "
+        f"(K = {low if low == high else f'{low} to {high}'}), columns {', '.join(columns)}"
+    )
+    if table.num_ungradable:
+        text += (
+            f"\nleft out: {table.num_ungradable:,} rollouts that could not be graded and "
+            f"{table.num_without_rollouts:,} problems with no other"
+        )
+    return text
+
+
+def _plan(best: FitResult, budget: int) -> list[str]:
+    a, b = best.law
+    if not (best.success and a > 0 and b > 0):
+        return [f"No plan for {budget:,} rollouts: {best.message}"]
+    kernel: Mapping[str, float] = {"alpha": 1.0, "beta": 1.0}
+    plans = plan_rollouts((a, b), num_problems=best.num_problems, budget=budget, **kernel)
+    title = (
+        f"Policies for {budget:,} rollouts on {best.num_problems:,} problems from Beta({a:.3g}, {b:.3g}), w = p(1-p):"
+    )
+    return [title, plan_text(plans)]
+
+
+def _gof(one: Any) -> dict[str, Any]:
+    return {
+        name: None if isinstance(value, float) and math.isnan(value) else value for name, value in one._asdict().items()
+    }
+
+
+def _number(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.3f}"
+
+
+def _interval(ends: Interval) -> str:
+    return "" if math.isnan(ends.low) else f"[{ends.low:.3f}, {ends.high:.3f}]"

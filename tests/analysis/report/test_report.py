@@ -1,0 +1,33 @@
+"""The report is made from whatever a run folder holds: what is missing or damaged is named, the rest is shown."""
+
+from __future__ import annotations
+
+from paced.analysis.report.report import write_report
+
+
+def test_the_page_shows_what_is_there_and_names_what_is_not(small_run):
+    page = write_report(small_run).read_text(encoding="utf-8")
+    assert page.count("data:image/png;base64,") == 4  # histogram, weights, two of the curriculum
+    assert "No optimiser step yet" in page
+    assert "paced snr" in page
+    assert sorted(path.stem for path in small_run.figures.glob("*.png")) == sorted(
+        path.stem for path in small_run.figures.glob("*.csv")
+    )
+
+
+def test_hostile_model_output_stays_text(small_run):
+    page = write_report(small_run).read_text(encoding="utf-8")
+    assert "<img src=x" not in page
+    assert "&lt;img src=x onerror=alert(1)&gt; \\x1b[31mred" in page
+    assert "\x1b" not in page
+
+
+def test_a_damaged_file_costs_its_own_section_only(small_run):
+    small_run.stage(1).pass_rates.write_bytes(b"not parquet")
+    page = write_report(small_run).read_text(encoding="utf-8")
+    assert page.count("Could not be made") == 3  # pass rates, curriculum, samples
+    assert "mean@k in per cent" in page
+
+
+def test_the_same_run_gives_the_same_bytes(small_run):
+    assert write_report(small_run).read_bytes() == write_report(small_run).read_bytes()

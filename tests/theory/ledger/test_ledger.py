@@ -1,0 +1,181 @@
+"""The ledger is whole and honest: everything covered, every outcome as recorded, every control refuted."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from paced.theory.ledger.claim import Check, Claim, Control, Outcome, Result, Verdict
+from paced.theory.ledger.ledger import dependents, foundations, ledger, validate
+from paced.theory.ledger.runner import Task, run, run_task, tasks_of
+from paced.theory.pages.explain import page_name
+from paced.theory.pages.figures import DRAWINGS
+from paced.theory.pages.files import pages, picture
+from paced.theory.pages.graph import columns
+
+DOCS = Path(__file__).parents[3] / "docs" / "theory"
+AUDIT = [f"C{n:02d}" for n in (
+    *(1, 2, 3), *range(10, 24), *range(30, 39), *range(40, 47), *(50, 51, 52, 53, 60, 61, 70),
+)] + [f"X{n}" for n in range(1, 12)]  # fmt: skip
+"""Every entry of the audit: C01-C70 as numbered there, and the eleven extensions."""
+ITEMS = (
+    "Assumption 1", "Assumption 2", "Assumption 3(a)", "Assumption 3(b)", "Assumption 3(c)", "Assumption 4",
+    "condition (a)", "condition (b)", "Definition 1", "Definition 2", "Lemma 5", "Theorem 4", "Theorem 6",
+    *(f"Proposition {n}" for n in (1, 2, 3, 7, 8, 10, 11)), *(f"Remark {n}" for n in range(1, 7)),
+)  # fmt: skip
+
+OPEN_EQUATIONS = ()
+OPEN_AUDIT = ()
+OPEN_ITEMS = ()
+"""What has exact functions and tests in part, but no claim in the ledger yet (docs/log.md)."""
+
+
+@pytest.mark.parametrize("name", list(ledger()))
+def test_claim_has_the_recorded_outcomes_and_every_control_is_refuted(name):
+    for ran in map(run_task, tasks_of([ledger()[name]])):
+        assert ran.outcome is not None, ran.error
+        assert ran.outcome.result is ran.expected, f"{ran.task}: {ran.says}: {ran.outcome}"
+        if ran.task.kind == "control":
+            assert ran.outcome.witness
+
+
+def test_every_claim_has_a_control():
+    assert all(claim.controls for claim in ledger().values())
+
+
+def test_what_the_ledger_covers_and_what_it_does_not_is_written_down():
+    """The lists of what is open are exact, so a claim that is added shortens them and one that is lost fails here."""
+    equations = {number for claim in ledger().values() for number in claim.equations}
+    audit = {entry for claim in ledger().values() for entry in claim.audit}
+    places = " | ".join(claim.where for claim in ledger().values())
+    assert sorted(set(range(1, 52)) - equations) == list(OPEN_EQUATIONS)
+    assert [entry for entry in AUDIT if entry not in audit] == list(OPEN_AUDIT)
+    assert audit <= set(AUDIT), sorted(audit - set(AUDIT))
+    assert [item for item in ITEMS if item not in places] == list(OPEN_ITEMS)
+
+
+def test_assumptions_are_marked_and_carry_the_derivation():
+    assumed = {name for name, claim in ledger().items() if claim.verdict is Verdict.ASSUMED}
+    assert {"a1", "a2", "a3a", "a3b", "a3b'", "a3c", "a4", "prop2.a", "prop2.b"} <= assumed
+    assert "prop3" in dependents(ledger(), "a3b")
+    assert "a3b" in foundations(ledger(), "prop3.shape")
+
+
+def test_named_functions_exist_and_are_public():
+    for claim in ledger().values():
+        for dotted in claim.functions:
+            module, name = dotted.rsplit(".", 1)
+            assert callable(getattr(import_module(module), name)), f"{claim.id}: {dotted}"
+            assert not name.startswith("_"), dotted
+
+
+def test_every_group_file_is_in_the_ledger():
+    import paced.theory.claims
+    from paced.theory.ledger.ledger import _GROUPS
+
+    files = {path.stem for path in Path(paced.theory.claims.__file__).parent.glob("*.py")} - {"__init__"}
+    assert files <= set(_GROUPS), sorted(files - set(_GROUPS))
+
+
+def test_no_claim_rests_on_itself_through_others():
+    place = columns(ledger())
+    assert all(place[name] > place[other] for name, claim in ledger().items() for other in claim.depends_on)
+
+
+def test_counterexamples_and_numbers_evaluate():
+    for claim in ledger().values():
+        for numbers in ([claim.counterexample.evaluate] if claim.counterexample else []) + (
+            [claim.numbers] if claim.numbers else []
+        ):
+            assert all(isinstance(float(value), float) for value in numbers().values()), claim.id
+
+
+def test_every_picture_has_its_drawing_and_draws():
+    pictures = {claim.picture.name: claim for claim in ledger().values() if claim.picture}
+    assert set(pictures) == set(DRAWINGS)
+    for claim in pictures.values():
+        assert picture(claim).startswith(b"\x89PNG")
+
+
+# --- the machinery itself fails when it should ------------------------------------------------------------------------
+def toy(**changes) -> Claim:
+    good = Claim(
+        id="toy", where="nowhere", title="Sum", verdict=Verdict.TRUE, statement="1+1=2", latex="1+1=2",
+        checks=(Check("exact", "sum", "integers", run=lambda: Outcome(Result.PROVED)),),
+        controls=(Control("exact", "3 for 2", run=lambda: Outcome(Result.REFUTED, witness={"sum": 2})),),
+    )  # fmt: skip
+    return replace(good, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"controls": ()}, "has no control"),
+        ({"checks": ()}, "has no check"),
+        ({"depends_on": ("nothing",)}, "depends on a claim that is not there"),
+        ({"verdict": Verdict.LOOSE}, "no check refutes"),
+        ({"verdict": Verdict.CONDITIONAL}, "names none"),
+        ({"verdict": Verdict.ASSUMED}, "no check says so"),
+        ({"checks": (Check("exact", "s", "d", run=lambda: None, expected=Result.REFUTED),)}, "expects a check to fail"),
+    ],
+)  # fmt: skip
+def test_a_ledger_that_contradicts_itself_is_refused(changes, fault):
+    validate([toy()])
+    with pytest.raises(ValueError, match=fault):
+        validate([toy(**changes)])
+
+
+def test_an_id_used_twice_is_refused():
+    with pytest.raises(ValueError, match="is used 2 times"):
+        validate([toy(), toy()])
+
+
+@pytest.mark.parametrize(
+    ("check", "expected"),
+    [
+        (lambda: Outcome(Result.PROVED), True),
+        (lambda: Outcome(Result.UNDECIDED), False),
+        (lambda: Outcome(Result.SUPPORTED, samples=3), False),
+        (lambda: 1 / 0, False),
+    ],
+)
+def test_only_the_recorded_outcome_counts_and_a_crash_never_does(monkeypatch, check, expected):
+    claim = toy(checks=(Check("exact", "sum", "integers", run=check),))
+    monkeypatch.setattr("paced.theory.ledger.runner.ledger", lambda: {"toy": claim})
+    ran = run_task(Task("toy", "check", 0))
+    assert ran.as_expected is expected
+    assert ("ZeroDivisionError" in ran.error) == (ran.outcome is None)
+
+
+def test_a_control_that_passes_fails_the_run(monkeypatch):
+    claim = toy(controls=(Control("exact", "nothing", run=lambda: Outcome(Result.PROVED)),))
+    monkeypatch.setattr("paced.theory.ledger.runner.ledger", lambda: {"toy": claim})
+    assert [one.task.kind for one in run(["toy"]).failures] == ["control"]
+
+
+def test_a_refutation_without_a_witness_is_no_outcome():
+    with pytest.raises(AssertionError, match="witness"):
+        Outcome(Result.REFUTED)
+
+
+# --- the pages --------------------------------------------------------------------------------------------------------
+def test_pages_are_up_to_date():
+    written = {path.name: path.read_text(encoding="utf-8") for path in DOCS.glob("*.md")}
+    assert written == pages(), "run: paced verify --docs docs/theory"
+
+
+def test_ids_pages_and_figures_match():
+    assert {path.stem for path in DOCS.glob("*.md")} == {page_name(name) for name in ledger()} | {"index"}
+    figures = {page_name(name) for name, claim in ledger().items() if claim.picture}
+    assert {path.stem for path in (DOCS / "figures").glob("*.png")} == figures
+
+
+@pytest.mark.slow
+def test_the_whole_ledger_takes_under_a_minute():
+    report = run(workers=min(2, os.cpu_count() or 1))
+    assert report.failures == ()
+    assert sum(one.seconds for one in report.ran) < 120

@@ -1,0 +1,33 @@
+"""What `paced verify` shows: a row names its claim and its verdict at any width, and an assumption is called that."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from paced.theory.ledger.ledger import ledger
+from paced.theory.ledger.runner import run
+from paced.theory.pages.console import SHORT, show_report
+
+NAMES = ["a1", "eq3", "thm6", "prop8.floor", "prop10"]
+
+
+@pytest.fixture(scope="module")
+def report():
+    return run(NAMES)
+
+
+@pytest.mark.parametrize("width", [100, 150, 200])
+def test_ids_verdicts_and_seconds_are_never_cut(report, width):
+    console = Console(width=width, file=io.StringIO())
+    show_report(report, console)
+    text = console.file.getvalue()
+    lines = {line.split()[0]: line for line in text.splitlines() if line.split()[:1] and line.split()[0] in NAMES}
+    assert sorted(lines) == sorted(NAMES)
+    for name, line in lines.items():
+        assert SHORT[ledger()[name].verdict] in line
+        assert line.rstrip()[-4:].replace(".", "").isdigit()
+    assert "assumed" in lines["a1"].split("assumed", 1)[1]  # the verdict, and in place of an engine
+    assert " claims: " in text
