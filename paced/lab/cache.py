@@ -9,6 +9,7 @@ Left out: eviction. A student takes 0.6 MB.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import tempfile
@@ -36,7 +37,7 @@ def lab_model(recipe: PretrainRecipe, target: Path, progress: Progress) -> None:
     """Put the model and tokenizer of ``recipe`` into ``target``: from the cache, or pre-trained now and cached.
 
     Raises:
-        PretrainingFailedError: the model did not reach its target pass rate.
+        PretrainingFailedError: the model did not reach its targets.
     """
     cached = cache_folder() / recipe_key(recipe)
     if is_whole(cached):
@@ -49,7 +50,8 @@ def lab_model(recipe: PretrainRecipe, target: Path, progress: Progress) -> None:
         folder = Path(made) / "model"
         model.save_pretrained(folder)
         build_tokenizer().save_pretrained(folder)
-        note = {"sha256": file_hash(folder / WEIGHTS_FILE), "num_steps": log.num_steps, "probes": log.probes}
+        probes = [(step, dataclasses.asdict(skills)) for step, skills in log.probes]
+        note = {"sha256": file_hash(folder / WEIGHTS_FILE), "num_steps": log.num_steps, "probes": probes}
         write_json(folder / NOTE_FILE, describe(recipe) | note)
         _put(folder, target)
     try:

@@ -91,7 +91,7 @@ def _completion(answers: Integers, numbers: np.random.Generator, stochastic: boo
     if not stochastic:
         return [digits]
     styles = np.where(answers == ABSENT, ABSENT, numbers.choice(_STYLE, size=answers.shape))
-    return [np.stack([styles, digits], axis=2).reshape(len(answers), -1)]
+    return [np.stack([styles, digits], axis=2).reshape(len(answers), 2 * answers.shape[1])]
 
 
 def _ids(positions: Integers, ids: Integers) -> Integers:

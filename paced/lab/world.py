@@ -28,7 +28,7 @@ def build_world(folder: Path, lab: LabConfig, progress: Progress) -> None:
     """Write the lab into ``folder``; what is there already is kept.
 
     Raises:
-        PretrainingFailedError: a model did not reach its target pass rate; the message says which seed.
+        PretrainingFailedError: a model did not reach its targets; the message says which seed.
     """
     for name, problems in world_problems(lab).items():
         write_problems(folder / name, problems)
