@@ -83,11 +83,17 @@ def method_folder(run: RunFolder, method: str) -> RunFolder:
 
 
 def prepare(run: RunFolder, progress: Progress) -> None:
-    """Build the lab of a run that has one; give a compared method what it has in common with the whole run."""
+    """Build the lab of a run that has one; give a compared method what it has in common with the whole run.
+
+    Raises:
+        ConfigError: the recipe chooses a weight function, divergence, engine or answer format that there is not.
+    """
     from paced.train.models import quiet_transformers
+    from paced.train.preflight import check_options
 
     quiet_transformers()
     config = run.config()
+    check_options(config)
     if config.lab is not None:
         from paced.lab.world import build_world
 

@@ -92,9 +92,8 @@ def _methods(config: RunConfig) -> Table:
     methods = {name: with_method(config, name) for name in config.methods} or {config.name: config}
     table: dict[str, list[str]] = {key: [] for key in ("method", "weight function", "batching", "stages")}
     for name, one in methods.items():
-        settings = ", ".join(f"{key} {value:g}" for key, value in one.weights.parameters.items())
         table["method"].append(name)
-        table["weight function"].append(f"{one.weights.function}({settings})" if settings else one.weights.function)
+        table["weight function"].append(str(one.weights))
         table["batching"].append(one.training.batching)
         table["stages"].append(
             " → ".join(f"{stage.divergence} along the {stage.along} ({100 * stage.share:g} %)" for stage in one.stages)
@@ -208,7 +207,7 @@ def _pass_rates(run: RunFolder, config: RunConfig, runs: Mapping[str, RunFolder]
 
 
 def _kernel_table(config: RunConfig) -> Table | None:
-    function = WEIGHTS[config.weights.function](**config.weights.parameters)
+    function = WEIGHTS[config.weights.name](**config.weights.parameters)
     at: Callable | None = getattr(function, "at", None)
     if at is None:
         return None

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from paced.config import SamplingConfig
 from paced.errors import ConfigError
+from paced.schema import Choice
 from paced.train.models import end_tokens, padding_token, vocabulary_size
 from paced.train.rollout.hf import SampledCompletion, sample_completions
 
@@ -56,11 +57,11 @@ class HfSampler:
 
 
 SAMPLERS: dict[str, Callable[[Any, Any, str], Sampler]] = {"hf": HfSampler}
-"""``engine`` in a recipe -> a sampler from (model, tokenizer, end of answer)."""
+"""``engine.name`` in a recipe -> a sampler from (model, tokenizer, end of answer)."""
 
 
-def make_sampler(engine: str, model: Any, tokenizer: Any, end_of_answer: str = "") -> Sampler:
-    """The sampler of this name, or a sentence with the names there are."""
-    if engine not in SAMPLERS:
-        raise ConfigError(f"engine: must be one of {', '.join(SAMPLERS)}, got {engine!r}.")
-    return SAMPLERS[engine](model, tokenizer, end_of_answer)
+def make_sampler(engine: Choice, model: Any, tokenizer: Any, end_of_answer: str = "") -> Sampler:
+    """The sampler that a recipe chose, or a sentence with those there are."""
+    if engine.name not in SAMPLERS:
+        raise ConfigError(f"engine must be one of {', '.join(SAMPLERS)}, got {engine.name!r}.")
+    return SAMPLERS[engine.name](model, tokenizer, end_of_answer)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from paced.errors import ConfigError
 from paced.records import UNGRADABLE, Grade, PassRate, Problem, Rollout, Verdict
 from paced.train.rollout.numerals import last_number, parse_integer
 
@@ -97,7 +98,7 @@ EXTRACTIONS: dict[str, Extraction] = {
     "boxed": boxed,
     "digits": digits,
 }
-"""``grading.answer_format`` in a recipe -> where the answer stands."""
+"""``grading.answer_format.name`` in a recipe -> where the answer is written."""
 
 
 def compare_exact(*, extracted: str, answer: str) -> Comparison:
@@ -131,6 +132,9 @@ def grade_rollout(problem: Problem, rollout: Rollout, *, answer_format: str) -> 
         rollout: a completion of that task.
         answer_format: name in :data:`EXTRACTIONS`.
 
+    Raises:
+        ConfigError: an answer format that there is not.
+
     Edges: a completion cut by the token limit is ``truncated`` even when it holds the gold answer.
 
     Example:
@@ -139,6 +143,8 @@ def grade_rollout(problem: Problem, rollout: Rollout, *, answer_format: str) -> 
         >>> grade_rollout(task, said, answer_format="last_number").reason
         '5 is not 4.'
     """
+    if answer_format not in EXTRACTIONS:
+        raise ConfigError(f"grading.answer_format must be one of {', '.join(EXTRACTIONS)}, got {answer_format!r}.")
     extracted = ""
     if rollout.finish_reason == "length":
         outcome = Comparison(verdict="truncated", reason=f"Cut by the limit at {len(rollout.token_ids)} tokens.")
