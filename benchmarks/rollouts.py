@@ -92,6 +92,7 @@ def gate(model: Any, prompts: Prompts) -> None:
     keys = sample_keys(run_seed=1, stage=1, problem_ids=[str(k) for k in range(6)], num_samples=4)
     settings: dict[str, Any] = {
         "max_new_tokens": 32, "sampling_temperature": 1.0, "eos_token_id": EOS, "pad_token_id": PAD,
+        "max_rows": 24,
     }  # fmt: skip
     together = sample_completions(model, prompts=few, keys=keys, **settings)
     alone = [

@@ -8,7 +8,8 @@ Left out: an exception class for every module. A caller can act on four kinds on
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,6 +68,22 @@ class BadRows(ValueError):  # noqa: N818 - named by what it holds
         if count > self.SHOWN:
             lines.append(f"  ... and {count - self.SHOWN} more.")
         super().__init__("\n".join(lines))
+
+
+def did_you_mean(word: str, known: Iterable[str], *, show: Callable[[str], str] = str) -> str:
+    """The end of a message about an unknown name: the nearest of the known ones, or nothing when none is near.
+
+    Args:
+        word: what came.
+        known: what there is.
+        show: how the nearest one is written out.
+
+    Example:
+        >>> did_you_mean("betta", ["uniform", "beta"]), did_you_mean("x", ["uniform", "beta"])
+        (" Did you mean 'beta'?", '')
+    """
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f" Did you mean '{show(near[0])}'?" if near else ""
 
 
 def check_number(

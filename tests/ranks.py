@@ -33,7 +33,10 @@ SCENARIOS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
     "cached teacher": ({"parallel.cache_teacher": True}, {}),
     "bfloat16": ({"student.dtype": "bfloat16", "training.micro_batch_tokens": 1}, {}),
-    "untied": ({"stages": [{"divergence": "jsd", "parameters": {"beta": 0.3}, "num_steps": 3}]}, {"tied": False}),
+    "untied": (
+        {"stages": [{"divergence": {"name": "jsd", "parameters": {"beta": 0.3}}, "num_steps": 3}]},
+        {"tied": False},
+    ),
     "ulysses": ({}, {}),
     "ulysses, one key-value head": ({}, {"kv_heads": 1}),
     "ulysses, as many key-value heads": ({"parallel.gradient_checkpointing": True}, {"kv_heads": 4}),

@@ -170,7 +170,7 @@ def run_whole_job(folder: str, name: str) -> None:
         "rollouts": {"num_samples": 2, "max_new_tokens": 4, "max_rows": 8},
         "references": {"num_samples": 1, "sampling_temperature": 0.0, "max_new_tokens": 4},
         "grading": {"answer_format": "last_number"},
-        "weights": {"function": "uniform"},
+        "weights": "uniform",
         "training": {"batch_size": 2, "learning_rate": 1e-3, "checkpoint_every": 1},
         "stages": [
             {"share": 0.5},

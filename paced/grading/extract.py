@@ -68,7 +68,7 @@ EXTRACTIONS: dict[str, Extraction] = {
     "boxed": boxed,
     "digits": digits,
 }
-"""``grading.answer_format`` in a recipe -> where the answer stands."""
+"""``grading.answer_format.name`` in a recipe -> where the answer is written."""
 
 
 def _braced(text: str, start: int) -> str | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from paced.errors import ConfigError
 from paced.grading.compare import COMPARISONS, Comparison, shown
 from paced.grading.extract import EXTRACTIONS
 from paced.records import UNGRADABLE, Grade, PassRate, Problem, Rollout, Verdict
@@ -26,6 +27,9 @@ def grade_rollout(problem: Problem, rollout: Rollout, *, answer_format: str) -> 
         rollout: a completion of that task.
         answer_format: name in :data:`EXTRACTIONS`.
 
+    Raises:
+        ConfigError: an answer format that there is not.
+
     Edges: a completion cut by the token limit is ``truncated`` even when it holds the gold answer.
 
     Example:
@@ -34,6 +38,8 @@ def grade_rollout(problem: Problem, rollout: Rollout, *, answer_format: str) -> 
         >>> grade_rollout(task, said, answer_format="last_number").reason
         '5 is not 4.'
     """
+    if answer_format not in EXTRACTIONS:
+        raise ConfigError(f"grading.answer_format must be one of {', '.join(EXTRACTIONS)}, got {answer_format!r}.")
     extracted = ""
     if rollout.finish_reason == "length":
         outcome = Comparison(verdict="truncated", reason=f"Cut by the limit at {len(rollout.token_ids)} tokens.")

@@ -1,4 +1,4 @@
-"""Where the embedded world lies in a run, and a recipe with those paths filled in. Loads no torch."""
+"""Where the embedded world is in a run, and a recipe with its paths and seed filled in. Loads no torch."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ skill, whose loss is forgetting."""
 
 
 def with_lab_paths(config: RunConfig) -> RunConfig:
-    """The recipe with the lab's student, teacher, problems and held-out sets where it has a lab section.
+    """The recipe with the lab's seed, student, teacher, problems and held-out sets where it has a lab section.
 
     Raises:
         ConfigError: the recipe has a lab and names models, problems or sets of its own.
@@ -37,6 +37,7 @@ def with_lab_paths(config: RunConfig) -> RunConfig:
     teacher = f"{INSIDE}lab/{TEACHER}" if config.lab.teacher == "big" else ""
     return dataclasses.replace(
         config,
+        lab=dataclasses.replace(config.lab, seed=config.lab.seed or config.seed),
         student=dataclasses.replace(config.student, path=f"{INSIDE}lab/{STUDENT}"),
         teacher=dataclasses.replace(config.teacher, path=teacher),
         problems=dataclasses.replace(config.problems, path=f"{INSIDE}lab/{PROBLEMS}"),

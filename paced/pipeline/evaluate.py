@@ -103,7 +103,7 @@ def _rate(
     )
     by_id = {problem.problem_id: problem for problem in problems}
     grades = [
-        grade_rollout(by_id[rollout.problem_id], rollout, answer_format=config.grading.answer_format)
+        grade_rollout(by_id[rollout.problem_id], rollout, answer_format=config.grading.answer_format.name)
         for rollout in read_records(file, Rollout)
     ]
     return count_passes(problems, grades)

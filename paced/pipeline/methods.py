@@ -14,6 +14,7 @@ from typing import Any
 from paced.lab.world import build_world
 from paced.models.loading import quiet_transformers
 from paced.pipeline.evaluate import evaluate
+from paced.pipeline.preflight import check_options
 from paced.pipeline.steps import grade, refer, roll_out, stage_problems
 from paced.run.configfile import to_dict
 from paced.run.folder import RunFolder
@@ -22,9 +23,14 @@ from paced.run.storage import write_atomic
 
 
 def prepare(run: RunFolder, progress: Progress) -> None:
-    """Build the lab of a run that has one; give a compared method what it has in common with the whole run."""
+    """Build the lab of a run that has one; give a compared method what it has in common with the whole run.
+
+    Raises:
+        ConfigError: the recipe chooses a weight function, divergence, engine or answer format that there is not.
+    """
     quiet_transformers()
     config = run.config()
+    check_options(config)
     if config.lab is not None:
         build_world(Path(config.problems.path).parent, config.lab, progress)
     if run.whole.root != run.root:

@@ -6,10 +6,12 @@ possible. Models are not loaded, only their configurations and tokenizers.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from paced.errors import ConfigError
+from paced.errors import ConfigError, did_you_mean
+from paced.grading.extract import EXTRACTIONS
 from paced.models.loading import context_limit, load_config, load_tokenizer, teacher_model
 from paced.models.tokens import check_same_tokenizer
 from paced.problems.files import read_problems
@@ -17,6 +19,7 @@ from paced.problems.prompts import Prompt, make_prompts
 from paced.records import Problem
 from paced.rollouts.engines import SAMPLERS
 from paced.run.config import ModelConfig, RunConfig, SamplingConfig
+from paced.run.schema import Choice
 from paced.weights import WEIGHTS
 
 
@@ -82,29 +85,46 @@ def check_inputs(config: RunConfig) -> Inputs:
 
 
 def check_options(config: RunConfig) -> None:
-    """Refuse names that nothing answers to: weight functions and their parameters, divergences, engines."""
-    from paced.train.loss import DIVERGENCES
+    """Refuse choices that nothing answers to, by name or by parameters: weights, divergences, answer format, engines.
 
-    faults = []
-    if config.weights.function not in WEIGHTS:
-        faults.append(f"weights.function must be one of {', '.join(WEIGHTS)}, got {config.weights.function!r}.")
-    else:
-        try:
-            WEIGHTS[config.weights.function](**config.weights.parameters)
-        except TypeError as error:
-            faults.append(f"weights.parameters do not fit '{config.weights.function}': {error}.")
-    for index, stage in enumerate(config.stages, start=1):
-        if stage.divergence not in DIVERGENCES:
-            faults.append(
-                f"stages[{index}].divergence must be one of {', '.join(DIVERGENCES)}, got {stage.divergence!r}."
-            )
-    for section in (config.rollouts, config.references, config.evaluation.sampling):
-        if section.engine not in SAMPLERS:
-            faults.append(f"engine must be one of {', '.join(SAMPLERS)}, got {section.engine!r}.")
-    if config.references.num_samples != 1:
-        faults.append(f"references.num_samples must be 1, got {config.references.num_samples}.")
+    Raises:
+        ConfigError: every such choice, a sentence each.
+    """
+    from paced.train.loss import DIVERGENCES, make_divergence
+
+    faults = _choice_faults("weights", config.weights, WEIGHTS, lambda name, given: WEIGHTS[name](**given))
+    for number, stage in enumerate(config.stages, start=1):
+        key = f"stages.{number}.divergence"
+        faults += _choice_faults(key, stage.divergence, DIVERGENCES, lambda name, given: make_divergence(name, **given))
+    faults += _choice_faults("grading.answer_format", config.grading.answer_format, EXTRACTIONS, _without_parameters)
+    for section, sampling in {
+        "rollouts": config.rollouts,
+        "references": config.references,
+        "evaluation.sampling": config.evaluation.sampling,
+    }.items():
+        faults += _choice_faults(f"{section}.engine", sampling.engine, SAMPLERS, _without_parameters)
     if faults:
-        raise ConfigError(f"{config.name}: " + " ".join(dict.fromkeys(faults)))
+        raise ConfigError(f"{config.name}: {' '.join(faults)}")
+
+
+def _choice_faults(
+    key: str, choice: Choice, known: Mapping[str, Any], build: Callable[[str, dict[str, Any]], Any]
+) -> list[str]:
+    """What is wrong with one choice, if anything: no such name, or parameters with which it cannot be built."""
+    if choice.name not in known:
+        names = ", ".join(known)
+        return [f"{key} must be one of {names}, got {choice.name!r}.{did_you_mean(choice.name, known)}"]
+    try:
+        build(choice.name, choice.parameters)
+    except (TypeError, ValueError) as error:
+        reason = str(error).rstrip(".")
+        return [f"{key}.parameters do not fit '{choice.name}' ({reason}). {key}={choice.name} takes its defaults."]
+    return []
+
+
+def _without_parameters(name: str, given: dict[str, Any]) -> None:
+    if given:
+        raise TypeError(f"{name} takes no parameters, got {', '.join(given)}")
 
 
 def _check_lengths(config: RunConfig, seen: list[Prompt], shown: list[Prompt], held_out: list[Prompt]) -> None:

@@ -111,7 +111,7 @@ class StageExamples(FixedExamples):
         )
         by_id = {problem.problem_id: problem for problem in self.problems}
         grades = [
-            grade_rollout(by_id[rollout.problem_id], rollout, answer_format=self.config.grading.answer_format)
+            grade_rollout(by_id[rollout.problem_id], rollout, answer_format=self.config.grading.answer_format.name)
             for rollout in read_records(folder / "rollouts.jsonl", Rollout)
         ]
         write_parquet(folder / "pass_rates.parquet", count_passes(self.problems, grades), PassRate)

@@ -125,7 +125,7 @@ def grade(run: RunFolder, stage_number: int, progress: Progress) -> None:
     rollouts = read_records(stage.rollouts, Rollout)
     _refuse_gaps(run, stage_number, Counter(rollout.problem_id for rollout in rollouts), by_id)
     grades = [
-        grade_rollout(by_id[rollout.problem_id], rollout, answer_format=config.grading.answer_format)
+        grade_rollout(by_id[rollout.problem_id], rollout, answer_format=config.grading.answer_format.name)
         for rollout in rollouts
     ]
     write_atomic(stage.grades, "".join(f"{encode_line(one)}\n" for one in grades))
@@ -157,7 +157,7 @@ def weigh(run: RunFolder, stage_number: int, progress: Progress) -> None:
     write_parquet(stage.weights, weights, ProblemWeight)
     summary = normalise([weight.weight for weight in weights])
     progress.note(
-        f"stage {stage_number}: '{config.weights.function}' gives weight 0 to {100 * summary.share_zero:.0f} % of the "
+        f"stage {stage_number}: '{config.weights.name}' gives weight 0 to {100 * summary.share_zero:.0f} % of the "
         f"problems; effective sample {100 * summary.ess_fraction:.0f} %"
     )
 
@@ -187,7 +187,7 @@ def refer(run: RunFolder, stage_number: int, progress: Progress) -> None:
     )
     by_id = {problem.problem_id: problem for problem in problems}
     verdicts = [
-        grade_rollout(by_id[reference.problem_id], reference, answer_format=config.grading.answer_format)
+        grade_rollout(by_id[reference.problem_id], reference, answer_format=config.grading.answer_format.name)
         for reference in read_records(stage.references, Rollout)
     ]
     progress.note(f"stage {stage_number}: references, {describe_grades(verdicts)}")

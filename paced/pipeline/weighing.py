@@ -17,15 +17,15 @@ def weights_of(rates: list[PassRate], config: RunConfig) -> list[ProblemWeight]:
     known = [rate for rate in rates if rate.num_rollouts]
     values = dict.fromkeys((rate.problem_id for rate in rates), 0.0)
     if known:
-        function = WEIGHTS[config.weights.function](**config.weights.parameters)
+        function = WEIGHTS[config.weights.name](**config.weights.parameters)
         computed = function([rate.num_passed for rate in known], [rate.num_rollouts for rate in known])
         values |= dict(zip((rate.problem_id for rate in known), computed.tolist(), strict=True))
     if not any(values.values()):
         solved = sum(rate.pass_rate_estimate == 1 for rate in known)
         raise ConfigError(
-            f"weights.function: '{config.weights.function}' gives weight 0 to all {len(rates):,} problems: "
+            f"weights: '{config.weights.name}' gives weight 0 to all {len(rates):,} problems: "
             f"{sum(rate.num_passed == 0 for rate in known):,} were never solved, {solved:,} always. There is no "
-            "frontier to train on: take other problems or more rollouts, or all with weights.function=uniform."
+            "frontier to train on: take other problems or more rollouts, or all with weights=uniform."
         )
     unit = normalise(list(values.values())).unit_mean_weights
     return [

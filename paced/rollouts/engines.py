@@ -17,6 +17,7 @@ from paced.models.tokens import end_tokens, padding_token, vocabulary_size
 from paced.records import SampledCompletion
 from paced.rollouts.hf import sample_completions
 from paced.run.config import SamplingConfig
+from paced.run.schema import Choice
 
 
 class Sampler(Protocol):
@@ -57,11 +58,11 @@ class HfSampler:
 
 
 SAMPLERS: dict[str, Callable[[Any, Any, str], Sampler]] = {"hf": HfSampler}
-"""``engine`` in a recipe -> a sampler from (model, tokenizer, end of answer)."""
+"""``engine.name`` in a recipe -> a sampler from (model, tokenizer, end of answer)."""
 
 
-def make_sampler(engine: str, model: Any, tokenizer: Any, end_of_answer: str = "") -> Sampler:
-    """The sampler of this name, or a sentence with the names there are."""
-    if engine not in SAMPLERS:
-        raise ConfigError(f"engine: must be one of {', '.join(SAMPLERS)}, got {engine!r}.")
-    return SAMPLERS[engine](model, tokenizer, end_of_answer)
+def make_sampler(engine: Choice, model: Any, tokenizer: Any, end_of_answer: str = "") -> Sampler:
+    """The sampler that a recipe chose, or a sentence with those there are."""
+    if engine.name not in SAMPLERS:
+        raise ConfigError(f"engine must be one of {', '.join(SAMPLERS)}, got {engine.name!r}.")
+    return SAMPLERS[engine.name](model, tokenizer, end_of_answer)

@@ -41,8 +41,8 @@ def sample_completions(
     sampling_temperature: float,
     eos_token_id: int | Iterable[int] | None,
     pad_token_id: int,
+    max_rows: int,
     top_p: float = 1.0,
-    max_rows: int = 1024,
     vocab_size: int | None = None,
 ) -> list[list[SampledCompletion]]:
     """Sample K completions of each prompt from softmax(logits / sampling_temperature).
@@ -55,8 +55,8 @@ def sample_completions(
         sampling_temperature: > 0; 0 takes the most probable token (the first of equals) and uses no noise.
         eos_token_id: the token or tokens that end a completion; None for none.
         pad_token_id: fills the left of short prompts; masked, so any valid id will do.
-        top_p: nucleus mass in (0, 1]: the smallest set of most probable tokens that holds it.
         max_rows: completions decoded side by side; sets memory and speed, not results.
+        top_p: nucleus mass in (0, 1]: the smallest set of most probable tokens that holds it.
         vocab_size: of the tokenizer, when the head has padding rows: tokens that nobody can read are never chosen.
             None for every row of the head.
 

@@ -1,20 +1,21 @@
 """Read a recipe: YAML plus dotted overrides into one checked, frozen :class:`~paced.run.config.RunConfig`.
 
-Unknown keys are refused with the nearest known name, values are converted by the field's type (``1e-6`` is a number
-here, which YAML 1.1 reads as text), duplicate keys and aliases are errors.
+All faults are named at once: unknown keys with the nearest known one, values that are not of their key's type and
+range, sections that contradict each other, and what a compared method would change wrongly.
 Left out: string import paths, interpolation and inheritance between files. A recipe is data.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 from paced.errors import ConfigError
 from paced.run.config import RunConfig, check_config
+from paced.run.schema import Choice, hints_of, item_of, read_section, section_of
+from paced.run.yamltext import parse_yaml
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
@@ -22,7 +23,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
 
     Args:
         path: YAML file of at most 1 MiB.
-        overrides: dotted assignments; the value is read as YAML.
+        overrides: dotted assignments, see :func:`apply_overrides`; the value is read as YAML.
 
     Raises:
         ConfigError: no such file, not YAML, duplicate or unknown keys, wrong types, or contradictions;
@@ -32,11 +33,10 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
         >>> import tempfile, pathlib
         >>> file = pathlib.Path(tempfile.mkdtemp()) / "tiny.yaml"
         >>> _ = file.write_text("name: tiny\\ntraining: {learning_rate: 1e-4}\\nproblems: {path: p.jsonl}\\n")
-        >>> load_config(file, ["rollouts.num_samples=4"]).rollouts.num_samples
+        >>> load_config(file, ["rollouts.num_samples=4", "weights=uniform"]).rollouts.num_samples
         4
     """
-    text = _read(Path(path))
-    data = _parse_yaml(text, str(path))
+    data = parse_yaml(_read(Path(path)), str(path))
     if not isinstance(data, dict):
         raise ConfigError(f"{path}: a recipe must be a mapping of sections, got {type(data).__name__}.")
     return build_config(apply_overrides(data, overrides, str(path)), str(path))
@@ -45,51 +45,50 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
 def apply_overrides(
     data: Mapping[str, Any], overrides: Sequence[str] | Mapping[str, Any], place: str
 ) -> dict[str, Any]:
-    """Return ``data`` with dotted keys set; lists are replaced whole.
+    """Return ``data`` with dotted keys set; nothing else changes.
+
+    A mapping given for a section changes the keys that it names. A choice that is named anew (``weights=uniform``)
+    begins without parameters. Items of a list count from 1 (``stages.1.share``); a list is replaced whole.
+
+    Raises:
+        ConfigError: not of the form key=value, or a key inside something that is not a section.
 
     Example:
-        >>> apply_overrides({"a": {"b": 1}}, ["a.b=2"], "recipe")
-        {'a': {'b': 2}}
+        >>> apply_overrides({"training": {"batch_size": 1, "clip_norm": 2}}, ["training.batch_size=4"], "recipe")
+        {'training': {'batch_size': 4, 'clip_norm': 2}}
+        >>> apply_overrides({"weights": "beta"}, ["weights.parameters.alpha=5e-1"], "recipe")
+        {'weights': {'name': 'beta', 'parameters': {'alpha': 0.5}}}
     """
+    if not isinstance(overrides, Mapping):
+        overrides = dict(_parse_override(override, place) for override in overrides)
     result = _deep_copy(data)
-    if isinstance(overrides, Mapping):
-        pairs = list(overrides.items())
-    else:
-        pairs = []
-        for override in overrides:
-            key, equals, value = override.partition("=")
-            if not equals:
-                raise ConfigError(f"{place}: an override must read key=value, got {override!r}.")
-            pairs.append((key.strip(), _parse_yaml(value, f"override {key}")))
-    for key, value in pairs:
-        *parents, last = key.split(".")
-        section: Any = result
-        for parent in parents:
-            section = section.setdefault(parent, {}) if isinstance(section, dict) else None
-            if section is None:
-                section = {}
-                result[parents[0]] = section
-        if not isinstance(section, dict):
-            raise ConfigError(f"{place}: override {key!r} goes through '{parents[-1]}', which is not a section.")
-        section[last] = value
+    for key, value in overrides.items():
+        result = _with_key(RunConfig, result, str(key).split("."), value, f"{place}: override {str(key)!r}")
     return result
 
 
 def build_config(data: Mapping[str, Any], place: str = "config") -> RunConfig:
-    """Turn a nested mapping into a checked :class:`RunConfig`; all unknown keys are named at once."""
-    import msgspec
+    """Turn a nested mapping into a checked :class:`RunConfig`; what it leaves out has the default of its place.
 
-    problems = list(_unknown_keys(data, RunConfig, ""))
-    if problems:
-        raise ConfigError(f"{place}: " + " ".join(problems))
-    try:
-        config = msgspec.convert(_deep_copy(data), RunConfig, strict=False)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{place}: {error}.") from error
-    if config.lab is not None and config.lab.seed == 0:
-        config = dataclasses.replace(config, lab=dataclasses.replace(config.lab, seed=config.seed))
-    check_config(config, place)
+    Raises:
+        ConfigError: everything that is wrong with it and with its compared methods, a sentence each.
+    """
+    config, faults = _read_config(data)
+    sentences = list(faults.values())
+    if config is not None and "methods" not in faults:
+        for method, changes in config.methods.items():
+            changed = apply_overrides({**_deep_copy(data), "methods": {}}, changes, f"methods.{method}")
+            _, others = _read_config(changed)
+            sentences += [f"methods.{method}: {fault}" for fault in others.values() if fault not in sentences]
+    if config is None or sentences:
+        raise ConfigError(f"{place}: {' '.join(sentences)}")
     return config
+
+
+def with_method(config: RunConfig, method: str) -> RunConfig:
+    """The configuration of one compared method: the base with its overrides and without ``methods``."""
+    place = f"methods.{method}"
+    return build_config(apply_overrides(to_dict(config) | {"methods": {}}, config.methods[method], place), place)
 
 
 def to_dict(config: Any) -> dict[str, Any]:
@@ -99,11 +98,54 @@ def to_dict(config: Any) -> dict[str, Any]:
     return data
 
 
-def with_method(config: RunConfig, method: str) -> RunConfig:
-    """The configuration of one compared method: the base with its overrides, under the name ``<run>/<method>``."""
-    data = to_dict(config)
-    changes = data.pop("methods")[method]
-    return build_config(apply_overrides(data, changes, f"methods.{method}"), f"methods.{method}")
+def _read_config(data: Any) -> tuple[RunConfig | None, dict[str, str]]:
+    """The configuration (None when ``data`` is not a mapping) and what is wrong with it, key -> sentence."""
+    faults: dict[str, str] = {}
+    config = read_section(RunConfig, _deep_copy(data), default=None, place="", faults=faults)
+    if config is not None:
+        for key, sentence in check_config(config).items():
+            faults.setdefault(key, f"{key} {sentence}")
+    return config, faults
+
+
+def _parse_override(override: str, place: str) -> tuple[str, Any]:
+    key, equals, value = override.partition("=")
+    if not equals:
+        raise ConfigError(f"{place}: an override must read key=value, got {override!r}.")
+    return key.strip(), parse_yaml(value, f"override {key}")
+
+
+def _with_key(hint: Any, held: Any, path: Sequence[str], value: Any, place: str) -> Any:
+    """``held``, the data of a field of type ``hint``, with ``value`` at ``path`` below it."""
+    if not path:
+        return _merged(hint, held, value)
+    key, rest = path[0], path[1:]
+    if (item := item_of(hint)) is not None:
+        items = list(held) if isinstance(held, list) else [{}]
+        if not (key.isdecimal() and 1 <= int(key) <= len(items)):
+            raise ConfigError(f"{place} must count the items of the list from 1 to {len(items)}, got {key!r}.")
+        items[int(key) - 1] = _with_key(item, items[int(key) - 1], rest, value, place)
+        return items
+    kind = section_of(hint)
+    if kind is Choice and isinstance(held, str):
+        held = {"name": held}
+    if not isinstance(held, Mapping | None):
+        raise ConfigError(f"{place} goes into {held!r}, which is not a section.")
+    held = held or {}
+    inner = hints_of(kind).get(key) if kind else None
+    return {**held, key: _with_key(inner, held.get(key), rest, value, place)}
+
+
+def _merged(hint: Any, held: Any, value: Any) -> Any:
+    """``value`` in place of ``held``; for a section only the keys that it names."""
+    kind = section_of(hint)
+    if kind is None or not isinstance(value, Mapping) or (kind is Choice and "name" in value):
+        return _deep_copy(value)
+    if kind is Choice and isinstance(held, str):
+        held = {"name": held}
+    hints = hints_of(kind)
+    held = held if isinstance(held, Mapping) else {}
+    return {**held, **{key: _merged(hints.get(key), held.get(key), one) for key, one in value.items()}}
 
 
 def _read(path: Path) -> str:
@@ -119,56 +161,6 @@ def _read(path: Path) -> str:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: a recipe must be UTF-8 text, got a byte that is not at {error.start}.") from error
-
-
-def _parse_yaml(text: str, place: str) -> Any:
-    import yaml
-
-    class Strict(yaml.SafeLoader):
-        """SafeLoader that refuses duplicate keys and aliases instead of letting the last one win."""
-
-        def construct_mapping(self, node: Any, deep: bool = False) -> dict:
-            keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-            repeated = {str(key) for key in keys if keys.count(key) > 1}
-            if repeated:
-                line = node.start_mark.line + 1
-                raise ConfigError(f"{place}: key {', '.join(sorted(repeated))} stands twice (mapping at line {line}).")
-            return super().construct_mapping(node, deep)
-
-        def compose_node(self, parent: Any, index: Any) -> Any:
-            if self.check_event(yaml.events.AliasEvent):
-                raise ConfigError(f"{place}: YAML aliases are not used in recipes; write the value out.")
-            return super().compose_node(parent, index)
-
-    try:
-        return yaml.load(text, Loader=Strict)
-    except yaml.YAMLError as error:
-        raise ConfigError(
-            f"{place}: not valid YAML ({' '.join(str(error).split())}). "
-            "Mend that place, or give a recipe or the folder of a run."
-        ) from error
-
-
-def _unknown_keys(data: Any, kind: Any, path: str) -> Sequence[str]:
-    """One sentence for each key that no field has, with the nearest field name."""
-    if not isinstance(data, Mapping):
-        return []
-    hints = get_type_hints(kind)
-    found: list[str] = []
-    for key, value in data.items():
-        where = f"{path}{key}"
-        if key not in hints:
-            near = difflib.get_close_matches(str(key), hints, n=1)
-            hint = f" Did you mean '{near[0]}'?" if near else f" Known: {', '.join(sorted(hints))}."
-            found.append(f"unknown key '{where}'.{hint}")
-            continue
-        for inner in [hints[key], *get_args(hints[key])]:
-            if dataclasses.is_dataclass(inner):
-                items = value if isinstance(value, list) else [value]
-                for index, item in enumerate(items):
-                    prefix = f"{where}[{index + 1}]." if isinstance(value, list) else f"{where}."
-                    found += _unknown_keys(item, inner, prefix)
-    return found
 
 
 def _deep_copy(data: Any) -> Any:

@@ -31,6 +31,7 @@ from paced.errors import RunFolderError
 from paced.run.config import RunConfig
 from paced.run.configfile import build_config, to_dict
 from paced.run.storage import read_json, write_atomic, write_json
+from paced.run.yamltext import parse_yaml, yaml_text
 
 INSIDE = "run:"
 """Begins a path inside the run folder, as the lab's are."""
@@ -171,9 +172,7 @@ class RunFolder:
             raise RunFolderError(
                 f"{self.root}: is not a run folder (no config.yaml). Start one with: paced run CONFIG."
             )
-        import yaml
-
-        return yaml.safe_load(self.config_file.read_text(encoding="utf-8"))
+        return parse_yaml(self.config_file.read_text(encoding="utf-8"), str(self.config_file))
 
     def _real_paths(self, data: Any) -> Any:
         """``data`` with every text ``run:…`` as a path below the run; a compared method looks below the whole run."""
@@ -241,9 +240,7 @@ class RunFolder:
 
 def config_text(config: RunConfig) -> str:
     """The resolved configuration as YAML, every key written out."""
-    import yaml
-
-    return yaml.safe_dump(to_dict(config), sort_keys=False, allow_unicode=True)
+    return yaml_text(to_dict(config))
 
 
 def check_free_space(folder: Path, needed_bytes: int) -> None:

@@ -26,7 +26,7 @@ WEIGHTS: dict[str, type[WeightFunction]] = {
     "minimax": MinimaxKernel,
     "teacher_ceiling": TeacherCeilingKernel,
 }
-"""Name in a recipe -> weight function; its fields are the recipe's ``weights.parameters``."""
+"""``weights.name`` in a recipe -> weight function; its fields are the recipe's ``weights.parameters``."""
 
 __all__ = [
     "EASIER",

@@ -234,7 +234,7 @@ for method in run.methods().values():
 def test_no_step_of_a_run_loads_matplotlib(tmp_path):
     smaller = (
         "lab.num_problems=40", "lab.num_heldout=10", "lab.num_prior=10", "training.batch_size=20",
-        "methods={unweighted: {weights.function: uniform}, two-stage: {weights.function: uniform, stages: "
+        "methods={unweighted: {weights: uniform}, two-stage: {weights: uniform, stages: "
         "[{share: 0.5}, {divergence: reverse_kl, along: rollout, fresh_rollouts: true, share: 0.5}]}}",
     )  # fmt: skip
     loaded = packages_after(WHOLE_JOB, str(ROOT / "recipes" / "quickstart.yaml"), str(tmp_path), *smaller)

@@ -59,7 +59,7 @@ def test_every_recipe_can_be_read_with_every_method_it_compares(recipe):
     config = read_recipe(recipe)
     assert config.name == recipe.stem
     for method in config.methods:
-        assert with_method(config, method).weights.function
+        assert with_method(config, method).weights.name
 
 
 def test_wrong_input_is_one_sentence_and_exit_code_2(tmp_path):

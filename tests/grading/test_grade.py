@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from paced.errors import ConfigError
 from paced.grading.compare import MAX_SHOWN
 from paced.grading.extract import EXTRACTIONS
 from paced.grading.grade import count_passes, grade_rollout
@@ -66,6 +67,11 @@ def test_an_exception_in_the_grader_is_never_a_wrong_answer(monkeypatch):
     grade = grade_rollout(task("1"), said("1"), answer_format="whole")
     assert grade.verdict == "grader_error"
     assert "RecursionError: too deep" in grade.reason
+
+
+def test_an_answer_format_that_there_is_not_is_never_a_grade():
+    with pytest.raises(ConfigError, match="grading.answer_format must be one of whole, .* got 'box'"):
+        grade_rollout(task("1"), said("1"), answer_format="box")
 
 
 def test_model_output_is_compared_and_never_evaluated():

@@ -23,8 +23,7 @@ def quickstart(tmp_path_factory, student_folder):
     root = tmp_path_factory.mktemp("headline")
     overrides = (
         "evaluation.rate_training=false",
-        "methods={unweighted: {weights.function: uniform}, drop-zero: {weights.function: drop_zero}, "
-        "paced: {weights.function: beta}}",
+        "methods={unweighted: {weights: uniform}, drop-zero: {weights: drop_zero}, paced: {weights: beta}}",
     )
     run = open_run(RECIPE, overrides, root=root)
     run_job(run, Silent())

@@ -18,6 +18,7 @@ from paced.analysis.report.report import write_report
 from paced.errors import ConfigError
 from paced.pipeline import steps
 from paced.pipeline.job import run_job
+from paced.pipeline.methods import prepare
 from paced.pipeline.sources import StageExamples
 from paced.problems.files import read_problems
 from paced.records import Rollout
@@ -41,7 +42,7 @@ def recipe(tmp_path, model, **changes):
         "rollouts": {"num_samples": 4, "max_new_tokens": 6, "max_rows": 16},
         "references": {"num_samples": 1, "sampling_temperature": 0.0, "max_new_tokens": 6},
         "grading": {"answer_format": "last_number"},
-        "weights": {"function": "uniform"},
+        "weights": "uniform",
         "training": {"batch_size": 4, "learning_rate": 1e-3},
         "evaluation": {
             "sets": [{"name": "heldout", "path": str(tmp_path / "heldout.jsonl")}],
@@ -158,7 +159,7 @@ def test_steps_out_of_order_say_what_is_missing(tmp_path, gpt2):
 
 
 def test_no_frontier_is_said_and_not_trained_on(tmp_path, gpt2):
-    run = begin(tmp_path, recipe(tmp_path, gpt2, weights={"function": "beta"}))
+    run = begin(tmp_path, recipe(tmp_path, gpt2, weights="beta"))
     with pytest.raises(ConfigError, match="gives weight 0 to all 12 problems: 12 were never solved, 0 always"):
         steps.train_run(run, Silent())
 
@@ -177,12 +178,19 @@ def test_stages_take_disjoint_parts_of_the_problems(tmp_path, gpt2):
     ("changes", "words"),
     [
         ({"rollouts.max_new_tokens": 200}, r"the student has 96 positions. Set rollouts.max_new_tokens=\d+ or less"),
-        ({"weights.function": "betta"}, "weights.function must be one of uniform, beta"),
-        ({"weights": {"function": "beta", "parameters": {"alfa": 1}}}, "weights.parameters do not fit 'beta'"),
-        ({"stages": [{"divergence": "kl"}]}, r"stages\[1\].divergence must be one of forward_kl"),
+        ({"weights": "betta"}, "weights must be one of uniform, beta, .* got 'betta'. Did you mean 'beta'?"),
+        (
+            {"weights.parameters.alfa": 1},
+            "weights.parameters do not fit 'uniform' .*weights=uniform takes its defaults",
+        ),
+        ({"weights": {"name": "beta", "parameters": {"alpha": -1}}}, "alpha must be finite and >= 0, got -1"),
+        ({"stages": [{"divergence": "kl"}]}, r"stages.1.divergence must be one of forward_kl"),
+        ({"stages.1.divergence.parameters.beta": 2}, r"forward_kl takes no parameters, got beta"),
+        ({"grading.answer_format": "box"}, "grading.answer_format must be one of whole, .* Did you mean 'boxed'?"),
         ({"prompts.use_chat_template": True}, "Set prompts.use_chat_template=false"),
         ({"student.path": "/nowhere"}, "is no folder"),
-        ({"rollouts.engine": "vllm2"}, "engine must be one of hf"),
+        ({"rollouts.engine": "vllm2"}, "rollouts.engine must be one of hf"),
+        ({"references.engine.parameters.url": "x"}, "references.engine.parameters .*hf takes no parameters"),
     ],
 )
 def test_what_cannot_work_is_refused_before_the_first_rollout(tmp_path, gpt2, changes, words):
@@ -192,6 +200,12 @@ def test_what_cannot_work_is_refused_before_the_first_rollout(tmp_path, gpt2, ch
     with pytest.raises(ConfigError, match=words):
         run_job(run, Silent())
     assert not run.stage(1).rollouts.exists()
+
+
+def test_a_step_alone_refuses_a_choice_that_there_is_not(tmp_path, gpt2):
+    run = begin(tmp_path, recipe(tmp_path, gpt2) | {"weights": "betta", "grading": {"answer_format": "box"}})
+    with pytest.raises(ConfigError, match="weights must be one of .* grading.answer_format must be one of"):
+        prepare(run, Silent())
 
 
 def test_weights_that_a_file_lacks_are_not_made_up(tmp_path):
@@ -231,7 +245,7 @@ def test_a_run_killed_at_any_point_ends_in_the_bytes_of_an_undisturbed_one(tmp_p
         gpt2,
         stages=stages,
         training={"batch_size": 1, "learning_rate": 1e-3, "checkpoint_every": 2},
-        methods={"one": {"weights.function": "uniform"}, "other": {"training.learning_rate": 2e-3}},
+        methods={"one": {"weights": "uniform"}, "other": {"training.learning_rate": 2e-3}},
     )
     file = tmp_path / "tiny.yaml"
     file.write_text(yaml.safe_dump(data))

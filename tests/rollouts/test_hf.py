@@ -103,6 +103,7 @@ def draw(model, prompts, keys, **changes):
         "sampling_temperature": 1.0,
         "eos_token_id": ENDS,
         "pad_token_id": 0,
+        "max_rows": 100,
     } | changes
     return sample_completions(model, prompts=prompts, keys=keys, **settings)
 

@@ -1,20 +1,22 @@
-"""A recipe is read strictly: every key known, every value of its type, every contradiction named."""
+"""A recipe is read strictly: every key known, every value of its type and range, every contradiction named."""
 
 from __future__ import annotations
 
 import pytest
 
 from paced.errors import ConfigError
-from paced.run.config import RunConfig
-from paced.run.configfile import apply_overrides, build_config, load_config, to_dict, with_method
+from paced.run.config import RunConfig, SamplingConfig, StageConfig, check_name
+from paced.run.configfile import build_config, load_config, to_dict, with_method
+from paced.run.schema import Choice
 
 MINIMAL = {"name": "tiny", "problems": {"path": "p.jsonl"}}
 
 
-def write(tmp_path, text):
-    file = tmp_path / "recipe.yaml"
-    file.write_text(text, encoding="utf-8")
-    return file
+def refusal(data, place="r.yaml"):
+    """The message with which ``data`` is refused."""
+    with pytest.raises(ConfigError, match=f"^{place}: ") as caught:
+        build_config(data, place)
+    return str(caught.value)
 
 
 def test_defaults_are_those_of_table_10():
@@ -30,115 +32,178 @@ def test_defaults_are_those_of_table_10():
     assert config.stages[0].num_epochs == 1.0
 
 
+def test_a_section_given_in_part_keeps_the_defaults_of_its_place():
+    config = build_config(
+        MINIMAL | {"evaluation": {"sampling": {"num_samples": 4}}, "references": {"max_new_tokens": 4096}}
+    )
+    assert config.evaluation.sampling == SamplingConfig(
+        num_samples=4, sampling_temperature=0.6, top_p=0.95, max_new_tokens=30000
+    )
+    assert config.references == SamplingConfig(num_samples=1, sampling_temperature=0.0, max_new_tokens=4096)
+
+
 def test_a_config_survives_the_round_trip_through_plain_data():
-    config = build_config({**MINIMAL, "stages": [{"divergence": "reverse_kl", "along": "rollout", "share": 0.5}]})
+    stages = [
+        {"divergence": {"name": "jsd", "parameters": {"beta": 0.1}}, "along": "rollout", "share": 0.5},
+        {"divergence": "akl", "share": 0.5},
+    ]
+    weights = {"name": "beta", "parameters": {"estimator": "posterior", "prior": [1, 0.5]}}
+    config = build_config({**MINIMAL, "stages": stages, "weights": weights, "lab": {}})
     assert build_config(to_dict(config)) == config
+    assert config.weights.parameters["prior"] == (1, 0.5)
 
 
 def test_every_key_is_written_out_defaults_included():
     data = to_dict(build_config(MINIMAL))
     assert set(data) == set(RunConfig.__dataclass_fields__)
     assert (data["seed"], data["training"]["learning_rate"], data["stages"][0]["share"]) == (1, 1e-6, 1.0)
+    assert data["weights"] == {"name": "beta", "parameters": {}}
 
 
-def test_yaml_1e_minus_6_is_a_number(tmp_path):
-    file = write(tmp_path, "name: tiny\nproblems: {path: p}\ntraining: {learning_rate: 1e-6}\n")
-    assert load_config(file).training.learning_rate == 1e-6
+def test_a_bare_name_is_short_for_a_choice_without_parameters():
+    short = {"weights": "uniform", "stages": [{"divergence": "jsd"}], "grading": {"answer_format": "boxed"}}
+    config = build_config(MINIMAL | short)
+    assert config.weights == Choice("uniform")
+    assert config.stages == (StageConfig(divergence=Choice("jsd")),)
+    assert config.grading.answer_format == Choice("boxed")
+    assert build_config(MINIMAL | {"weights": {"parameters": {"alpha": 2}}}).weights == Choice("beta", {"alpha": 2})
+
+
+def test_keys_that_moved_are_answered_with_where_they_are_now():
+    old = {"weights": {"function": "uniform"}, "stages": [{"divergence": "jsd", "parameters": {"beta": 0.1}}]}
+    assert refusal(MINIMAL | old) == (
+        "r.yaml: weights.function is now weights.name. stages.1.parameters is now stages.1.divergence.parameters."
+    )
 
 
 def test_all_unknown_keys_are_named_with_the_nearest_known_one():
-    data = {**MINIMAL, "rollout": {}, "training": {"lerning_rate": 1}, "stages": [{"divergance": "x"}]}
-    with pytest.raises(ConfigError) as caught:
-        build_config(data, "r.yaml")
-    text = str(caught.value)
-    assert text.startswith("r.yaml: ")
-    assert "'rollout'. Did you mean 'rollouts'?" in text
-    assert "'training.lerning_rate'. Did you mean 'learning_rate'?" in text
-    assert "'stages[1].divergance'. Did you mean 'divergence'?" in text
+    text = refusal({**MINIMAL, "rollout": {}, "training": {"lerning_rate": 1}, "stages": [{}, {"divergance": "x"}]})
+    assert "unknown key 'rollout'. Did you mean 'rollouts'?" in text
+    assert "unknown key 'training.lerning_rate'. Did you mean 'training.learning_rate'?" in text
+    assert "unknown key 'stages.2.divergance'. Did you mean 'stages.2.divergence'?" in text
+    assert "unknown key 'problems.xyz'. Known: limit, path." in refusal({"name": "a", "problems": {"xyz": 1}})
 
 
-def test_a_wrong_type_names_the_key():
-    with pytest.raises(ConfigError, match=r"r\.yaml: Expected `int`.*rollouts\.num_samples"):
-        build_config({**MINIMAL, "rollouts": {"num_samples": "many"}}, "r.yaml")
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"rollouts": {"num_samples": "many"}}, "rollouts.num_samples must be an integer >= 1, got 'many'."),
+        ({"rollouts": {"num_samples": 8.0}}, "rollouts.num_samples must be an integer >= 1, got 8.0."),
+        ({"rollouts": {"num_samples": True}}, "rollouts.num_samples must be an integer >= 1, got true."),
+        ({"training": {"clip_norm": 10**400}}, "training.clip_norm must be a finite number >= 0, got 1000"),
+        ({"training": {"adam_betas": [0.9, 1]}}, "training.adam_betas must be a list of 2, each a finite number >= 0 "),
+        ({"problems": {"path": 7}}, "problems.path must be text, got 7. Write it in quotes."),
+        ({"parallel": {"shard": "yes"}}, "parallel.shard must be true or false, got 'yes'."),
+        ({"training": None}, "training must be a mapping of its keys, got null."),
+        ({"lab": 5}, "lab must be a mapping of its keys, got 5."),
+        ({"stages": []}, "stages must be a list of one mapping or more, got []."),
+        ({"stages": [3]}, "stages.1 must be a mapping of its keys, got 3."),
+        ({"weights": 3}, "weights must be a name, or {name: …, parameters: {…}}, got 3."),
+        ({"weights": {"parameters": {"alpha": {"x": 1}}}}, "weights.parameters must be a mapping from names to finite"),
+        ({"weights": {"parameters": {"alpha": float("nan")}}}, "weights.parameters must be a mapping from names to "),
+        ({"evaluation": {"sets": [{"name": "a"}]}}, "evaluation.sets.1.path must be given: the path of a file."),
+        ({"methods": {"a": 3}}, "methods must be a mapping from names to mappings of overrides, got {'a': 3}."),
+        ({"methods": {"a/b": {}}}, "methods must be a mapping from names to mappings of overrides, got {'a/b': {}}."),
+    ],
+)
+def test_a_wrong_value_is_one_sentence_with_key_rule_and_value(changes, sentence):
+    assert f"r.yaml: {sentence}" in refusal(MINIMAL | changes)
 
 
-def test_duplicate_keys_are_refused(tmp_path):
-    with pytest.raises(ConfigError, match="key seed stands twice"):
-        load_config(write(tmp_path, "name: a\nseed: 1\nseed: 2\n"))
-
-
-def test_aliases_are_refused(tmp_path):
-    with pytest.raises(ConfigError, match="aliases are not used"):
-        load_config(write(tmp_path, "name: &a x\nseed: *a\n"))
-
-
-def test_yaml_cannot_construct_objects(tmp_path):
-    with pytest.raises(ConfigError, match="not valid YAML"):
-        load_config(write(tmp_path, "name: !!python/object/apply:os.system ['true']\n"))
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"stages": [{"along": "rolout"}]},
+            "stages.1.along must be one of reference, rollout, got 'rolout'. Did you mean 'rollout'?",
+        ),
+        ({"lab": {"design": "nosy"}}, "lab.design must be one of paper, hard, noisy, clean, got 'nosy'. Did you mean"),
+        ({"trackers": ["wandb", "tensorbord"]}, "got ['wandb', 'tensorbord']. Did you mean 'tensorboard'?"),
+    ],
+)
+def test_an_unknown_choice_comes_with_those_there_are_and_the_nearest(changes, sentence):
+    assert sentence in refusal(MINIMAL | changes)
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "", ".hidden", "a b", "a" * 101, "x\n"])
 def test_a_name_cannot_leave_its_folder(name):
+    assert "name must be a name of letters" in refusal({**MINIMAL, "name": name})
+    assert "evaluation.sets.1.name must be a name of letters" in refusal(
+        MINIMAL | {"evaluation": {"sets": [{"name": name, "path": "p"}]}}
+    )
     with pytest.raises(ConfigError, match="a name must be letters"):
-        build_config({**MINIMAL, "name": name})
+        check_name("here", name)
 
 
-def test_contradictions_are_refused_together():
-    data = {
-        "name": "tiny",
-        "training": {"learning_rate": -1, "batch_size": 0},
-        "stages": [{"share": 0.7}, {"share": 0.7, "fresh_rollouts": True}],
-        "prompts": {"student": "no placeholder"},
-    }
-    with pytest.raises(ConfigError) as caught:
-        build_config(data)
+def test_two_held_out_sets_cannot_have_the_same_files():
+    sets = [{"name": name, "path": "p"} for name in ("a", "b", "a", "training")]
+    assert "evaluation.sets must have different names other than 'training', got a, training." in refusal(
+        MINIMAL | {"evaluation": {"sets": sets}}
+    )
+
+
+def test_all_faults_are_named_together_those_of_methods_too():
+    text = refusal(
+        {
+            "name": "tiny",
+            "training": {"learning_rate": -1, "batch_size": 0, "interpolation": "zpd_mass"},
+            "stages": [{"share": 0.7}, {"share": 0.7, "fresh_rollouts": True}],
+            "prompts": {"student": "no placeholder"},
+            "references": {"num_samples": 2},
+            "parallel": {"cache_teacher": True, "sequence_parallel": 2},
+            "student": {"attention": "eager"},
+            "methods": {"a": {"training.batch_size": 0, "training.clip_norm": -1}, "b": {}},
+        }
+    )
     for part in (
-        "learning_rate must be > 0",
-        "batch_size must be >= 1",
-        "shares must add up",
-        "fresh_rollouts needs",
-        "problems.path must name",
-        "prompts.student must contain",
+        "training.learning_rate must be a finite number > 0, got -1.",
+        "training.batch_size must be an integer >= 1, got 0.",
+        "stages must have shares that add up to at most 1, got 1.4.",
+        "stages.2.along must be rollout with fresh_rollouts, got 'reference'.",
+        "problems.path must name a file of problems",
+        "prompts.student must contain {problem}, got 'no placeholder'.",
+        "references.num_samples must be 1, got 2.",
+        "training.interpolation needs a stage of divergence mixed_kl",
+        "parallel.sequence_parallel > 1 computes attention with sdpa.",
+        "parallel.cache_teacher keeps states of completions that are seen again",
+        "methods.a: training.clip_norm must be a finite number >= 0, got -1.",
     ):
-        assert part in str(caught.value)
+        assert text.count(part) == 1, part
 
 
-def test_overrides_reach_into_sections_and_keep_the_original():
-    data = {"name": "a", "training": {"batch_size": 1}}
-    changed = apply_overrides(data, ["training.batch_size=4", "seed=7", "stages=[{share: 1}]"], "recipe")
-    assert changed == {"name": "a", "training": {"batch_size": 4}, "seed": 7, "stages": [{"share": 1}]}
-    assert data["training"]["batch_size"] == 1
+def test_a_mixture_that_interpolation_decides_is_not_set_beside_it():
+    mixed = {"divergence": {"name": "mixed_kl", "parameters": {"forward_share": 0.5}}, "recompute_every": 2}
+    text = refusal(MINIMAL | {"stages": [mixed], "training": {"interpolation": "zpd_mass"}})
+    assert text.startswith("r.yaml: stages.1.divergence.parameters must not set forward_share")
+    refused = refusal(MINIMAL | {"training": {"track_snr": True}, "parallel": {"sequence_parallel": 2}})
+    assert refused.startswith("r.yaml: training.track_snr needs whole sequences on a rank.")
 
 
-@pytest.mark.parametrize(("override", "message"), [("seed", "must read key=value"), ("name.x=1", "not a section")])
-def test_a_malformed_override_is_refused(override, message):
-    with pytest.raises(ConfigError, match=message):
-        apply_overrides({"name": "a"}, [override], "recipe")
+def test_a_value_at_fault_gives_no_second_sentence_about_what_follows_from_it():
+    assert refusal(MINIMAL | {"stages": [{"along": "rolout", "fresh_rollouts": True}]}).count("stages.1") == 1
+    assert refusal(MINIMAL | {"stages": [{"share": 0.5}, {"share": float("nan")}]}) == (
+        "r.yaml: stages.2.share must be a finite number > 0 and <= 1, got nan."
+    )
+
+
+def test_a_recipe_that_is_not_a_mapping_is_refused(tmp_path):
+    assert refusal([1]) == "r.yaml: a recipe must be a mapping of its keys, got [1]."
+    (tmp_path / "r.yaml").write_text("- 1")
+    with pytest.raises(ConfigError, match="a recipe must be a mapping of sections, got list"):
+        load_config(tmp_path / "r.yaml")
 
 
 def test_a_method_is_the_base_with_its_overrides():
-    methods = {"uniform": {"weights.function": "uniform"}, "paced": {}}
-    config = build_config({**MINIMAL, "methods": methods})
-    assert with_method(config, "uniform").weights.function == "uniform"
+    base = MINIMAL | {"weights": {"name": "beta", "parameters": {"alpha": 2}}, "training": {"batch_size": 4}}
+    methods = {
+        "uniform": {"weights": "uniform"},
+        "steeper": {"weights.parameters.beta": 3},
+        "slower": {"training": {"learning_rate": 1e-7}},
+        "paced": {},
+    }
+    config = build_config({**base, "methods": methods})
+    assert with_method(config, "uniform").weights == Choice("uniform")
+    assert with_method(config, "steeper").weights == Choice("beta", {"alpha": 2, "beta": 3})
+    assert with_method(config, "slower").training.batch_size == 4
     assert with_method(config, "uniform").methods == {}
-    assert with_method(config, "paced") == build_config(MINIMAL)
-
-
-def test_a_missing_file_says_what_to_give(tmp_path):
-    with pytest.raises(ConfigError, match=r"cannot be read.*Give a YAML recipe, or the folder of a run"):
-        load_config(tmp_path / "none.yaml")
-
-
-def test_every_field_is_documented():
-    import ast
-    import inspect
-
-    import paced.run.config
-
-    tree = ast.parse(inspect.getsource(paced.run.config))
-    for node in (item for item in tree.body if isinstance(item, ast.ClassDef)):
-        for field, after in zip(node.body, [*node.body[1:], None], strict=True):
-            if isinstance(field, ast.AnnAssign):
-                documented = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
-                assert documented, f"{node.name}.{ast.unparse(field.target)} has no docstring"
-    assert RunConfig.__doc__
+    assert with_method(config, "paced") == build_config(base)

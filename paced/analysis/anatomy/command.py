@@ -148,7 +148,7 @@ class _Measurement:
         prompts, samples = self.student_samples(role, problems)
         gradients = []
         for problem, prompt in zip(problems, prompts, strict=True):
-            held, answers = samples[problem.problem_id], self.config.grading.answer_format
+            held, answers = samples[problem.problem_id], self.config.grading.answer_format.name
             passed = [one for one in held if grade_rollout(problem, one, answer_format=answers).verdict == "correct"]
             if passed and (role == "stability" or len(passed) < len(held)):
                 gradients.append(self.gradient("cross_entropy", prompt, None, passed))

@@ -35,9 +35,8 @@ def _methods(config: RunConfig) -> Table:
     methods = {name: with_method(config, name) for name in config.methods} or {config.name: config}
     table: dict[str, list[str]] = {key: [] for key in ("method", "weight function", "batching", "stages")}
     for name, one in methods.items():
-        settings = ", ".join(f"{key} {value:g}" for key, value in one.weights.parameters.items())
         table["method"].append(name)
-        table["weight function"].append(f"{one.weights.function}({settings})" if settings else one.weights.function)
+        table["weight function"].append(str(one.weights))
         table["batching"].append(one.training.batching)
         table["stages"].append(
             " → ".join(f"{stage.divergence} along the {stage.along} ({100 * stage.share:g} %)" for stage in one.stages)

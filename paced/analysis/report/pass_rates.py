@@ -59,7 +59,7 @@ def pass_rates_section(run: RunFolder) -> Section:
 
 
 def _kernel_table(config: RunConfig) -> Table | None:
-    function = WEIGHTS[config.weights.function](**config.weights.parameters)
+    function = WEIGHTS[config.weights.name](**config.weights.parameters)
     at: Callable | None = getattr(function, "at", None)
     if at is None:
         return None

@@ -178,7 +178,9 @@ def _divide(
     completions: dict[str, list[tuple[int, ...]]] = {problem_id: [] for problem_id in by_id}
     for rollout in read_records(run.snr / "rollouts.jsonl", Rollout):
         if rollout.sample_index < half or not settings.split:
-            graded.append(grade_rollout(by_id[rollout.problem_id], rollout, answer_format=config.grading.answer_format))
+            graded.append(
+                grade_rollout(by_id[rollout.problem_id], rollout, answer_format=config.grading.answer_format.name)
+            )
         if rollout.sample_index >= half:
             completions[rollout.problem_id].append(rollout.token_ids)
     rates = count_passes(list(problems), graded)

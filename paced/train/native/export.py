@@ -44,7 +44,7 @@ def model_card(config: RunConfig, facts: dict[str, Any]) -> str:
     rows = {
         "student": base,
         "teacher": public_name(config.teacher) if config.teacher.path else f"{base}, shown the expert solution",
-        "weights": f"`{config.weights.function}` {_settings(config.weights.parameters)}".strip(),
+        "weights": f"`{config.weights}`",
         "batching": f"{config.training.batching}, {config.training.batch_size} problems a step",
         "optimiser": f"AdamW, learning rate {config.training.learning_rate:g}, weight decay "
         f"{config.training.weight_decay:g}, gradient norm clipped at {config.training.clip_norm:g}",
@@ -65,7 +65,3 @@ def public_name(model: ModelConfig) -> str:
     path = Path(model.path)
     local = path.exists() or path.is_absolute() or model.path.count("/") != 1
     return path.name if local else f"{model.path}{'@' + model.revision if model.revision else ''}"
-
-
-def _settings(parameters: dict[str, Any]) -> str:
-    return ", ".join(f"{name} = {value}" for name, value in parameters.items())

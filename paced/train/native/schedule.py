@@ -63,8 +63,8 @@ def forward_share(mass: float, first_mass: float, power: float) -> float:
 
 def divergence_at(stage: StageConfig, training: TrainingConfig, *, first: Ratings, now: Ratings) -> Divergence:
     """The divergence of a step, from the pass rates with which the stage began and those in force."""
-    if training.interpolation == "none" or stage.divergence != "mixed_kl":
-        return make_divergence(stage.divergence, **stage.parameters)
+    if training.interpolation == "none" or stage.divergence.name != "mixed_kl":
+        return make_divergence(stage.divergence.name, **stage.divergence.parameters)
     mass, first_mass = (zpd_mass(ratings.pass_rates, training.zpd_epsilon) for ratings in (now, first))
     share = forward_share(mass, first_mass, training.interpolation_power)
     return make_divergence("mixed_kl", forward_share=share)

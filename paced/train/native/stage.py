@@ -156,7 +156,9 @@ class Stage:
         metrics = {
             "step": done,
             "loss": tally.loss,
-            **divergence_facts(self.settings.divergence, divergence, tally, loss_temperature=training.loss_temperature),
+            **divergence_facts(
+                self.settings.divergence.name, divergence, tally, loss_temperature=training.loss_temperature
+            ),
             "grad_norm": tally.grad_norm,
             **head_facts(tally),
             "learning_rate": learning_rate,

@@ -52,7 +52,7 @@ class ServerRun:
     def __init__(self, package: str, run: RunFolder, config: RunConfig) -> None:
         self.package = _load(package, package)
         method = "" if run.whole.root == run.root else f"/{run.root.name}"
-        settings = {"weights": config.weights.function, "seed": config.seed, "batching": config.training.batching}
+        settings = {"weights": config.weights.name, "seed": config.seed, "batching": config.training.batching}
         self.package.init(project="paced", name=f"{config.name}{method}", config=settings)
 
     def log(self, values: Mapping[str, float], *, step: int) -> None:

@@ -28,7 +28,7 @@ def run(tmp_path):
         {"name": "unseen", "path": "u.jsonl"},
         {"name": "prior", "path": "p.jsonl", "role": "stability"},
     ]
-    methods = {"uniform": {"weights.function": "uniform"}, "drop-zero": {"weights.function": "drop_zero"}, "paced": {}}
+    methods = {"uniform": {"weights": "uniform"}, "drop-zero": {"weights": "drop_zero"}, "paced": {}}
     config = build_config(
         {"name": "three", "problems": {"path": "x.jsonl"}, "evaluation": {"sets": sets}, "methods": methods}
     )

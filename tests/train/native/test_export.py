@@ -47,7 +47,7 @@ def test_the_card_states_the_runs_facts_and_no_path_of_the_machine(tmp_path):
     card = model_card(config, {"steps": 4})
     assert "| steps | 4 |" in card
     assert "| seed | 3 |" in card
-    assert "`beta`" in card
+    assert "| weights | `beta(alpha=1)` |" in card
     assert str(tmp_path) not in card
     hub = model_card(make_config(**{"student.path": "someone/small-model"}), {})
     assert "base_model: someone/small-model" in hub

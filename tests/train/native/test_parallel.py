@@ -139,7 +139,7 @@ def test_torchrun_trains_the_student_that_one_process_trains(tmp_path):
         "prompts": {"teacher": "{problem} is {solution}. {problem}", "use_chat_template": False},
         "rollouts": {"num_samples": 2, "max_new_tokens": 4},
         "references": {"num_samples": 1, "sampling_temperature": 0.0, "max_new_tokens": 4},
-        "weights": {"function": "uniform"},
+        "weights": "uniform",
         "training": {"batch_size": 4, "learning_rate": 1e-3, "adam_epsilon": 1e-3},
     }
     for name in ("one", "two"):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from transformers import get_cosine_schedule_with_warmup
 
 from paced.run.config import StageConfig, TrainingConfig
+from paced.run.schema import Choice
 from paced.train.examples import Ratings
 from paced.train.native.schedule import divergence_at, forward_share, learning_rate, renewal_due, zpd_mass
 
@@ -59,7 +60,7 @@ def test_the_forward_share_falls_with_the_zone_and_never_leaves_0_to_1(mass, oth
 
 
 def test_the_mixture_of_a_step_follows_from_both_ratings():
-    stage = StageConfig(divergence="mixed_kl", parameters={"forward_share": 0.9}, recompute_every=2)
+    stage = StageConfig(divergence=Choice("mixed_kl", {"forward_share": 0.9}), recompute_every=2)
     weights = (1.0,) * 4
     first = Ratings(unit_mean_weights=weights, pass_rates=(0.5, 0.4, 0.3, 0.0))
     now = Ratings(unit_mean_weights=weights, pass_rates=(0.5, 0.9, 1.0, 0.0))
