@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from paced.errors import ConfigError
+from paced.lab.muon import Muon
 from paced.lab.probe import Probe, Skills, knows_unseen
 from paced.lab.recipe import Mixture, ModelSize, PretrainRecipe
 from paced.lab.rows import pretraining_rows
@@ -150,9 +151,7 @@ def make_optimizers(model: Any, recipe: PretrainRecipe) -> list[tuple[torch.opti
         (matrices if parameter.ndim == 2 and ".layers." in name else others).append(parameter)
     return [
         (
-            torch.optim.Muon(
-                matrices, lr=recipe.matrix_learning_rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"
-            ),
+            Muon(matrices, lr=recipe.matrix_learning_rate),
             recipe.matrix_learning_rate,
         ),
         (
