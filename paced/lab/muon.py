@@ -61,7 +61,7 @@ class Muon(torch.optim.Optimizer):
                 self._step_together(matrices, shape, group["lr"], group["momentum"])
 
     def _step_together(self, matrices: list[Tensor], shape: torch.Size, lr: float, momentum: float) -> None:
-        gradients = torch.stack([matrix.grad for matrix in matrices])  # [n, rows, columns]
+        gradients = torch.stack([matrix.grad for matrix in matrices if matrix.grad is not None])  # [n, rows, columns]
         state = self.state[matrices[0]]
         average = state.setdefault("momentum", torch.zeros_like(gradients))
         average.lerp_(gradients, 1 - momentum)
