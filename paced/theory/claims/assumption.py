@@ -146,7 +146,7 @@ CLAIMS: tuple[Claim, ...] = (
         statement="Standard, for the mean loss. It does not make the weighted loss L-smooth (see prop8).",
         latex=r"\|\nabla\mathcal L(u)-\nabla\mathcal L(v)\|\le L\|u-v\|,\quad\mathbb E g=\nabla\mathcal L,\quad\mathbb E\|g-\nabla\mathcal L\|^2\le\sigma^2",
         checks=_assumed("smooth, unbiased, bounded variance"),
-        controls=(Control("exact", "theta^4 is excluded", _quartic_is_smooth),),
+        other_controls=(Control("exact", "theta^4 is excluded", _quartic_is_smooth),),
     ),
     Claim(
         id="a2",
@@ -157,7 +157,7 @@ CLAIMS: tuple[Claim, ...] = (
         statement="The bound on the logits is not needed: softmax is Lipschitz everywhere (prop2.i).",
         latex=r"|z_S|,|z_T|\le M,\qquad\|\partial z_S/\partial\theta\|\le C_J",
         checks=_assumed("bounded logits and Jacobian"),
-        controls=(Control("numeric", "gradient descent on a mastered token is excluded", _logits_stay_bounded),),
+        other_controls=(Control("numeric", "gradient descent on a mastered token is excluded", _logits_stay_bounded),),
     ),
     Claim(
         id="a3a",
@@ -168,7 +168,9 @@ CLAIMS: tuple[Claim, ...] = (
         statement="A modelling choice; for the forward KL nothing makes the mean gradient vanish at p = 0.",
         latex=r"\|\bar g(p)\|\propto p^a(1-p)^b",
         checks=_assumed("the signal vanishes at both ends as a power"),
-        controls=(Control("numeric", "a student that is right in other words is excluded", _signal_dies_at_mastery),),
+        other_controls=(
+            Control("numeric", "a student that is right in other words is excluded", _signal_dies_at_mastery),
+        ),
     ),
     Claim(
         id="a3b",
@@ -179,7 +181,7 @@ CLAIMS: tuple[Claim, ...] = (
         statement="The assumption that carries the whole derivation; at p -> 1 nothing else in the paper gives it.",
         latex=r"\mathrm{SNR}\sim C_0p^{a'}\ (p\to0),\qquad\mathrm{SNR}\sim C_1(1-p)^{b'}\ (p\to1)",
         checks=_assumed("a power law at both ends"),
-        controls=(
+        other_controls=(
             Control("numeric", "gradients that die together with their noise are excluded", _snr_is_a_power_law),
         ),
     ),
@@ -192,7 +194,7 @@ CLAIMS: tuple[Claim, ...] = (
         statement="delta is unknown in advance; extension X6 measures it.",
         latex=r"|\log\mathrm{SNR}^2(p)-\alpha\log p-\beta\log(1-p)-c|\le\delta",
         checks=_assumed("a Beta profile up to a bounded factor"),
-        controls=(Control("numeric", "SNR^2 = p/|log p| is excluded", _weak_profile_is_bounded),),
+        other_controls=(Control("numeric", "SNR^2 = p/|log p| is excluded", _weak_profile_is_bounded),),
     ),
     Claim(
         id="a3c",
@@ -203,7 +205,7 @@ CLAIMS: tuple[Claim, ...] = (
         statement="tau0, tau1 < 0. Used in examples only; against Proposition 2(a) and Assumption 1 (iii).",
         latex=r"M_2\propto p^{\tau_0}(1-p)^{\tau_1},\quad\tau_0=2(a-a')<0,\ \tau_1=2(b-b')<0",
         checks=_assumed("hot extremes"),
-        controls=(
+        other_controls=(
             Control(
                 "numeric", "Assumption 1 (iii) is excluded without the truncation", _noise_is_bounded_over_pass_rates
             ),
@@ -250,6 +252,7 @@ CLAIMS: tuple[Claim, ...] = (
                 "closed form of the ratio",
                 "tau0, tau1 > 0, hence everywhere by continuation",
                 _derive_two_ended_ratio,
+                fails={"with 35 for 36": {"factor": 35}},
             ),
             Check("exact", "its values at three points", "rationals", _two_ended_values),
             Check(
@@ -260,7 +263,6 @@ CLAIMS: tuple[Claim, ...] = (
                 Result.SUPPORTED,
             ),
         ),
-        controls=(Control("sympy", "with 35 for 36", lambda: _derive_two_ended_ratio(35)),),
     ),
     Claim(
         id="a4",
@@ -277,10 +279,11 @@ CLAIMS: tuple[Claim, ...] = (
                 "sympy",
                 "then the gradient of w l is w times that of l",
                 "p = sigmoid(theta)",
-                lambda: _gradient_with_moving_weight(True),
+                _gradient_with_moving_weight,
+                given={"frozen": True},
+                fails={"with a weight that follows theta": {"frozen": False}},
             ),
         ),
-        controls=(Control("sympy", "with a weight that follows theta", lambda: _gradient_with_moving_weight(False)),),
     ),
     Claim(
         id="prop2.a",
@@ -291,7 +294,9 @@ CLAIMS: tuple[Claim, ...] = (
         statement="A correct answer is not the teacher's answer: p = 1 does not determine the student's distribution.",
         latex=r"\|z_S-z_T\|\to0\quad(p\to1)",
         checks=_assumed("alignment at mastery"),
-        controls=(Control("numeric", "a student that is right in other words is excluded", _signal_dies_at_mastery),),
+        other_controls=(
+            Control("numeric", "a student that is right in other words is excluded", _signal_dies_at_mastery),
+        ),
     ),
     Claim(
         id="prop2.b",
@@ -302,6 +307,8 @@ CLAIMS: tuple[Claim, ...] = (
         statement="The conclusion (ii) in other words; fails for problems that miss one common skill, as the paper says.",
         latex=r"\frac{\|\mathbb E g\|}{\sqrt{\operatorname{Var}g}}\to0\quad(p\to0)",
         checks=_assumed("incoherence at incompetence"),
-        controls=(Control("numeric", "problems that miss one common skill are excluded", _incoherent_at_incompetence),),
+        other_controls=(
+            Control("numeric", "problems that miss one common skill are excluded", _incoherent_at_incompetence),
+        ),
     ),
 )

@@ -169,12 +169,10 @@ CLAIMS: tuple[Claim, ...] = (
                 "4 tokens, mpmath",
                 _gradients_against_differences,
                 Result.SUPPORTED,
+                fails={"with the two directions exchanged": {"swap": True}},
             ),
         ),
-        controls=(
-            Control("numeric", "with a constant below 1/2", _half_is_attained),
-            Control("numeric", "with the two directions exchanged", lambda: _gradients_against_differences(True)),
-        ),
+        other_controls=(Control("numeric", "with a constant below 1/2", _half_is_attained),),
     ),
     Claim(
         id="prop2.ii",
@@ -231,7 +229,7 @@ CLAIMS: tuple[Claim, ...] = (
                 Result.SUPPORTED,
             ),
         ),
-        controls=(Control("numeric", "without b' > 0", lambda: _snr_vanishes_at_mastery(mastery_population)),),
+        other_controls=(Control("numeric", "without b' > 0", lambda: _snr_vanishes_at_mastery(mastery_population)),),
     ),
     Claim(
         id="prop2.iii",
@@ -254,19 +252,26 @@ CLAIMS: tuple[Claim, ...] = (
             lambda: {"opposite": population_snr([[1.0], [-1.0]]), "equal": population_snr([[1.0], [1.0]])},
         ),
         checks=(
-            Check("numeric", "w* s2 -> 0 as p -> 1", "p = 1-10^-k", _descent_vanishes, Result.SUPPORTED),
+            Check(
+                "numeric",
+                "w* s2 -> 0 as p -> 1",
+                "p = 1-10^-k",
+                _descent_vanishes,
+                Result.SUPPORTED,
+                fails={"with unbounded weights": {"bounded": False}},
+            ),
             Check(
                 "numeric",
                 "0 < SNR < inf when nothing cancels",
                 "two gradients",
-                lambda: _every_pass_rate_has_signal([[1.0, 0.5], [0.8, -0.1]]),
+                _every_pass_rate_has_signal,
                 Result.SUPPORTED,
+                given={"gradients": [[1.0, 0.5], [0.8, -0.1]]},
+                fails={
+                    "with opposite gradients": {"gradients": [[1.0], [-1.0]]},
+                    "without noise": {"gradients": [[1.0], [1.0]]},
+                },
             ),
-        ),
-        controls=(
-            Control("numeric", "with opposite gradients", lambda: _every_pass_rate_has_signal([[1.0], [-1.0]])),
-            Control("numeric", "without noise", lambda: _every_pass_rate_has_signal([[1.0], [1.0]])),
-            Control("numeric", "with unbounded weights", lambda: _descent_vanishes(False)),
         ),
     ),
 )

@@ -18,7 +18,7 @@ from paced.theory.facts.estimation import (
     raw_cross_problem_floor,
     snr_floor,
 )
-from paced.theory.ledger.claim import Check, Claim, Control, Counterexample, Outcome, Picture, Result, Verdict
+from paced.theory.ledger.claim import Check, Claim, Counterexample, Outcome, Picture, Result, Verdict
 from paced.theory.ledger.engines import (
     agree,
     all_of,
@@ -275,72 +275,162 @@ def _snr_is_defined() -> Outcome:
     return refuted("0 in the denominator", spread=spread) if spread == 0 else supported(1)
 
 
-# fmt: off
 CLAIMS = (
     Claim(
-        id="c50", where="section 3.1; Appendix B", title="The default plug-in weight is biased by a scale only; others in shape",
-        verdict=Verdict.TRUE, audit=("C50", "C51"),
+        id="c50",
+        where="section 3.1; Appendix B",
+        title="The default plug-in weight is biased by a scale only; others in shape",
+        verdict=Verdict.TRUE,
+        audit=("C50", "C51"),
         statement="E[p̂q̂] = (1 - 1/K) pq, a scale that unit-mean normalisation removes; E[p̂ q̂^2] has another shape. For whole exponents with alpha + beta <= K the U-statistic "
         "is unbiased, and nothing else is. u = s(K-s)/(K(K-1)) has variance (pq/K)(1 - pq(4K-6)/(K-1)).",
         latex=r"\mathbb E[\hat p\hat q]=\bigl(1-\tfrac1K\bigr)pq,\qquad \operatorname{Var}(u)=\frac{pq}{K}\Bigl(1-\frac{pq(4K-6)}{K-1}\Bigr)",
-        functions=("paced.theory.facts.estimation.expected_weight", "paced.theory.facts.estimation.default_weight_variance", "paced.weights.BetaKernel"),
-        hypotheses=("K independent rollouts",), depends_on=("eq1", "eq3"),
+        functions=(
+            "paced.theory.facts.estimation.expected_weight",
+            "paced.theory.facts.estimation.default_weight_variance",
+            "paced.weights.BetaKernel",
+        ),
+        hypotheses=("K independent rollouts",),
+        depends_on=("eq1", "eq3"),
         proof="Factorial moments of the binomial. E[h(s)] is a polynomial of degree <= K in p, and the Bernstein polynomials are a basis: h is unique, and none exists otherwise.",
-        numbers=lambda: {"Var(u) at p = 1/2, K = 8": float(default_weight_variance(0.5, 8)), "E[p̂q̂]/pq at K = 8": 7 / 8},
+        numbers=lambda: {
+            "Var(u) at p = 1/2, K = 8": float(default_weight_variance(0.5, 8)),
+            "E[p̂q̂]/pq at K = 8": 7 / 8,
+        },
         checks=(
-            Check("exact", "the default is scaled by 1 - 1/K", "4 K, 6 rates", _plugin_is_scaled),
+            Check(
+                "exact",
+                "the default is scaled by 1 - 1/K",
+                "4 K, 6 rates",
+                _plugin_is_scaled,
+                fails={"(1, 2) scaled only": {"beta": 2}},
+            ),
             Check("exact", "(1, 2) changes shape", "3 K, 6 rates", _asymmetric_shape),
-            Check("numeric", "the trainer's U-statistic has no bias", "(1,1), K <= 12", _trainer_is_unbiased, Result.SUPPORTED),
+            Check(
+                "numeric",
+                "the trainer's U-statistic has no bias",
+                "(1,1), K <= 12",
+                _trainer_is_unbiased,
+                Result.SUPPORTED,
+                fails={"the plug-in in place of the U-statistic": {"estimator": "plugin"}},
+            ),
             Check("numeric", "(2, 1) too", "K <= 12", lambda: _trainer_is_unbiased(2, 1), Result.SUPPORTED),
             Check("sympy", "no other weight is unbiased", "K in {2, 3, 5}", _only_one_unbiased),
-            Check("exact", "E[u^2] and Var(u)", "4 K, 6 rates", _variance_of_u),
-            Check("numeric", "the public variance", "3 K, 4 rates", _variance_function, Result.SUPPORTED),
-        ),
-        controls=(
-            Control("exact", "(1, 2) scaled only", lambda: _plugin_is_scaled(1, 2)),
-            Control("numeric", "the plug-in in place of the U-statistic", lambda: _trainer_is_unbiased(1, 1, "plugin")),
-            Control("exact", "1/1000 more", lambda: _variance_of_u(Fr(1, 1000))),
-            Control("numeric", "one rollout more", lambda: _variance_function(1)),
+            Check(
+                "exact",
+                "E[u^2] and Var(u)",
+                "4 K, 6 rates",
+                _variance_of_u,
+                fails={"1/1000 more": {"shift": Fr(1, 1000)}},
+            ),
+            Check(
+                "numeric",
+                "the public variance",
+                "3 K, 4 rates",
+                _variance_function,
+                Result.SUPPORTED,
+                fails={"one rollout more": {"shift": 1}},
+            ),
         ),
     ),
     Claim(
-        id="eq8", where="Eq. (8), Definition 1 as measured", title="The measured SNR has a floor, and an unbiased form without it",
-        verdict=Verdict.LOOSE, equations=(8,), audit=("C60",),
+        id="eq8",
+        where="Eq. (8), Definition 1 as measured",
+        title="The measured SNR has a floor, and an unbiased form without it",
+        verdict=Verdict.LOOSE,
+        equations=(8,),
+        audit=("C60",),
         paper="SNR_i = |mean gradient| / rms spread over K rollouts, averaged per pass-rate bin.",
         statement="Without signal Eq. (8) is 1/sqrt(K-1), 0.378 at K = 8. U = |ḡ|² - V/K is unbiased for |m|² with variance 4m'Sm/K + 2tr(S²)/(K(K-1)); U/V estimates SNR² with a bias "
         "of (SNR² + 1/K) 2/(nu-2). For a student whose K rollouts are equal Eq. (8) is undefined.",
         latex=r"U=\frac1{K(K-1)}\sum_{i\ne j}\langle g_i,g_j\rangle,\qquad \operatorname{Var}U=\frac{4m^\top\Sigma m}{K}+\frac{2\operatorname{tr}\Sigma^2}{K(K-1)}",
-        functions=("paced.theory.facts.estimation.snr_floor", "paced.theory.facts.estimation.debiased_signal", "paced.theory.facts.estimation.debiased_signal_variance",
-                   "paced.theory.facts.estimation.debiased_snr_variance", "paced.theory.facts.estimation.effective_degrees"),
+        functions=(
+            "paced.theory.facts.estimation.snr_floor",
+            "paced.theory.facts.estimation.debiased_signal",
+            "paced.theory.facts.estimation.debiased_signal_variance",
+            "paced.theory.facts.estimation.debiased_snr_variance",
+            "paced.theory.facts.estimation.effective_degrees",
+        ),
         hypotheses=("independent rollouts of one problem", "Gaussian gradients for the variance and bias of the ratio"),
         proof="E|ḡ|² = |m|² + tr(S)/K. U is a U-statistic of degree 2; its Hoeffding decomposition gives the variance.",
         repair="Report U/V, pooled per bin as sum U/sum V, never clipped before averaging, with the share of problems whose rollouts are all equal.",
-        numbers=lambda: {"floor at K = 8, over K": float(snr_floor(8)), "floor at K = 8, over K-1": float(snr_floor(8, divisor="K-1"))},
-        counterexample=Counterexample("Eight equal rollouts of a deterministic student: the spread is 0 and Eq. (8) is 0/0 or infinite.",
-                                      evaluate=lambda: {"spread": 0.0, "U": debiased_signal(np.tile([[0.3, -1.2, 0.4]], (8, 1)))}),
-        checks=(
-            Check("exact", "U is unbiased, and its variance", "every sample of a four-point law, K <= 4", _unbiased_and_its_variance),
-            Check("numeric", "public functions; U is the jackknife of |ḡ|²", "K in {2, 3, 4}", _functions_of_signal, Result.SUPPORTED),
-            Check("monte_carlo", "the floor", "K in {4, 8}, 600 dimensions", _floor_by_simulation, Result.SUPPORTED),
-            Check("monte_carlo", "the ratio's bias", "K = 4, d = 3, Gaussian", _ratio_bias, Result.SUPPORTED),
-            Check("numeric", "the delta-method variance of the ratio", "K = 8, d = 60, Gaussian", _delta_variance, Result.SUPPORTED),
-            Check("numeric", "no spread, no Eq. (8)", "deterministic student", _deterministic_gradient, Result.SUPPORTED),
-            Check("numeric", "Eq. (8) is a number for every student", "deterministic student", _snr_is_defined, Result.REFUTED),
-            Check("numeric", "fewer than two rollouts are refused", "edges", lambda: refuses(
-                wrong={"snr_floor(1)": lambda: snr_floor(1), "one gradient": lambda: debiased_signal([[1.0]])},
-                right={"snr_floor(2)": lambda: snr_floor(2)}), Result.SUPPORTED),
+        numbers=lambda: {
+            "floor at K = 8, over K": float(snr_floor(8)),
+            "floor at K = 8, over K-1": float(snr_floor(8, divisor="K-1")),
+        },
+        counterexample=Counterexample(
+            "Eight equal rollouts of a deterministic student: the spread is 0 and Eq. (8) is 0/0 or infinite.",
+            evaluate=lambda: {"spread": 0.0, "U": debiased_signal(np.tile([[0.3, -1.2, 0.4]], (8, 1)))},
         ),
-        controls=(
-            Control("exact", "|ḡ|² in place of U", lambda: _unbiased_and_its_variance(True)),
-            Control("numeric", "U times 1.01", lambda: _functions_of_signal(1.01)),
-            Control("monte_carlo", "the floor of the other divisor", lambda: _floor_by_simulation("K-1")),
-            Control("monte_carlo", "U/V without bias", lambda: _ratio_bias(False)),
-            Control("numeric", "a variance 1.2 times larger", lambda: _delta_variance(1.2)),
+        checks=(
+            Check(
+                "exact",
+                "U is unbiased, and its variance",
+                "every sample of a four-point law, K <= 4",
+                _unbiased_and_its_variance,
+                fails={"|ḡ|² in place of U": {"plug_in": True}},
+            ),
+            Check(
+                "numeric",
+                "public functions; U is the jackknife of |ḡ|²",
+                "K in {2, 3, 4}",
+                _functions_of_signal,
+                Result.SUPPORTED,
+                fails={"U times 1.01": {"scale": 1.01}},
+            ),
+            Check(
+                "monte_carlo",
+                "the floor",
+                "K in {4, 8}, 600 dimensions",
+                _floor_by_simulation,
+                Result.SUPPORTED,
+                fails={"the floor of the other divisor": {"divisor": "K-1"}},
+            ),
+            Check(
+                "monte_carlo",
+                "the ratio's bias",
+                "K = 4, d = 3, Gaussian",
+                _ratio_bias,
+                Result.SUPPORTED,
+                fails={"U/V without bias": {"corrected": False}},
+            ),
+            Check(
+                "numeric",
+                "the delta-method variance of the ratio",
+                "K = 8, d = 60, Gaussian",
+                _delta_variance,
+                Result.SUPPORTED,
+                fails={"a variance 1.2 times larger": {"scale": 1.2}},
+            ),
+            Check(
+                "numeric", "no spread, no Eq. (8)", "deterministic student", _deterministic_gradient, Result.SUPPORTED
+            ),
+            Check(
+                "numeric",
+                "Eq. (8) is a number for every student",
+                "deterministic student",
+                _snr_is_defined,
+                Result.REFUTED,
+            ),
+            Check(
+                "numeric",
+                "fewer than two rollouts are refused",
+                "edges",
+                lambda: refuses(
+                    wrong={"snr_floor(1)": lambda: snr_floor(1), "one gradient": lambda: debiased_signal([[1.0]])},
+                    right={"snr_floor(2)": lambda: snr_floor(2)},
+                ),
+                Result.SUPPORTED,
+            ),
         ),
     ),
     Claim(
-        id="fig3", where="Figure 3", title="A bell over pass-rate bins can come out of pure noise",
-        verdict=Verdict.LOOSE, audit=("C61",), depends_on=("eq8",),
+        id="fig3",
+        where="Figure 3",
+        title="A bell over pass-rate bins can come out of pure noise",
+        verdict=Verdict.LOOSE,
+        audit=("C61",),
+        depends_on=("eq8",),
         paper="Figure 3 is a direct empirical validation: the SNR is a bell over the pass rate.",
         statement="Pass rates are U-shaped, so the bins at the ends hold the most problems; across problems the raw SNR of pure noise is 1/sqrt(n), smallest at both ends. Equal numbers in "
         "every bin, or the debiased form, are flat.",
@@ -349,15 +439,37 @@ CLAIMS = (
         hypotheses=("SNR across the problems of a bin, as Definition 2 needs",),
         proof="|ḡ|²/V has mean 1/n when there is no signal.",
         repair="Draw equally many problems from each bin and debias; measure what the theory means, the spread across problems.",
-        numbers=lambda: {"raw SNR of noise, p < 0.1": float(raw_cross_problem_floor(117)), "raw SNR of noise, p = 0.65": float(raw_cross_problem_floor(17))},
-        counterexample=Counterexample("Gradients without any mean, in bins of 117 22 19 19 20 23 17 30 51 182 problems.",
-                                      evaluate=lambda: dict(zip(("end", "middle", "other end"), raw_cross_problem_floor([117, 20, 182]).tolist(), strict=True))),
-        picture=Picture("noise_in_natural_bins", natural_bins_table, "SNR of pure noise across problems: natural bins, equal bins, debiased."),
-        checks=(
-            Check("monte_carlo", "noise makes a bell, debiased noise does not", "10 natural bins", _noise_makes_a_bell, Result.SUPPORTED),
-            Check("monte_carlo", "a bell over natural bins shows a signal", "gradients without mean", _a_bell_means_signal, Result.REFUTED),
+        numbers=lambda: {
+            "raw SNR of noise, p < 0.1": float(raw_cross_problem_floor(117)),
+            "raw SNR of noise, p = 0.65": float(raw_cross_problem_floor(17)),
+        },
+        counterexample=Counterexample(
+            "Gradients without any mean, in bins of 117 22 19 19 20 23 17 30 51 182 problems.",
+            evaluate=lambda: dict(
+                zip(("end", "middle", "other end"), raw_cross_problem_floor([117, 20, 182]).tolist(), strict=True)
+            ),
         ),
-        controls=(Control("monte_carlo", "seventeen problems in every bin", lambda: _noise_makes_a_bell((17,) * 10)),),
+        picture=Picture(
+            "noise_in_natural_bins",
+            natural_bins_table,
+            "SNR of pure noise across problems: natural bins, equal bins, debiased.",
+        ),
+        checks=(
+            Check(
+                "monte_carlo",
+                "noise makes a bell, debiased noise does not",
+                "10 natural bins",
+                _noise_makes_a_bell,
+                Result.SUPPORTED,
+                fails={"seventeen problems in every bin": {"bins": (17,) * 10}},
+            ),
+            Check(
+                "monte_carlo",
+                "a bell over natural bins shows a signal",
+                "gradients without mean",
+                _a_bell_means_signal,
+                Result.REFUTED,
+            ),
+        ),
     ),
 )
-# fmt: on

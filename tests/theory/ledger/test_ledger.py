@@ -106,7 +106,7 @@ def toy(**changes) -> Claim:
     good = Claim(
         id="toy", where="nowhere", title="Sum", verdict=Verdict.TRUE, statement="1+1=2", latex="1+1=2",
         checks=(Check("exact", "sum", "integers", run=lambda: Outcome(Result.PROVED)),),
-        controls=(Control("exact", "3 for 2", run=lambda: Outcome(Result.REFUTED, witness={"sum": 2})),),
+        other_controls=(Control("exact", "3 for 2", run=lambda: Outcome(Result.REFUTED, witness={"sum": 2})),),
     )  # fmt: skip
     return replace(good, **changes)
 
@@ -114,13 +114,14 @@ def toy(**changes) -> Claim:
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
-        ({"controls": ()}, "has no control"),
+        ({"other_controls": ()}, "has no control"),
         ({"checks": ()}, "has no check"),
         ({"depends_on": ("nothing",)}, "depends on a claim that is not there"),
         ({"verdict": Verdict.LOOSE}, "no check refutes"),
         ({"verdict": Verdict.CONDITIONAL}, "names none"),
         ({"verdict": Verdict.ASSUMED}, "no check says so"),
         ({"checks": (Check("exact", "s", "d", run=lambda: None, expected=Result.REFUTED),)}, "expects a check to fail"),
+        ({"checks": (Check("exact", "s", "d", run=lambda: None, fails={"nothing": {}}),)}, "changes no argument"),
     ],
 )  # fmt: skip
 def test_a_ledger_that_contradicts_itself_is_refused(changes, fault):
@@ -152,7 +153,7 @@ def test_only_the_recorded_outcome_counts_and_a_crash_never_does(monkeypatch, ch
 
 
 def test_a_control_that_passes_fails_the_run(monkeypatch):
-    claim = toy(controls=(Control("exact", "nothing", run=lambda: Outcome(Result.PROVED)),))
+    claim = toy(other_controls=(Control("exact", "nothing", run=lambda: Outcome(Result.PROVED)),))
     monkeypatch.setattr("paced.theory.ledger.runner.ledger", lambda: {"toy": claim})
     assert [one.task.kind for one in run(["toy"]).failures] == ["control"]
 
