@@ -351,8 +351,8 @@ CLAIMS = (
                 lambda: refuses(
                     wrong={
                         "K1 = 1": lambda: screened_weight([0], [1], num_first=1, num_all=4),
-                        "alpha = 0.5": lambda: screened_weight([2], [4], num_first=2, num_all=5, alpha=0.5),
-                    },  # type: ignore[arg-type]
+                        "alpha = 0.5": lambda: screened_weight([2], [4], num_first=2, num_all=5, alpha=0.5),  # type: ignore[arg-type]
+                    },
                     right={"K1 = 2": lambda: screened_weight([0], [2], num_first=2, num_all=3)},
                 ),
                 Result.SUPPORTED,

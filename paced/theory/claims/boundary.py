@@ -217,8 +217,10 @@ CLAIMS: tuple[Claim, ...] = (
                 "numeric",
                 "repaired: it does with b' = 1/2",
                 "p = 1-10^-k",
-                lambda: _snr_vanishes_at_mastery(_power_law_population),
+                _snr_vanishes_at_mastery,
                 Result.SUPPORTED,
+                given={"population": _power_law_population},
+                fails={"without b' > 0": {"population": mastery_population}},
             ),
             Check("sympy", "repaired: lim C (1-p)^b' = 0", "C, b' > 0", _power_law_limits),
             Check(
@@ -229,7 +231,6 @@ CLAIMS: tuple[Claim, ...] = (
                 Result.SUPPORTED,
             ),
         ),
-        other_controls=(Control("numeric", "without b' > 0", lambda: _snr_vanishes_at_mastery(mastery_population)),),
     ),
     Claim(
         id="prop2.iii",

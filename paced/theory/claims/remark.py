@@ -11,7 +11,7 @@ import mpmath
 import numpy as np
 
 from paced.theory.facts.kernel import fisher_information
-from paced.theory.ledger.claim import Check, Claim, Control, Counterexample, Outcome, Result, Verdict
+from paced.theory.ledger.claim import Check, Claim, Counterexample, Outcome, Result, Verdict
 from paced.theory.ledger.engines import agree, all_of, assumed, proved, refuses, refuted, supported, symbolic_zero
 from paced.weights import BetaKernel
 
@@ -115,11 +115,13 @@ def _noisy_copy_loses_information() -> Outcome:
     return supported(2) if all(losses) else refuted("information grew along the chain", losses=losses)
 
 
-def _pass_rate_fixes_the_geometry() -> Outcome:
-    """One gradient, two graders: the pass rate goes from 1/2 to 1, the tangential share of the gradient stays."""
+def _pass_rate_fixes_the_geometry(second_pass_rate: float) -> Outcome:
+    """Two graders of one completion, whose gradient is the same: equal geometry should mean equal pass rates."""
     gradient, tangent = np.array([3.0, 4.0]), np.array([1.0, 0.0])
-    share = float((gradient @ tangent) ** 2 / (gradient @ gradient))
-    return refuted("the share does not depend on p", p_strict_grader=0.5, p_lenient_grader=1.0, tangential_share=share)
+    shares = {rate: float((gradient @ tangent) ** 2 / (gradient @ gradient)) for rate in (0.5, second_pass_rate)}
+    if len(shares) > len(set(shares.values())):
+        return refuted("the share does not depend on p", tangential_share_by_pass_rate=shares)
+    return supported(1)
 
 
 CLAIMS: tuple[Claim, ...] = (
@@ -153,13 +155,21 @@ CLAIMS: tuple[Claim, ...] = (
             ),
             Check(
                 "numeric",
+                "the reference alone adds no information",
+                "two problems",
+                _chain_loses_information,
+                Result.SUPPORTED,
+                given={"weighted": False},
+                fails={"with different pass rates": {"weighted": True}},
+            ),
+            Check(
+                "numeric",
                 "a true chain does lose information",
                 "binary symmetric noise",
                 _noisy_copy_loses_information,
                 Result.SUPPORTED,
             ),
         ),
-        other_controls=(Control("exact", "with different pass rates", _chain_loses_information),),
     ),
     Claim(
         id="rem4",
@@ -231,9 +241,15 @@ CLAIMS: tuple[Claim, ...] = (
                 lambda: assumed("not a mathematical statement"),
                 Result.ASSUMED,
             ),
-        ),
-        other_controls=(
-            Control("exact", "with another grader: p changes, the geometry does not", _pass_rate_fixes_the_geometry),
+            Check(
+                "numeric",
+                "one grader gives one share",
+                "p = 1/2",
+                _pass_rate_fixes_the_geometry,
+                Result.SUPPORTED,
+                given={"second_pass_rate": 0.5},
+                fails={"with another grader: p changes, the geometry does not": {"second_pass_rate": 1.0}},
+            ),
         ),
     ),
 )

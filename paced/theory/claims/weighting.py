@@ -10,7 +10,7 @@ from fractions import Fraction
 import mpmath
 import numpy as np
 
-from paced.theory.ledger.claim import Check, Claim, Control, Outcome, Result, Verdict
+from paced.theory.ledger.claim import Check, Claim, Outcome, Result, Verdict
 from paced.theory.ledger.engines import agree, all_of, assumed, holds_for_all, refuses, refuted, supported
 from paced.weights import (
     BetaKernel,
@@ -70,9 +70,20 @@ def _directions_agree(order: int) -> Outcome:
     return supported(1)
 
 
-def _reference_changes_the_pass_rate() -> Outcome:
-    """Without Eq. (2)'s condition on y*: a teacher that is never right has nothing to re-express."""
-    return refuted("E[correct] of the reference is the teacher's own pass rate", teacher_pass_rate=0.0, reference=0.0)
+def _target_is_attained(direction: tuple[float, float]) -> Outcome:
+    """The smallest forward KL over a student whose logits are t times a direction should be 0."""
+    from scipy.optimize import minimize_scalar
+
+    teacher = np.array([0.8, 0.2])
+
+    def distance(scale: float) -> float:
+        student = np.exp(scale * np.asarray(direction))
+        return _kl(teacher, student / student.sum())
+
+    least = float(minimize_scalar(distance, bounds=(-10, 10), method="bounded").fun)
+    if least > 1e-6:
+        return refuted("no student of this family is the teacher", direction=direction, least_kl=least)
+    return supported(1)
 
 
 # --- Eq. (4): unit-mean weights ---------------------------------------------------------------------------------------
@@ -224,9 +235,15 @@ CLAIMS: tuple[Claim, ...] = (
         equations=(2,),
         checks=(
             Check("exact", "the target is attainable", "all problems", lambda: assumed("a definition"), Result.ASSUMED),
-        ),
-        other_controls=(
-            Control("exact", "with a teacher that fails even when shown y*", _reference_changes_the_pass_rate),
+            Check(
+                "numeric",
+                "a student with free logits attains it",
+                "2 tokens",
+                _target_is_attained,
+                Result.SUPPORTED,
+                given={"direction": (1.0, 0.0)},
+                fails={"with a student whose logits are tied": {"direction": (1.0, 1.0)}},
+            ),
         ),
     ),
     Claim(

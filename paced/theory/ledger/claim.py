@@ -109,7 +109,7 @@ class Check:
     Example:
         >>> from paced.theory.ledger.engines import equal_exactly
         >>> def sum_is(value):
-        ...     return equal_exactly([({}, 1 + 1, value)])
+        ...     return equal_exactly([({"terms": 2}, 1 + 1, value)])
         >>> check = Check("exact", "1 + 1 = 2", "integers", sum_is, given={"value": 2}, fails={"3 for 2": {"value": 3}})
         >>> check.decide().result is check.expected, check.controls[0].decide().result
         (True, <Result.REFUTED: 'refuted'>)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import os
+import textwrap
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -45,6 +48,22 @@ def test_claim_has_the_recorded_outcomes_and_every_control_is_refuted(name):
 
 def test_every_claim_has_a_control():
     assert all(claim.controls for claim in ledger().values())
+
+
+def test_no_control_is_a_constant():
+    """A control outside ``fails`` must be able to come out otherwise: `return refuted(...)` alone cannot."""
+    for claim in ledger().values():
+        for control in claim.other_controls:
+            body = ast.parse(textwrap.dedent(inspect.getsource(control.run))).body[0]
+            constant = isinstance(body, ast.FunctionDef) and not any(
+                isinstance(node, ast.If | ast.IfExp) or (isinstance(node, ast.Return) and not _is_refuted(node.value))
+                for node in ast.walk(body)
+            )
+            assert not constant, f"{claim.id}: {control.changed}"
+
+
+def _is_refuted(value: ast.expr | None) -> bool:
+    return isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "refuted"
 
 
 def test_what_the_ledger_covers_and_what_it_does_not_is_written_down():
