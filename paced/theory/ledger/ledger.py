@@ -9,8 +9,37 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
-from importlib import import_module
 
+from paced.theory.claims import (
+    aggregate,
+    allocation,
+    assumption,
+    boundary,
+    convergence,
+    descent,
+    entropy,
+    estimation,
+    extension,
+    joint,
+    kernel,
+    minimax,
+    moment_bias,
+    moment_reading,
+    moments,
+    quality,
+    reduction,
+    remark,
+    representation,
+    sample_size,
+    saturation,
+    schedule,
+    tables,
+    toolkit,
+    toolkit_fit,
+    variance,
+    variance_ratio,
+    weighting,
+)
 from paced.theory.ledger.claim import Check, Claim, Result, Verdict
 
 GOOD = {Result.PROVED, Result.SUPPORTED}
@@ -33,17 +62,39 @@ def ledger() -> dict[str, Claim]:
 
 
 def _claims() -> list[Claim]:
-    return [claim for name in _GROUPS for claim in import_module(f"paced.theory.claims.{name}").CLAIMS]
+    return [claim for group in _GROUPS for claim in group.CLAIMS]
 
 
 _GROUPS = (
-    "assumption", "kernel", "weighting", "quality", "boundary",
-    "representation", "entropy", "remark", "descent", "joint", "minimax",
-    "saturation", "aggregate", "variance", "variance_ratio", "reduction",
-    "convergence", "moments", "moment_bias", "moment_reading", "estimation",
-    "tables", "allocation", "extension", "sample_size", "schedule", "toolkit",
-    "toolkit_fit",
-)  # fmt: skip
+    assumption,
+    kernel,
+    weighting,
+    quality,
+    boundary,
+    representation,
+    entropy,
+    remark,
+    descent,
+    joint,
+    minimax,
+    saturation,
+    aggregate,
+    variance,
+    variance_ratio,
+    reduction,
+    convergence,
+    moments,
+    moment_bias,
+    moment_reading,
+    estimation,
+    tables,
+    allocation,
+    extension,
+    sample_size,
+    schedule,
+    toolkit,
+    toolkit_fit,
+)
 
 
 def validate(claims: Iterable[Claim]) -> None:
