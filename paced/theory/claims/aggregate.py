@@ -21,7 +21,7 @@ from paced.theory.facts.minimax import (
     unit_mean_value,
     worst_share,
 )
-from paced.theory.ledger.claim import Check, Claim, Control, Counterexample, Outcome, Result, Verdict
+from paced.theory.ledger.claim import Check, Claim, Counterexample, Outcome, Result, Verdict
 from paced.theory.ledger.engines import (
     agree,
     all_of,
@@ -228,7 +228,6 @@ def _atoms_domain() -> Outcome:
     )
 
 
-# fmt: off
 CLAIMS: tuple[Claim, ...] = (
     Claim(
         id="thm6.iii",
@@ -250,13 +249,28 @@ CLAIMS: tuple[Claim, ...] = (
         proof="D(w_mm) >= sech^2 D(w*) at each p; take the mean. With |r| = delta, E0[e^r] + E0[e^-r] = 2 cosh delta, and the "
         "ratio's slope in E0[e^-r] has the sign of 1 - c cosh delta.",
         checks=(
-            Check("sympy", "equality for every split of the signs", "delta > 0, A = E0[e^-r]", _tight_for_every_split),
-            Check("hypothesis", "the bound", "up to 8 problems, |r| <= delta <= 1.5", _aggregate_law, Result.SUPPORTED),
-            Check("numeric", "aggregate_ratio is the ratio of mean descents", "3 problems, mpmath", _aggregate_from_descents, Result.SUPPORTED),
-        ),
-        controls=(
-            Control("sympy", "with c = e^-delta", lambda: _tight_for_every_split("exp")),
-            Control("hypothesis", "with 1.1 sech(delta)", lambda: _aggregate_law(1.1)),
+            Check(
+                "sympy",
+                "equality for every split of the signs",
+                "delta > 0, A = E0[e^-r]",
+                _tight_for_every_split,
+                fails={"with c = e^-delta": {"scale": "exp"}},
+            ),
+            Check(
+                "hypothesis",
+                "the bound",
+                "up to 8 problems, |r| <= delta <= 1.5",
+                _aggregate_law,
+                Result.SUPPORTED,
+                fails={"with 1.1 sech(delta)": {"factor": 1.1}},
+            ),
+            Check(
+                "numeric",
+                "aggregate_ratio is the ratio of mean descents",
+                "3 problems, mpmath",
+                _aggregate_from_descents,
+                Result.SUPPORTED,
+            ),
         ),
     ),
     Claim(
@@ -279,19 +293,37 @@ CLAIMS: tuple[Claim, ...] = (
         counterexample=Counterexample(
             "delta = 0.3, 999 of 1000 parts at r = +0.3, one at -0.3, both of unit mean: the odd problem keeps 0.33, not 0.915.",
             lambda: {
-                "efficiency of the odd problem": float(efficiency((0.999 * np.exp(0.3) + 0.001 * np.exp(-0.3)) * np.exp(0.3))),
+                "efficiency of the odd problem": float(
+                    efficiency((0.999 * np.exp(0.3) + 0.001 * np.exp(-0.3)) * np.exp(0.3))
+                ),
                 "limit": float(unit_mean_value(0.3)),
                 "sech^2": float(minimax_value(0.3)),
             },
         ),
         checks=(
-            Check("z3", "no rho does worse than e^2delta", "delta > 0", _unit_mean_range),
-            Check("numeric", "the value is approached, and is 0 at ln 2 / 2", "3 deltas", _unit_mean_is_approached, Result.SUPPORTED),
-            Check("numeric", "with the learning rate tuned sech^2 is kept", "delta = 0.3", lambda: _pointwise_guarantee_after_normalising(0.3, True), Result.SUPPORTED),
-        ),
-        controls=(
-            Control("z3", "with e^delta for e^2delta", lambda: _unit_mean_range(1)),
-            Control("numeric", "without tuning the learning rate", lambda: _pointwise_guarantee_after_normalising(0.3, False)),
+            Check(
+                "z3",
+                "no rho does worse than e^2delta",
+                "delta > 0",
+                _unit_mean_range,
+                fails={"with e^delta for e^2delta": {"power": 1}},
+            ),
+            Check(
+                "numeric",
+                "the value is approached, and is 0 at ln 2 / 2",
+                "3 deltas",
+                _unit_mean_is_approached,
+                Result.SUPPORTED,
+            ),
+            Check(
+                "numeric",
+                "with the learning rate tuned sech^2 is kept",
+                "delta = 0.3",
+                _pointwise_guarantee_after_normalising,
+                Result.SUPPORTED,
+                given={"delta": 0.3, "rescale": True},
+                fails={"without tuning the learning rate": {"rescale": False}},
+            ),
         ),
     ),
     Claim(
@@ -323,21 +355,46 @@ CLAIMS: tuple[Claim, ...] = (
             "worst share, signal channel": float(worst_share(0.3, channel="signal")),
         },
         checks=(
-            Check("z3", "no u beats u = 0 against a split and its exchange", "delta > 0, 0 < t < 1", lambda: _noise_game("value")),
+            Check(
+                "z3",
+                "no u beats u = 0 against a split and its exchange",
+                "delta > 0, 0 < t < 1",
+                _noise_game,
+                given={"part": "value"},
+                fails={"with one adversary only": {"part": "one adversary"}},
+            ),
             Check("z3", "only a constant u does as well", "delta > 0, 0 < t < 1", lambda: _noise_game("unique")),
             Check("z3", "Cauchy-Schwarz on a part", "two atoms", lambda: _noise_game("cauchy")),
-            Check("z3", "Kantorovich's inequality in the signal channel", "e^r in [1/x, x]", _kantorovich),
-            Check("sympy", "the values at u = 0", "delta > 0, 0 < t < 1", _values_of_splits),
-            Check("numeric", "F from its definition, worst shares", "3 problems, 2 deltas", _aggregate_numbers, Result.SUPPORTED),
-            Check("numeric", "with atoms: all corners, 300 other weights", "1 to 4 atoms", _atoms, Result.SUPPORTED),
+            Check(
+                "z3",
+                "Kantorovich's inequality in the signal channel",
+                "e^r in [1/x, x]",
+                _kantorovich,
+                fails={"with a weaker bound on E y^2": {"part": "weak"}},
+            ),
+            Check(
+                "sympy",
+                "the values at u = 0",
+                "delta > 0, 0 < t < 1",
+                _values_of_splits,
+                fails={"with another share": {"shift": 1}},
+            ),
+            Check(
+                "numeric",
+                "F from its definition, worst shares",
+                "3 problems, 2 deltas",
+                _aggregate_numbers,
+                Result.SUPPORTED,
+            ),
+            Check(
+                "numeric",
+                "with atoms: all corners, 300 other weights",
+                "1 to 4 atoms",
+                _atoms,
+                Result.SUPPORTED,
+                fails={"with u = (0.1, 0, ...) for the kernel": {"weight_moves": True}},
+            ),
             Check("numeric", "too many atoms for all subsets are refused", "21 atoms", _atoms_domain, Result.SUPPORTED),
-        ),
-        controls=(
-            Control("z3", "with one adversary only", lambda: _noise_game("one adversary")),
-            Control("z3", "with a weaker bound on E y^2", lambda: _kantorovich("weak")),
-            Control("sympy", "with another share", lambda: _values_of_splits(1)),
-            Control("numeric", "with u = (0.1, 0, ...) for the kernel", lambda: _atoms(True)),
         ),
     ),
 )
-# fmt: on

@@ -208,56 +208,99 @@ def _planner_is_exact(cheaper: bool = False) -> Outcome:
     )
 
 
-# fmt: off
 CLAIMS = (
     Claim(
-        id="x7.neyman", where="extension X7", title="Which problems deserve rollouts: not those at p = 1/2",
-        verdict=Verdict.TRUE, audit=("X7",),
+        id="x7.neyman",
+        where="extension X7",
+        title="Which problems deserve rollouts: not those at p = 1/2",
+        verdict=Verdict.TRUE,
+        audit=("X7",),
         statement="The plug-in weight has variance v(p)/K with v = p^(2a-1) q^(2b-1) (a - (a+b)p)^2; for the default it is largest at p = (1 ± 1/sqrt 2)/2 "
         "and zero at 1/2. A budget is best spent with K_i proportional to sqrt(v_i).",
         latex=r"v(p)=p^{2\alpha-1}(1-p)^{2\beta-1}\bigl(\alpha-(\alpha+\beta)p\bigr)^2,\qquad K_i\propto\sqrt{v_i}",
-        functions=("paced.weights.budget.allocation.rollout_variance", "paced.weights.budget.allocation.neyman_allocation"),
-        hypotheses=("first order in 1/K",), depends_on=("eq1", "eq3"),
+        functions=(
+            "paced.weights.budget.allocation.rollout_variance",
+            "paced.weights.budget.allocation.neyman_allocation",
+        ),
+        hypotheses=("first order in 1/K",),
+        depends_on=("eq1", "eq3"),
         proof="Delta method; Lagrange multiplier of sum v_i/K_i under sum K_i = budget.",
         checks=(
-            Check("numeric", "v is p q w'(p)^2", "3 kernels, 4 rates", _rollout_variance, Result.SUPPORTED),
+            Check(
+                "numeric",
+                "v is p q w'(p)^2",
+                "3 kernels, 4 rates",
+                _rollout_variance,
+                Result.SUPPORTED,
+                fails={"alpha + 0.01": {"shift": 0.01}},
+            ),
             Check("sympy", "the default's zero and its peaks", "p in (0, 1)", _where_rollouts_matter, Result.SUPPORTED),
-            Check("numeric", "no exchange of one rollout helps", "6 problems, 120 rollouts", _neyman, Result.SUPPORTED),
-        ),
-        controls=(
-            Control("numeric", "alpha + 0.01", lambda: _rollout_variance(0.01)),
-            Control("numeric", "K proportional to v in place of sqrt(v)", lambda: _neyman(1.0)),
+            Check(
+                "numeric",
+                "no exchange of one rollout helps",
+                "6 problems, 120 rollouts",
+                _neyman,
+                Result.SUPPORTED,
+                fails={"K proportional to v in place of sqrt(v)": {"power": 1.0}},
+            ),
         ),
     ),
     Claim(
-        id="x7.value", where="extension X7", title="The value of one more rollout, and why one is not enough to look ahead",
+        id="x7.value",
+        where="extension X7",
+        title="The value of one more rollout, and why one is not enough to look ahead",
         verdict=Verdict.TRUE,
         statement="One more rollout lowers the posterior variance of the weight by W^2 (alpha b - beta a)^2/(a b (a+b+alpha+beta)^2), which is 0 wherever "
         "a/b = alpha/beta; m more by sum_x BB(x) W(a+x, b+m-x)^2 - W^2.",
         latex=r"\mathrm{VoI}_1=\frac{W^2(\alpha b-\beta a)^2}{ab(a+b+\alpha+\beta)^2},\qquad \mathrm{VoI}_m=\sum_x\mathrm{BB}(x;m,a,b)\,W(a+x,b+m-x)^2-W^2",
-        functions=("paced.weights.budget.allocation.value_of_rollouts", "paced.weights.budget.allocation.rollouts_worth_their_price"),
-        hypotheses=("Beta(a, b) posterior",), depends_on=("x1",),
+        functions=(
+            "paced.weights.budget.allocation.value_of_rollouts",
+            "paced.weights.budget.allocation.rollouts_worth_their_price",
+        ),
+        hypotheses=("Beta(a, b) posterior",),
+        depends_on=("x1",),
         proof="Law of total variance; the posterior after a pass or a failure is Beta again.",
-        numbers=lambda: {"VoI_1(1, 9)": float(value_of_rollouts(1, 9)), "1800 VoI_2(1, 1)": 1800 * float(value_of_rollouts(1, 1, 2))},
+        numbers=lambda: {
+            "VoI_1(1, 9)": float(value_of_rollouts(1, 9)),
+            "1800 VoI_2(1, 1)": 1800 * float(value_of_rollouts(1, 1, 2)),
+        },
         checks=(
-            Check("numeric", "enumeration in rationals", "5 posteriors, m <= 3", _value, Result.SUPPORTED),
-            Check("numeric", "one ahead stops at the peak, several do not", "Beta(2, 2)", _looking_one_ahead_stops_at_the_peak, Result.SUPPORTED),
+            Check(
+                "numeric",
+                "enumeration in rationals",
+                "5 posteriors, m <= 3",
+                _value,
+                Result.SUPPORTED,
+                fails={"one failure more in the posterior": {"shift": 1}},
+            ),
+            Check(
+                "numeric",
+                "one ahead stops at the peak, several do not",
+                "Beta(2, 2)",
+                _looking_one_ahead_stops_at_the_peak,
+                Result.SUPPORTED,
+            ),
         ),
-        controls=(
-            Control("numeric", "one failure more in the posterior", lambda: _value(1)),
-            Control("numeric", "the myopic stopping rule", _myopic_is_enough),
-        ),
+        other_controls=(Control("numeric", "the myopic stopping rule", _myopic_is_enough),),
     ),
     Claim(
-        id="x7.screening", where="section 5, two-phase screening; extension X7", title="Screening saves rollouts at a bias; an unbiased weight exists",
-        verdict=Verdict.CONDITIONAL, audit=("C53",),
+        id="x7.screening",
+        where="section 5, two-phase screening; extension X7",
+        title="Screening saves rollouts at a bias; an unbiased weight exists",
+        verdict=Verdict.CONDITIONAL,
+        audit=("C53",),
         paper="Two-phase screening (a few rollouts first, more only for problems between 0 and 1) saves inference.",
         statement="K1 rollouts first and K - K1 more unless all or none passed cost K1 + (K-K1)(1 - p^K1 - q^K1) and bias the usual weight downwards; "
         "0 on exit, else C(K-a-b, s-a)/(C(K,s) - C(K-K1, s-K1) - C(K-K1, s)), is unbiased.",
         latex=r"\hat w=\frac{\binom{K-\alpha-\beta}{s-\alpha}}{\binom Ks-\binom{K-K_1}{s-K_1}-\binom{K-K_1}{s}}",
-        functions=("paced.weights.budget.allocation.screened_weight", "paced.weights.budget.allocation.naive_screening_bias",
-                   "paced.weights.budget.allocation.screening_cost", "paced.weights.plan_rollouts"),
-        hypotheses=("whole exponents >= 1, alpha + beta <= K1 < K",), depends_on=("eq1", "x7.value"),
+        functions=(
+            "paced.weights.budget.allocation.screened_weight",
+            "paced.weights.budget.allocation.naive_screening_bias",
+            "paced.weights.budget.allocation.screening_cost",
+            "paced.weights.plan_rollouts",
+        ),
+        hypotheses=("whole exponents >= 1, alpha + beta <= K1 < K",),
+        depends_on=("eq1", "x7.value"),
         proof="Rao-Blackwell: the phase-1 U-statistic averaged over the orders of s passes in K that do not exit; the denominator counts them.",
         repair="Use the screened weight for unbiasedness or the posterior mean for low risk. At equal cost screening is not better than one K for all.",
         numbers=lambda: {f"mass exited at K1 = {k}, uniform p": exited_kernel_mass((1, 1), k) for k in (2, 3, 4)},
@@ -270,21 +313,50 @@ CLAIMS = (
             },
         ),
         checks=(
-            Check("exact", "the screened weight is unbiased", "3 designs, every sequence", _screened_is_unbiased),
-            Check("numeric", "bias of the usual weight", "3 designs, every sequence", _naive_bias, Result.SUPPORTED),
-            Check("numeric", "costs, exits and exited mass", "5 rates, 3 laws", _screening_costs, Result.SUPPORTED),
-            Check("numeric", "the planner against the beta-binomial; budgets kept", "uniform law, 8 a problem", _planner_is_exact, Result.SUPPORTED),
-            Check("numeric", "designs without an unbiased weight are refused", "edges", lambda: refuses(
-                wrong={"K1 = 1": lambda: screened_weight([0], [1], num_first=1, num_all=4), "alpha = 0.5": lambda: screened_weight([2], [4], num_first=2, num_all=5, alpha=0.5)},  # type: ignore[arg-type]
-                right={"K1 = 2": lambda: screened_weight([0], [2], num_first=2, num_all=3)},
-            ), Result.SUPPORTED),
-        ),
-        controls=(
-            Control("exact", "the usual weight in its place", lambda: _screened_is_unbiased("naive")),
-            Control("numeric", "p + 0.01", lambda: _naive_bias(0.01)),
-            Control("numeric", "one rollout more in phase two", lambda: _screening_costs(1)),
-            Control("numeric", "screening better than one K at equal cost", lambda: _planner_is_exact(True)),
+            Check(
+                "exact",
+                "the screened weight is unbiased",
+                "3 designs, every sequence",
+                _screened_is_unbiased,
+                fails={"the usual weight in its place": {"weight": "naive"}},
+            ),
+            Check(
+                "numeric",
+                "bias of the usual weight",
+                "3 designs, every sequence",
+                _naive_bias,
+                Result.SUPPORTED,
+                fails={"p + 0.01": {"shift": 0.01}},
+            ),
+            Check(
+                "numeric",
+                "costs, exits and exited mass",
+                "5 rates, 3 laws",
+                _screening_costs,
+                Result.SUPPORTED,
+                fails={"one rollout more in phase two": {"shift": 1}},
+            ),
+            Check(
+                "numeric",
+                "the planner against the beta-binomial; budgets kept",
+                "uniform law, 8 a problem",
+                _planner_is_exact,
+                Result.SUPPORTED,
+                fails={"screening better than one K at equal cost": {"cheaper": True}},
+            ),
+            Check(
+                "numeric",
+                "designs without an unbiased weight are refused",
+                "edges",
+                lambda: refuses(
+                    wrong={
+                        "K1 = 1": lambda: screened_weight([0], [1], num_first=1, num_all=4),
+                        "alpha = 0.5": lambda: screened_weight([2], [4], num_first=2, num_all=5, alpha=0.5),  # type: ignore[arg-type]
+                    },
+                    right={"K1 = 2": lambda: screened_weight([0], [2], num_first=2, num_all=3)},
+                ),
+                Result.SUPPORTED,
+            ),
         ),
     ),
 )
-# fmt: on

@@ -11,7 +11,7 @@ from fractions import Fraction
 import numpy as np
 
 from paced.theory.facts.boundary import forward_kl_gradient, mastery_population, population_snr
-from paced.theory.ledger.claim import Check, Claim, Control, Counterexample, Outcome, Result, Verdict
+from paced.theory.ledger.claim import Check, Claim, Counterexample, Outcome, Result, Verdict
 from paced.theory.ledger.engines import all_of, assumed, equal_exactly, refuted, supported, symbolic_zero
 from paced.weights import BetaKernel
 
@@ -20,43 +20,50 @@ def _assumed(text: str) -> tuple[Check, ...]:
     return (Check("exact", text, "not checkable here: a hypothesis", lambda: assumed("a hypothesis"), Result.ASSUMED),)
 
 
-def _quartic_is_smooth() -> Outcome:
-    """l = theta^4: (l'(2u) - l'(u))/u = 28 u^2 grows without end."""
-    u = 1e3
-    return refuted("the gradient's slope is unbounded", loss="theta^4", u=u, slope=(4 * (2 * u) ** 3 - 4 * u**3) / u)
+def _slope_is_bounded(power: int, smoothness: float = 2.0) -> Outcome:
+    """l = theta^power: (l'(2u) - l'(u))/u stays at most L on the way out."""
+    for u in (1.0, 10.0, 1e3):
+        slope = power * ((2 * u) ** (power - 1) - u ** (power - 1)) / u
+        if slope > smoothness:
+            return refuted("the gradient's slope is unbounded", power=power, u=u, slope=slope)
+    return supported(3)
 
 
-def _logits_stay_bounded() -> Outcome:
-    """Plain gradient descent on -log sigmoid(z), one token always right: z grows like log t."""
-    z, bound = 0.0, 5.0
+def _logits_stay_bounded(target: float, bound: float = 5.0) -> Outcome:
+    """Plain gradient descent on the cross-entropy of one token with teacher probability ``target``."""
+    logit = 0.0
     for step in range(1, 1000):
-        z += 1.0 / (1.0 + np.exp(z))
-        if z > bound:
-            return refuted("the logit of a mastered token grows without end", step=step, logit=float(z), M=bound)
+        logit += target - 1.0 / (1.0 + np.exp(-logit))
+        if logit > bound:
+            return refuted("the logit of a mastered token grows without end", step=step, logit=float(logit), M=bound)
     return supported(1000)
 
 
-def _signal_dies_at_mastery() -> Outcome:
-    """A student that is right in its own words: p = 1, and the forward-KL gradient is not 0."""
-    gradient = forward_kl_gradient(teacher_logits=[0.0, 0.0], student_logits=[2.2, 0.0])
-    return refuted(
-        "both wordings are graded right, so p = 1, and the logits differ",
-        p=1.0,
-        gradient_norm=float(np.linalg.norm(gradient)),
-    )
+def _signal_dies_at_mastery(student_logits: list[float]) -> Outcome:
+    """Two wordings that are both graded right, so p = 1: the forward-KL gradient should be 0."""
+    gradient = float(np.linalg.norm(forward_kl_gradient(teacher_logits=[0.0, 0.0], student_logits=student_logits)))
+    if gradient > 1e-9:
+        return refuted("both wordings are graded right, so p = 1, and the logits differ", p=1.0, gradient_norm=gradient)
+    return supported(1)
 
 
-def _snr_is_a_power_law() -> Outcome:
-    """Gradients (1-p)(mu + xi): every gradient dies at mastery, log SNR/log(1-p) -> 0, so no b' > 0 exists."""
-    snr = population_snr(mastery_population(1 - 1e-12))
-    return refuted("no exponent b' > 0 fits", p=1 - 1e-12, snr=snr)
+def _snr_is_a_power_law(noise_exponent: float, least: float = 0.05) -> Outcome:
+    """Gradients (1-p) mu + (1-p)^c xi: log SNR/log(1-p) must stay above some b' > 0 as p -> 1."""
+    for gap in (1e-6, 1e-9, 1e-12):
+        snr = population_snr([[gap, 2 * gap**noise_exponent], [gap, -2 * gap**noise_exponent]])
+        exponent = float(np.log(snr) / np.log(gap))
+        if exponent < least:
+            return refuted("no exponent b' > 0 fits", p=1 - gap, snr=snr, exponent=exponent)
+    return supported(3)
 
 
-def _weak_profile_is_bounded() -> Outcome:
-    """SNR² = p/|log p|: the distance to C p^alpha grows for every alpha."""
+def _profile_is_bounded(log_power: float, delta: float = 1.0) -> Outcome:
+    """SNR^2 = p/|log p|^c against C p: the spread of the logarithm is at most 2 delta down to p = 1e-300."""
     near = np.array([1e-3, 1e-300])
-    spread = float(np.ptp(np.log(near / np.abs(np.log(near))) - np.log(near)))
-    return refuted("log SNR^2 - alpha log p is unbounded at the right alpha = 1", p=1e-300, spread=spread)
+    spread = float(np.ptp(-log_power * np.log(np.abs(np.log(near)))))
+    if spread > 2 * delta:
+        return refuted("log SNR^2 - alpha log p is unbounded at the right alpha = 1", p=1e-300, spread=spread)
+    return supported(2)
 
 
 def _gradient_with_moving_weight(frozen: bool) -> Outcome:
@@ -72,15 +79,20 @@ def _gradient_with_moving_weight(frozen: bool) -> Outcome:
     return symbolic_zero(true - weight * sympy.diff(loss, theta))
 
 
-def _incoherent_at_incompetence() -> Outcome:
-    """Problems that miss one common skill push the same way: p = 0 and the SNR is large."""
-    g = [[1.0, 0.1], [1.0, -0.1], [1.1, 0.0]]
-    return refuted("a shared failure gives coherent gradients at p = 0", p=0.0, snr=population_snr(g))
+def _incoherent_at_incompetence(gradients: list[list[float]]) -> Outcome:
+    """Gradients of problems that are never solved: their SNR should be near 0."""
+    snr = population_snr(gradients)
+    if snr > 0.1:
+        return refuted("a shared failure gives coherent gradients at p = 0", p=0.0, snr=snr)
+    return supported(len(gradients))
 
 
-def _noise_is_bounded_over_pass_rates() -> Outcome:
-    """M2 = p^tau0 with tau0 = -1/2 exceeds any sigma^2 on the way to p = 0."""
-    return refuted("A1 (iii) bounds the second moment, A3(c) does not", p=1e-8, second_moment=float(1e-8**-0.5))
+def _noise_is_bounded_over_pass_rates(lowest: float, variance: float = 10.0) -> Outcome:
+    """M2 = p^tau0 with tau0 = -1/2 stays below sigma^2 down to the lowest pass rate."""
+    second_moment = float(lowest**-0.5)
+    if second_moment > variance:
+        return refuted("A1 (iii) bounds the second moment, A3(c) does not", p=lowest, second_moment=second_moment)
+    return supported(1)
 
 
 def _default_kernel_ratio(t0: Fraction, t1: Fraction) -> Fraction:
@@ -145,8 +157,18 @@ CLAIMS: tuple[Claim, ...] = (
         paper="(i) The total loss is L-smooth; (ii) per-sample gradients are unbiased; (iii) their variance is at most sigma^2.",
         statement="Standard, for the mean loss. It does not make the weighted loss L-smooth (see prop8).",
         latex=r"\|\nabla\mathcal L(u)-\nabla\mathcal L(v)\|\le L\|u-v\|,\quad\mathbb E g=\nabla\mathcal L,\quad\mathbb E\|g-\nabla\mathcal L\|^2\le\sigma^2",
-        checks=_assumed("smooth, unbiased, bounded variance"),
-        controls=(Control("exact", "theta^4 is excluded", _quartic_is_smooth),),
+        checks=(
+            *_assumed("smooth, unbiased, bounded variance"),
+            Check(
+                "numeric",
+                "a loss that meets it: theta^2",
+                "u up to 1000",
+                _slope_is_bounded,
+                Result.SUPPORTED,
+                given={"power": 2},
+                fails={"theta^4 is excluded": {"power": 4}},
+            ),
+        ),
     ),
     Claim(
         id="a2",
@@ -156,8 +178,18 @@ CLAIMS: tuple[Claim, ...] = (
         paper="|z_S|, |z_T| <= M and the Jacobian of the student's logits is bounded by C_J, for all training steps.",
         statement="The bound on the logits is not needed: softmax is Lipschitz everywhere (prop2.i).",
         latex=r"|z_S|,|z_T|\le M,\qquad\|\partial z_S/\partial\theta\|\le C_J",
-        checks=_assumed("bounded logits and Jacobian"),
-        controls=(Control("numeric", "gradient descent on a mastered token is excluded", _logits_stay_bounded),),
+        checks=(
+            *_assumed("bounded logits and Jacobian"),
+            Check(
+                "numeric",
+                "logits stay bounded where the teacher is unsure",
+                "1000 steps, P_T = 0.9",
+                _logits_stay_bounded,
+                Result.SUPPORTED,
+                given={"target": 0.9},
+                fails={"gradient descent on a mastered token is excluded": {"target": 1.0}},
+            ),
+        ),
     ),
     Claim(
         id="a3a",
@@ -167,8 +199,18 @@ CLAIMS: tuple[Claim, ...] = (
         paper="||E g(p)|| scales as p^a (1-p)^b with a, b > 0, so the signal vanishes at both ends.",
         statement="A modelling choice; for the forward KL nothing makes the mean gradient vanish at p = 0.",
         latex=r"\|\bar g(p)\|\propto p^a(1-p)^b",
-        checks=_assumed("the signal vanishes at both ends as a power"),
-        controls=(Control("numeric", "a student that is right in other words is excluded", _signal_dies_at_mastery),),
+        checks=(
+            *_assumed("the signal vanishes at both ends as a power"),
+            Check(
+                "numeric",
+                "a student with the teacher's own logits meets it",
+                "two wordings, p = 1",
+                _signal_dies_at_mastery,
+                Result.SUPPORTED,
+                given={"student_logits": [0.0, 0.0]},
+                fails={"a student that is right in other words is excluded": {"student_logits": [2.2, 0.0]}},
+            ),
+        ),
     ),
     Claim(
         id="a3b",
@@ -178,9 +220,17 @@ CLAIMS: tuple[Claim, ...] = (
         paper="SNR ~ C0 p^a' as p -> 0 and SNR ~ C1 (1-p)^b' as p -> 1, with a', b', C0, C1 > 0.",
         statement="The assumption that carries the whole derivation; at p -> 1 nothing else in the paper gives it.",
         latex=r"\mathrm{SNR}\sim C_0p^{a'}\ (p\to0),\qquad\mathrm{SNR}\sim C_1(1-p)^{b'}\ (p\to1)",
-        checks=_assumed("a power law at both ends"),
-        controls=(
-            Control("numeric", "gradients that die together with their noise are excluded", _snr_is_a_power_law),
+        checks=(
+            *_assumed("a power law at both ends"),
+            Check(
+                "numeric",
+                "noise that dies more slowly than the signal meets it",
+                "1-p from 1e-6 to 1e-12",
+                _snr_is_a_power_law,
+                Result.SUPPORTED,
+                given={"noise_exponent": 0.5},
+                fails={"gradients that die together with their noise are excluded": {"noise_exponent": 1.0}},
+            ),
         ),
     ),
     Claim(
@@ -191,8 +241,18 @@ CLAIMS: tuple[Claim, ...] = (
         paper="|log SNR^2 - alpha log p - beta log(1-p)| <= delta up to a constant.",
         statement="delta is unknown in advance; extension X6 measures it.",
         latex=r"|\log\mathrm{SNR}^2(p)-\alpha\log p-\beta\log(1-p)-c|\le\delta",
-        checks=_assumed("a Beta profile up to a bounded factor"),
-        controls=(Control("numeric", "SNR^2 = p/|log p| is excluded", _weak_profile_is_bounded),),
+        checks=(
+            *_assumed("a Beta profile up to a bounded factor"),
+            Check(
+                "numeric",
+                "SNR^2 = p meets it",
+                "p from 1e-3 to 1e-300",
+                _profile_is_bounded,
+                Result.SUPPORTED,
+                given={"log_power": 0.0},
+                fails={"SNR^2 = p/|log p| is excluded": {"log_power": 1.0}},
+            ),
+        ),
     ),
     Claim(
         id="a3c",
@@ -202,10 +262,16 @@ CLAIMS: tuple[Claim, ...] = (
         paper="a - a' < 0 and b - b' < 0, so the second moment is larger near the boundaries; p lies in [eps, 1-eps].",
         statement="tau0, tau1 < 0. Used in examples only; against Proposition 2(a) and Assumption 1 (iii).",
         latex=r"M_2\propto p^{\tau_0}(1-p)^{\tau_1},\quad\tau_0=2(a-a')<0,\ \tau_1=2(b-b')<0",
-        checks=_assumed("hot extremes"),
-        controls=(
-            Control(
-                "numeric", "Assumption 1 (iii) is excluded without the truncation", _noise_is_bounded_over_pass_rates
+        checks=(
+            *_assumed("hot extremes"),
+            Check(
+                "numeric",
+                "with Assumption 1 (iii) on truncated pass rates",
+                "p >= 0.05",
+                _noise_is_bounded_over_pass_rates,
+                Result.SUPPORTED,
+                given={"lowest": 0.05},
+                fails={"Assumption 1 (iii) is excluded without the truncation": {"lowest": 1e-8}},
             ),
         ),
     ),
@@ -250,6 +316,7 @@ CLAIMS: tuple[Claim, ...] = (
                 "closed form of the ratio",
                 "tau0, tau1 > 0, hence everywhere by continuation",
                 _derive_two_ended_ratio,
+                fails={"with 35 for 36": {"factor": 35}},
             ),
             Check("exact", "its values at three points", "rationals", _two_ended_values),
             Check(
@@ -260,7 +327,6 @@ CLAIMS: tuple[Claim, ...] = (
                 Result.SUPPORTED,
             ),
         ),
-        controls=(Control("sympy", "with 35 for 36", lambda: _derive_two_ended_ratio(35)),),
     ),
     Claim(
         id="a4",
@@ -277,10 +343,11 @@ CLAIMS: tuple[Claim, ...] = (
                 "sympy",
                 "then the gradient of w l is w times that of l",
                 "p = sigmoid(theta)",
-                lambda: _gradient_with_moving_weight(True),
+                _gradient_with_moving_weight,
+                given={"frozen": True},
+                fails={"with a weight that follows theta": {"frozen": False}},
             ),
         ),
-        controls=(Control("sympy", "with a weight that follows theta", lambda: _gradient_with_moving_weight(False)),),
     ),
     Claim(
         id="prop2.a",
@@ -290,8 +357,18 @@ CLAIMS: tuple[Claim, ...] = (
         paper="||z_S - z_T|| -> 0 as p -> 1.",
         statement="A correct answer is not the teacher's answer: p = 1 does not determine the student's distribution.",
         latex=r"\|z_S-z_T\|\to0\quad(p\to1)",
-        checks=_assumed("alignment at mastery"),
-        controls=(Control("numeric", "a student that is right in other words is excluded", _signal_dies_at_mastery),),
+        checks=(
+            *_assumed("alignment at mastery"),
+            Check(
+                "numeric",
+                "a student with the teacher's own logits meets it",
+                "two wordings, p = 1",
+                _signal_dies_at_mastery,
+                Result.SUPPORTED,
+                given={"student_logits": [0.0, 0.0]},
+                fails={"a student that is right in other words is excluded": {"student_logits": [2.2, 0.0]}},
+            ),
+        ),
     ),
     Claim(
         id="prop2.b",
@@ -301,7 +378,21 @@ CLAIMS: tuple[Claim, ...] = (
         paper="||E g||/sqrt(Var g) -> 0 as p -> 0.",
         statement="The conclusion (ii) in other words; fails for problems that miss one common skill, as the paper says.",
         latex=r"\frac{\|\mathbb E g\|}{\sqrt{\operatorname{Var}g}}\to0\quad(p\to0)",
-        checks=_assumed("incoherence at incompetence"),
-        controls=(Control("numeric", "problems that miss one common skill are excluded", _incoherent_at_incompetence),),
+        checks=(
+            *_assumed("incoherence at incompetence"),
+            Check(
+                "numeric",
+                "problems that miss different skills meet it",
+                "3 gradients",
+                _incoherent_at_incompetence,
+                Result.SUPPORTED,
+                given={"gradients": [[1.0, 0.1], [-1.0, -0.1], [0.0, 0.1]]},
+                fails={
+                    "problems that miss one common skill are excluded": {
+                        "gradients": [[1.0, 0.1], [1.0, -0.1], [1.1, 0.0]]
+                    }
+                },
+            ),
+        ),
     ),
 )

@@ -169,12 +169,10 @@ CLAIMS: tuple[Claim, ...] = (
                 "4 tokens, mpmath",
                 _gradients_against_differences,
                 Result.SUPPORTED,
+                fails={"with the two directions exchanged": {"swap": True}},
             ),
         ),
-        controls=(
-            Control("numeric", "with a constant below 1/2", _half_is_attained),
-            Control("numeric", "with the two directions exchanged", lambda: _gradients_against_differences(True)),
-        ),
+        other_controls=(Control("numeric", "with a constant below 1/2", _half_is_attained),),
     ),
     Claim(
         id="prop2.ii",
@@ -219,8 +217,10 @@ CLAIMS: tuple[Claim, ...] = (
                 "numeric",
                 "repaired: it does with b' = 1/2",
                 "p = 1-10^-k",
-                lambda: _snr_vanishes_at_mastery(_power_law_population),
+                _snr_vanishes_at_mastery,
                 Result.SUPPORTED,
+                given={"population": _power_law_population},
+                fails={"without b' > 0": {"population": mastery_population}},
             ),
             Check("sympy", "repaired: lim C (1-p)^b' = 0", "C, b' > 0", _power_law_limits),
             Check(
@@ -231,7 +231,6 @@ CLAIMS: tuple[Claim, ...] = (
                 Result.SUPPORTED,
             ),
         ),
-        controls=(Control("numeric", "without b' > 0", lambda: _snr_vanishes_at_mastery(mastery_population)),),
     ),
     Claim(
         id="prop2.iii",
@@ -254,19 +253,26 @@ CLAIMS: tuple[Claim, ...] = (
             lambda: {"opposite": population_snr([[1.0], [-1.0]]), "equal": population_snr([[1.0], [1.0]])},
         ),
         checks=(
-            Check("numeric", "w* s2 -> 0 as p -> 1", "p = 1-10^-k", _descent_vanishes, Result.SUPPORTED),
+            Check(
+                "numeric",
+                "w* s2 -> 0 as p -> 1",
+                "p = 1-10^-k",
+                _descent_vanishes,
+                Result.SUPPORTED,
+                fails={"with unbounded weights": {"bounded": False}},
+            ),
             Check(
                 "numeric",
                 "0 < SNR < inf when nothing cancels",
                 "two gradients",
-                lambda: _every_pass_rate_has_signal([[1.0, 0.5], [0.8, -0.1]]),
+                _every_pass_rate_has_signal,
                 Result.SUPPORTED,
+                given={"gradients": [[1.0, 0.5], [0.8, -0.1]]},
+                fails={
+                    "with opposite gradients": {"gradients": [[1.0], [-1.0]]},
+                    "without noise": {"gradients": [[1.0], [1.0]]},
+                },
             ),
-        ),
-        controls=(
-            Control("numeric", "with opposite gradients", lambda: _every_pass_rate_has_signal([[1.0], [-1.0]])),
-            Control("numeric", "without noise", lambda: _every_pass_rate_has_signal([[1.0], [1.0]])),
-            Control("numeric", "with unbounded weights", lambda: _descent_vanishes(False)),
         ),
     ),
 )

@@ -13,7 +13,7 @@ from paced.theory.facts.convergence import (
     weighted_curvature,
 )
 from paced.theory.facts.variance import variance_terms
-from paced.theory.ledger.claim import Check, Claim, Control, Counterexample, Outcome, Result, Verdict
+from paced.theory.ledger.claim import Check, Claim, Counterexample, Outcome, Result, Verdict
 from paced.theory.ledger.engines import (
     agree,
     all_of,
@@ -213,7 +213,6 @@ def _rate_domain() -> Outcome:
     )
 
 
-# fmt: off
 CLAIMS: tuple[Claim, ...] = (
     Claim(
         id="prop8",
@@ -249,30 +248,68 @@ CLAIMS: tuple[Claim, ...] = (
             "bound at Delta=0.7, eta=0.03, T=250, L=4, V=1.9": float(
                 sgd_bound(initial_gap=0.7, learning_rate=0.03, num_steps=250, smoothness=4.0, variance=1.9)
             ),
-            "stationary, eta L = 1/2, V = 1": float(stationary_squared_gradient(learning_rate=0.5, smoothness=1.0, variance=1.0)),
+            "stationary, eta L = 1/2, V = 1": float(
+                stationary_squared_gradient(learning_rate=0.5, smoothness=1.0, variance=1.0)
+            ),
         },
         counterexample=Counterexample(
             "l1 = 5 x^2, l2 = -4 x^2: their mean is 1-smooth, the mean with weights (1.8, 0.2) is 8.2-smooth; eta = 1 = 1/L diverges on it.",
-            lambda: {"uniform": weighted_curvature([1, 1], [10, -8]), "weighted": weighted_curvature([1.8, 0.2], [10, -8])},
+            lambda: {
+                "uniform": weighted_curvature([1, 1], [10, -8]),
+                "weighted": weighted_curvature([1.8, 0.2], [10, -8]),
+            },
         ),
         checks=(
-            Check("sympy", "(42) three times over is (44) with a slack >= 0", "T = 3", _derive_bound),
-            Check("z3", "one step of (43)", "eta L <= 1", _step_over_the_reals),
-            Check("sympy", "the best rate and its value", "Delta, T, L, V > 0", _derive_best_rate),
+            Check(
+                "sympy",
+                "(42) three times over is (44) with a slack >= 0",
+                "T = 3",
+                _derive_bound,
+                fails={"without the noise term": {"drop": 1}},
+            ),
+            Check(
+                "z3",
+                "one step of (43)",
+                "eta L <= 1",
+                _step_over_the_reals,
+                fails={"with eta up to 2/L": {"largest": 2}},
+            ),
+            Check(
+                "sympy",
+                "the best rate and its value",
+                "Delta, T, L, V > 0",
+                _derive_best_rate,
+                fails={"with 3 Delta for 2 Delta": {"factor": 3}},
+            ),
             Check("numeric", "sgd_bound", "3 points, mpmath", _bound_numbers, Result.SUPPORTED),
-            Check("numeric", "best rate and bound, early and late", "T = 2, 4, 900", _best_rate_numbers, Result.SUPPORTED),
+            Check(
+                "numeric", "best rate and bound, early and late", "T = 2, 4, 900", _best_rate_numbers, Result.SUPPORTED
+            ),
             Check("hypothesis", "no admissible rate is better", "T <= 5000", _best_rate_law, Result.SUPPORTED),
-            Check("numeric", "tight at eta = 1/L on the quadratic", "3 recursions", _tight_at_the_largest_rate, Result.SUPPORTED),
-            Check("hypothesis", "smoothness of every loss carries over", "up to 6 losses", _smoothness_carries_over, Result.SUPPORTED),
+            Check(
+                "numeric",
+                "tight at eta = 1/L on the quadratic",
+                "3 recursions",
+                _tight_at_the_largest_rate,
+                Result.SUPPORTED,
+                fails={"tightness at eta = 1/(2L)": {"rate": 0.5}},
+            ),
+            Check(
+                "hypothesis",
+                "smoothness of every loss carries over",
+                "up to 6 losses",
+                _smoothness_carries_over,
+                Result.SUPPORTED,
+                fails={"with smoothness of the plain mean": {"each": False}},
+            ),
             Check("numeric", "weighted_curvature", "2 and 3 quadratics", _curvature_numbers, Result.SUPPORTED),
-            Check("numeric", "rates for which nothing is proved are refused", "eta L = 1, 2", _rate_domain, Result.SUPPORTED),
-        ),
-        controls=(
-            Control("sympy", "without the noise term", lambda: _derive_bound(1)),
-            Control("z3", "with eta up to 2/L", lambda: _step_over_the_reals(2)),
-            Control("sympy", "with 3 Delta for 2 Delta", lambda: _derive_best_rate(3)),
-            Control("hypothesis", "with smoothness of the plain mean", lambda: _smoothness_carries_over(False)),
-            Control("numeric", "tightness at eta = 1/(2L)", lambda: _tight_at_the_largest_rate(0.5)),
+            Check(
+                "numeric",
+                "rates for which nothing is proved are refused",
+                "eta L = 1, 2",
+                _rate_domain,
+                Result.SUPPORTED,
+            ),
         ),
     ),
     Claim(
@@ -288,7 +325,10 @@ CLAIMS: tuple[Claim, ...] = (
         ),
         latex=r"\theta_t\leftarrow\theta_t-\eta g:\quad\mathbb E\|\nabla L_w\|^2\to\|\nabla L_w(\theta^*_{\mathrm{unif}})\|^2+O(\eta)\not\le\eta LV_{\mathrm{unif}}",
         audit=("C37",),
-        functions=("paced.theory.facts.convergence.stationary_squared_gradient", "paced.theory.facts.variance.variance_terms"),
+        functions=(
+            "paced.theory.facts.convergence.stationary_squared_gradient",
+            "paced.theory.facts.variance.variance_terms",
+        ),
         depends_on=("prop8",),
         proof="Losses (t-1)^2/2, twice, and (t+2)^2/2 with weights (1.4, 1.4, 0.2), V_w = 0.72 < V_unif = 2: uniform SGD hovers at t = 0, where grad L_w = -0.8.",
         repair="Compare V/|grad|^2, each for its own loss, or draw problems in proportion to w with unit weight (extension X11), which is unbiased for grad L_w.",
@@ -298,11 +338,23 @@ CLAIMS: tuple[Claim, ...] = (
             lambda: _uniform_sgd_on(TILTED, 0.01),
         ),
         checks=(
-            Check("numeric", "the paper's wording: uniform SGD on L_w has the floor eta L V_unif", "three quadratics", lambda: _uniform_sgd_meets_the_bound(TILTED), Result.REFUTED),
-            Check("numeric", "it has if the weights are uniform", "three quadratics", lambda: _uniform_sgd_meets_the_bound((1.0, 1.0, 1.0)), Result.SUPPORTED),
+            Check(
+                "numeric",
+                "the paper's wording: uniform SGD on L_w has the floor eta L V_unif",
+                "three quadratics",
+                _uniform_sgd_meets_the_bound,
+                Result.REFUTED,
+                given={"weights": TILTED},
+                fails={"with weights that differ": {"weights": (1.2, 1.2, 0.6)}},
+            ),
+            Check(
+                "numeric",
+                "it has if the weights are uniform",
+                "three quadratics",
+                lambda: _uniform_sgd_meets_the_bound((1.0, 1.0, 1.0)),
+                Result.SUPPORTED,
+            ),
             Check("numeric", "the long run by its recursion", "5000 steps", _uniform_sgd_simulated, Result.SUPPORTED),
         ),
-        controls=(Control("numeric", "with weights that differ", lambda: _uniform_sgd_meets_the_bound((1.2, 1.2, 0.6))),),
     ),
 )
-# fmt: on

@@ -12,7 +12,7 @@ from paced.theory.facts.descent import (
     optimal_weight,
     optimal_weight_from_snr,
 )
-from paced.theory.ledger.claim import Check, Claim, Control, Counterexample, Outcome, Result, Verdict
+from paced.theory.ledger.claim import Check, Claim, Counterexample, Outcome, Result, Verdict
 from paced.theory.ledger.engines import (
     agree,
     all_of,
@@ -210,7 +210,6 @@ def _efficiency_law(loss: float = 1.0) -> Outcome:
     return holds_for_all(st.tuples(scale, scale, scale, st.floats(1e-3, 1), st.floats(-5, 5)), law)
 
 
-# fmt: off
 CLAIMS: tuple[Claim, ...] = (
     Claim(
         id="def2",
@@ -238,20 +237,30 @@ CLAIMS: tuple[Claim, ...] = (
             lambda: dict(zip(("true descent", "promised"), _true_and_promised(0.1), strict=True)),
         ),
         checks=(
-            Check("numeric", "guaranteed_descent is Eq. (12)", "3 points, mpmath", _bound_numbers, Result.SUPPORTED),
-            Check("z3", "g'Hg <= L|g|^2, the second-order term", "eigenvalues in [-L, L]", _bounds_the_quadratic),
+            Check(
+                "numeric",
+                "guaranteed_descent is Eq. (12)",
+                "3 points, mpmath",
+                _bound_numbers,
+                Result.SUPPORTED,
+                fails={"with 0.51 for 1/2": {"half": "0.51"}},
+            ),
+            Check(
+                "z3",
+                "g'Hg <= L|g|^2, the second-order term",
+                "eigenvalues in [-L, L]",
+                _bounds_the_quadratic,
+                fails={"with 0.99 L": {"share": "99/100"}},
+            ),
             Check(
                 "numeric",
                 "with a curvature that covers the step, the loss falls by D or more",
                 "l = -t + t^2/20 + t^4, L = 12.1",
-                lambda: _keeps_its_promise(12.1),
+                _keeps_its_promise,
                 Result.SUPPORTED,
+                given={"curvature": 12.1},
+                fails={"with the local Hessian in place of a global bound": {"curvature": 0.1}},
             ),
-        ),
-        controls=(
-            Control("numeric", "with the local Hessian in place of a global bound", lambda: _keeps_its_promise(0.1)),
-            Control("numeric", "with 0.51 for 1/2", lambda: _bound_numbers("0.51")),
-            Control("z3", "with 0.99 L", lambda: _bounds_the_quadratic("99/100")),
         ),
     ),
     Claim(
@@ -278,11 +287,16 @@ CLAIMS: tuple[Claim, ...] = (
             "D* at s2 = 0.3, M2 = 0.8": float(best_descent(signal_squared=0.3, second_moment=0.8)),
         },
         checks=(
-            Check("sympy", "Eq. (15) has this one root, a maximum", "s2, sigma2, eta, L > 0", _solve_first_order_condition),
+            Check(
+                "sympy",
+                "Eq. (15) has this one root, a maximum",
+                "s2, sigma2, eta, L > 0",
+                _solve_first_order_condition,
+                fails={"with the second-order term doubled": {"factor": 2}},
+            ),
             Check("numeric", "the functions at that root", "3 points, mpmath", _optimum_numbers, Result.SUPPORTED),
             Check("numeric", "moments that no gradient has are refused", "edges", _moment_domain, Result.SUPPORTED),
         ),
-        controls=(Control("sympy", "with the second-order term doubled", lambda: _solve_first_order_condition(2)),),
     ),
     Claim(
         id="thm4",
@@ -310,14 +324,31 @@ CLAIMS: tuple[Claim, ...] = (
             lambda: {"peak without remainder": _peak_with_tilt(0.0), "peak with r = 2p": _peak_with_tilt(2.0)},
         ),
         checks=(
-            Check("sympy", "both limits of SNR^2/(1+SNR^2)", "SNR -> 0 and SNR -> oo", _low_snr_limit),
-            Check("numeric", "w*/C^2 is the kernel with (2a', 2b')", "C^2 = 1e-9, 99 pass rates", lambda: _kernel_at_low_snr(1e-9), Result.SUPPORTED),
-            Check("numeric", "saturation leaves the peak at 1/2", "A in {0.01, 1, 1000}", lambda: _peak_is_the_kernels(0.0), Result.SUPPORTED),
-        ),
-        controls=(
-            Control("sympy", "with SNR for SNR^2", lambda: _low_snr_limit(1)),
-            Control("numeric", "at SNR^2 of order 1", lambda: _kernel_at_low_snr(1.0)),
-            Control("numeric", "with the remainder r = 2p", lambda: _peak_is_the_kernels(2.0)),
+            Check(
+                "sympy",
+                "both limits of SNR^2/(1+SNR^2)",
+                "SNR -> 0 and SNR -> oo",
+                _low_snr_limit,
+                fails={"with SNR for SNR^2": {"power": 1}},
+            ),
+            Check(
+                "numeric",
+                "w*/C^2 is the kernel with (2a', 2b')",
+                "C^2 = 1e-9, 99 pass rates",
+                _kernel_at_low_snr,
+                Result.SUPPORTED,
+                given={"amplitude": 1e-9},
+                fails={"at SNR^2 of order 1": {"amplitude": 1.0}},
+            ),
+            Check(
+                "numeric",
+                "saturation leaves the peak at 1/2",
+                "A in {0.01, 1, 1000}",
+                _peak_is_the_kernels,
+                Result.SUPPORTED,
+                given={"tilt": 0.0},
+                fails={"with the remainder r = 2p": {"tilt": 2.0}},
+            ),
         ),
     ),
     Claim(
@@ -339,13 +370,21 @@ CLAIMS: tuple[Claim, ...] = (
         numbers=lambda: {f"efficiency at rho = {rho}": float(efficiency(rho)) for rho in (0.5, 0.9, 1.37, 2.0, 2.5)},
         checks=(
             Check("sympy", "the quotient is 1 - (1-rho)^2", "s2, M2, eta, L > 0, real rho", _derive_efficiency),
-            Check("z3", "no real numbers break it", "s2, M2, eta, L > 0, real rho", _efficiency_over_the_reals),
-            Check("hypothesis", "the functions obey it", "eta, L, M2 in [1e-3, 1e3], rho in [-5, 5]", _efficiency_law, Result.SUPPORTED),
-        ),
-        controls=(
-            Control("z3", "with 1 for 1/2 in Eq. (12), w* kept", lambda: _efficiency_over_the_reals("1")),
-            Control("hypothesis", "with a loss of 1.01 eps^2", lambda: _efficiency_law(1.01)),
+            Check(
+                "z3",
+                "no real numbers break it",
+                "s2, M2, eta, L > 0, real rho",
+                _efficiency_over_the_reals,
+                fails={"with 1 for 1/2 in Eq. (12), w* kept": {"factor": "1"}},
+            ),
+            Check(
+                "hypothesis",
+                "the functions obey it",
+                "eta, L, M2 in [1e-3, 1e3], rho in [-5, 5]",
+                _efficiency_law,
+                Result.SUPPORTED,
+                fails={"with a loss of 1.01 eps^2": {"loss": 1.01}},
+            ),
         ),
     ),
 )
-# fmt: on

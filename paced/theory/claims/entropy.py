@@ -154,11 +154,9 @@ CLAIMS: tuple[Claim, ...] = (
                 "Beta(a,a), a in {1.2,2,3.5}",
                 _entropy_of_others,
                 Result.SUPPORTED,
+                fails={"without the constraint on the statistics": {"match": False}},
             ),
         ),
-        controls=(
-            Control("numeric", "without the constraint on the statistics", lambda: _entropy_of_others(False)),
-            Control("numeric", "with the probit scale as base measure", _base_measure_does_not_matter),
-        ),
+        other_controls=(Control("numeric", "with the probit scale as base measure", _base_measure_does_not_matter),),
     ),
 )

@@ -1,10 +1,9 @@
-"""Claims about what K rollouts tell: weights from counts (C50, C51), the measured SNR (C60, C61; Eq. 8, Fig. 3)."""
+"""Claims about the SNR measured from K rollouts: Eq. (8) and Fig. 3."""
 
 from __future__ import annotations
 
 from fractions import Fraction as Fr
 from itertools import product
-from math import comb
 
 import numpy as np
 
@@ -12,13 +11,11 @@ from paced.theory.facts.estimation import (
     debiased_signal,
     debiased_signal_variance,
     debiased_snr_variance,
-    default_weight_variance,
     effective_degrees,
-    expected_weight,
     raw_cross_problem_floor,
     snr_floor,
 )
-from paced.theory.ledger.claim import Check, Claim, Control, Counterexample, Outcome, Picture, Result, Verdict
+from paced.theory.ledger.claim import Check, Claim, Counterexample, Outcome, Picture, Result, Verdict
 from paced.theory.ledger.engines import (
     agree,
     all_of,
@@ -27,94 +24,11 @@ from paced.theory.ledger.engines import (
     refuses,
     refuted,
     supported,
-    symbolic_zero,
 )
-from paced.weights import BetaKernel
 
 P = (Fr(0), Fr(1, 10), Fr(1, 3), Fr(1, 2), Fr(7, 9), Fr(1))
 
 
-def _binomial(s: int, K: int, p: Fr) -> Fr:
-    return comb(K, s) * p**s * (1 - p) ** (K - s)
-
-
-# --- C50, C51 ---------------------------------------------------------------------------------------------------------
-def _plugin_is_scaled(alpha: int = 1, beta: int = 1) -> Outcome:
-    """E[p̂^alpha q̂^beta] over Bin(K, p) against (1 - 1/K) p^alpha q^beta, in rationals."""
-    return equal_exactly(
-        (
-            {"K": K, "p": str(p)},
-            sum((_binomial(s, K, p) * Fr(s, K) ** alpha * Fr(K - s, K) ** beta for s in range(K + 1)), Fr(0)),
-            (1 - Fr(1, K)) * p**alpha * (1 - p) ** beta,
-        )
-        for K in (2, 4, 8, 11)
-        for p in P
-    )
-
-
-def _asymmetric_shape() -> Outcome:
-    """E[p̂ q̂^2] = (1 - 1/K)((1 - 2/K) p q^2 + pq/K): a shape bias, in rationals."""
-    return equal_exactly(
-        (
-            {"K": K, "p": str(p)},
-            sum((_binomial(s, K, p) * Fr(s, K) * Fr(K - s, K) ** 2 for s in range(K + 1)), Fr(0)),
-            (1 - Fr(1, K)) * ((1 - Fr(2, K)) * p * (1 - p) ** 2 + p * (1 - p) / K),
-        )
-        for K in (3, 8, 10)
-        for p in P
-    )
-
-
-def _trainer_is_unbiased(alpha: int = 1, beta: int = 1, estimator: str = "unbiased") -> Outcome:
-    """The trainer's U-statistic has mean p^alpha q^beta at every p."""
-    p = np.array([float(x) for x in P])
-    outcomes = []
-    for K in (alpha + beta, 5 + alpha, 12):
-        h = BetaKernel(alpha, beta, estimator=estimator)(np.arange(K + 1), K)
-        outcomes.append(agree(expected_weight(h, p), p**alpha * (1 - p) ** beta, rtol=1e-11, atol=1e-15, p=p))
-    return all_of(*outcomes)
-
-
-def _only_one_unbiased() -> Outcome:
-    """E[h(s)] for all p determines h: the Bernstein polynomials of degree K are independent, by SymPy's determinant."""
-    import sympy
-
-    x = sympy.symbols("x")
-    for K in (2, 3, 5):
-        rows = [sympy.Poly(sympy.expand(comb(K, s) * x**s * (1 - x) ** (K - s)), x).all_coeffs() for s in range(K + 1)]
-        width = K + 1
-        matrix = sympy.Matrix([[0] * (width - len(row)) + row for row in rows])
-        if matrix.det() == 0:
-            return refuted("the polynomials are dependent", K=K)
-    return symbolic_zero(sympy.Integer(0), detail="full rank at K = 2, 3, 5")
-
-
-def _variance_of_u(shift: Fr = Fr(0)) -> Outcome:
-    """E[u^2] and Var(u) by enumeration in rationals, against the closed forms."""
-    cases = []
-    for K in (2, 3, 8, 9):
-        for p in P:
-            pq = p * (1 - p)
-            u = [Fr(s * (K - s), K * (K - 1)) for s in range(K + 1)]
-            second = sum((_binomial(s, K, p) * u[s] ** 2 for s in range(K + 1)), Fr(0))
-            cases.append(({"K": K, "p": str(p)}, second, Fr((K - 2) * (K - 3), K * (K - 1)) * pq**2 + pq / K + shift))
-            variance = pq / K * (1 - pq * Fr(4 * K - 6, K - 1))
-            cases.append(({"K": K, "p": str(p)}, second - pq**2, variance + shift))
-    return equal_exactly(cases)
-
-
-def _variance_function(shift: int = 0) -> Outcome:
-    """The public function, through the trainer's own weights."""
-    p = np.array([0.03, 0.2, 0.5, 0.91])
-    outcomes = []
-    for K in (2, 8, 21):
-        u = BetaKernel(estimator="unbiased")(np.arange(K + 1), K)
-        variance = expected_weight(u**2, p) - expected_weight(u, p) ** 2
-        outcomes.append(agree(default_weight_variance(p, K + shift), variance, rtol=1e-9, p=p))
-    return all_of(*outcomes, agree(default_weight_variance(0.5, 8), 1 / (8 * 8 * 7)))
-
-
-# --- C60 --------------------------------------------------------------------------------------------------------------
 POPULATION = ((3, 1), (-1, 2), (0, -2), (2, 0))
 """Four equally likely gradients in two dimensions: nothing Gaussian about them."""
 
@@ -275,72 +189,105 @@ def _snr_is_defined() -> Outcome:
     return refuted("0 in the denominator", spread=spread) if spread == 0 else supported(1)
 
 
-# fmt: off
 CLAIMS = (
     Claim(
-        id="c50", where="section 3.1; Appendix B", title="The default plug-in weight is biased by a scale only; others in shape",
-        verdict=Verdict.TRUE, audit=("C50", "C51"),
-        statement="E[p̂q̂] = (1 - 1/K) pq, a scale that unit-mean normalisation removes; E[p̂ q̂^2] has another shape. For whole exponents with alpha + beta <= K the U-statistic "
-        "is unbiased, and nothing else is. u = s(K-s)/(K(K-1)) has variance (pq/K)(1 - pq(4K-6)/(K-1)).",
-        latex=r"\mathbb E[\hat p\hat q]=\bigl(1-\tfrac1K\bigr)pq,\qquad \operatorname{Var}(u)=\frac{pq}{K}\Bigl(1-\frac{pq(4K-6)}{K-1}\Bigr)",
-        functions=("paced.theory.facts.estimation.expected_weight", "paced.theory.facts.estimation.default_weight_variance", "paced.weights.BetaKernel"),
-        hypotheses=("K independent rollouts",), depends_on=("eq1", "eq3"),
-        proof="Factorial moments of the binomial. E[h(s)] is a polynomial of degree <= K in p, and the Bernstein polynomials are a basis: h is unique, and none exists otherwise.",
-        numbers=lambda: {"Var(u) at p = 1/2, K = 8": float(default_weight_variance(0.5, 8)), "E[p̂q̂]/pq at K = 8": 7 / 8},
-        checks=(
-            Check("exact", "the default is scaled by 1 - 1/K", "4 K, 6 rates", _plugin_is_scaled),
-            Check("exact", "(1, 2) changes shape", "3 K, 6 rates", _asymmetric_shape),
-            Check("numeric", "the trainer's U-statistic has no bias", "(1,1), K <= 12", _trainer_is_unbiased, Result.SUPPORTED),
-            Check("numeric", "(2, 1) too", "K <= 12", lambda: _trainer_is_unbiased(2, 1), Result.SUPPORTED),
-            Check("sympy", "no other weight is unbiased", "K in {2, 3, 5}", _only_one_unbiased),
-            Check("exact", "E[u^2] and Var(u)", "4 K, 6 rates", _variance_of_u),
-            Check("numeric", "the public variance", "3 K, 4 rates", _variance_function, Result.SUPPORTED),
-        ),
-        controls=(
-            Control("exact", "(1, 2) scaled only", lambda: _plugin_is_scaled(1, 2)),
-            Control("numeric", "the plug-in in place of the U-statistic", lambda: _trainer_is_unbiased(1, 1, "plugin")),
-            Control("exact", "1/1000 more", lambda: _variance_of_u(Fr(1, 1000))),
-            Control("numeric", "one rollout more", lambda: _variance_function(1)),
-        ),
-    ),
-    Claim(
-        id="eq8", where="Eq. (8), Definition 1 as measured", title="The measured SNR has a floor, and an unbiased form without it",
-        verdict=Verdict.LOOSE, equations=(8,), audit=("C60",),
+        id="eq8",
+        where="Eq. (8), Definition 1 as measured",
+        title="The measured SNR has a floor, and an unbiased form without it",
+        verdict=Verdict.LOOSE,
+        equations=(8,),
+        audit=("C60",),
         paper="SNR_i = |mean gradient| / rms spread over K rollouts, averaged per pass-rate bin.",
         statement="Without signal Eq. (8) is 1/sqrt(K-1), 0.378 at K = 8. U = |ḡ|² - V/K is unbiased for |m|² with variance 4m'Sm/K + 2tr(S²)/(K(K-1)); U/V estimates SNR² with a bias "
         "of (SNR² + 1/K) 2/(nu-2). For a student whose K rollouts are equal Eq. (8) is undefined.",
         latex=r"U=\frac1{K(K-1)}\sum_{i\ne j}\langle g_i,g_j\rangle,\qquad \operatorname{Var}U=\frac{4m^\top\Sigma m}{K}+\frac{2\operatorname{tr}\Sigma^2}{K(K-1)}",
-        functions=("paced.theory.facts.estimation.snr_floor", "paced.theory.facts.estimation.debiased_signal", "paced.theory.facts.estimation.debiased_signal_variance",
-                   "paced.theory.facts.estimation.debiased_snr_variance", "paced.theory.facts.estimation.effective_degrees"),
+        functions=(
+            "paced.theory.facts.estimation.snr_floor",
+            "paced.theory.facts.estimation.debiased_signal",
+            "paced.theory.facts.estimation.debiased_signal_variance",
+            "paced.theory.facts.estimation.debiased_snr_variance",
+            "paced.theory.facts.estimation.effective_degrees",
+        ),
         hypotheses=("independent rollouts of one problem", "Gaussian gradients for the variance and bias of the ratio"),
         proof="E|ḡ|² = |m|² + tr(S)/K. U is a U-statistic of degree 2; its Hoeffding decomposition gives the variance.",
         repair="Report U/V, pooled per bin as sum U/sum V, never clipped before averaging, with the share of problems whose rollouts are all equal.",
-        numbers=lambda: {"floor at K = 8, over K": float(snr_floor(8)), "floor at K = 8, over K-1": float(snr_floor(8, divisor="K-1"))},
-        counterexample=Counterexample("Eight equal rollouts of a deterministic student: the spread is 0 and Eq. (8) is 0/0 or infinite.",
-                                      evaluate=lambda: {"spread": 0.0, "U": debiased_signal(np.tile([[0.3, -1.2, 0.4]], (8, 1)))}),
-        checks=(
-            Check("exact", "U is unbiased, and its variance", "every sample of a four-point law, K <= 4", _unbiased_and_its_variance),
-            Check("numeric", "public functions; U is the jackknife of |ḡ|²", "K in {2, 3, 4}", _functions_of_signal, Result.SUPPORTED),
-            Check("monte_carlo", "the floor", "K in {4, 8}, 600 dimensions", _floor_by_simulation, Result.SUPPORTED),
-            Check("monte_carlo", "the ratio's bias", "K = 4, d = 3, Gaussian", _ratio_bias, Result.SUPPORTED),
-            Check("numeric", "the delta-method variance of the ratio", "K = 8, d = 60, Gaussian", _delta_variance, Result.SUPPORTED),
-            Check("numeric", "no spread, no Eq. (8)", "deterministic student", _deterministic_gradient, Result.SUPPORTED),
-            Check("numeric", "Eq. (8) is a number for every student", "deterministic student", _snr_is_defined, Result.REFUTED),
-            Check("numeric", "fewer than two rollouts are refused", "edges", lambda: refuses(
-                wrong={"snr_floor(1)": lambda: snr_floor(1), "one gradient": lambda: debiased_signal([[1.0]])},
-                right={"snr_floor(2)": lambda: snr_floor(2)}), Result.SUPPORTED),
+        numbers=lambda: {
+            "floor at K = 8, over K": float(snr_floor(8)),
+            "floor at K = 8, over K-1": float(snr_floor(8, divisor="K-1")),
+        },
+        counterexample=Counterexample(
+            "Eight equal rollouts of a deterministic student: the spread is 0 and Eq. (8) is 0/0 or infinite.",
+            evaluate=lambda: {"spread": 0.0, "U": debiased_signal(np.tile([[0.3, -1.2, 0.4]], (8, 1)))},
         ),
-        controls=(
-            Control("exact", "|ḡ|² in place of U", lambda: _unbiased_and_its_variance(True)),
-            Control("numeric", "U times 1.01", lambda: _functions_of_signal(1.01)),
-            Control("monte_carlo", "the floor of the other divisor", lambda: _floor_by_simulation("K-1")),
-            Control("monte_carlo", "U/V without bias", lambda: _ratio_bias(False)),
-            Control("numeric", "a variance 1.2 times larger", lambda: _delta_variance(1.2)),
+        checks=(
+            Check(
+                "exact",
+                "U is unbiased, and its variance",
+                "every sample of a four-point law, K <= 4",
+                _unbiased_and_its_variance,
+                fails={"|ḡ|² in place of U": {"plug_in": True}},
+            ),
+            Check(
+                "numeric",
+                "public functions; U is the jackknife of |ḡ|²",
+                "K in {2, 3, 4}",
+                _functions_of_signal,
+                Result.SUPPORTED,
+                fails={"U times 1.01": {"scale": 1.01}},
+            ),
+            Check(
+                "monte_carlo",
+                "the floor",
+                "K in {4, 8}, 600 dimensions",
+                _floor_by_simulation,
+                Result.SUPPORTED,
+                fails={"the floor of the other divisor": {"divisor": "K-1"}},
+            ),
+            Check(
+                "monte_carlo",
+                "the ratio's bias",
+                "K = 4, d = 3, Gaussian",
+                _ratio_bias,
+                Result.SUPPORTED,
+                fails={"U/V without bias": {"corrected": False}},
+            ),
+            Check(
+                "numeric",
+                "the delta-method variance of the ratio",
+                "K = 8, d = 60, Gaussian",
+                _delta_variance,
+                Result.SUPPORTED,
+                fails={"a variance 1.2 times larger": {"scale": 1.2}},
+            ),
+            Check(
+                "numeric", "no spread, no Eq. (8)", "deterministic student", _deterministic_gradient, Result.SUPPORTED
+            ),
+            Check(
+                "numeric",
+                "Eq. (8) is a number for every student",
+                "deterministic student",
+                _snr_is_defined,
+                Result.REFUTED,
+            ),
+            Check(
+                "numeric",
+                "fewer than two rollouts are refused",
+                "edges",
+                lambda: refuses(
+                    wrong={"snr_floor(1)": lambda: snr_floor(1), "one gradient": lambda: debiased_signal([[1.0]])},
+                    right={"snr_floor(2)": lambda: snr_floor(2)},
+                ),
+                Result.SUPPORTED,
+            ),
         ),
     ),
     Claim(
-        id="fig3", where="Figure 3", title="A bell over pass-rate bins can come out of pure noise",
-        verdict=Verdict.LOOSE, audit=("C61",), depends_on=("eq8",),
+        id="fig3",
+        where="Figure 3",
+        title="A bell over pass-rate bins can come out of pure noise",
+        verdict=Verdict.LOOSE,
+        audit=("C61",),
+        depends_on=("eq8",),
         paper="Figure 3 is a direct empirical validation: the SNR is a bell over the pass rate.",
         statement="Pass rates are U-shaped, so the bins at the ends hold the most problems; across problems the raw SNR of pure noise is 1/sqrt(n), smallest at both ends. Equal numbers in "
         "every bin, or the debiased form, are flat.",
@@ -349,15 +296,37 @@ CLAIMS = (
         hypotheses=("SNR across the problems of a bin, as Definition 2 needs",),
         proof="|ḡ|²/V has mean 1/n when there is no signal.",
         repair="Draw equally many problems from each bin and debias; measure what the theory means, the spread across problems.",
-        numbers=lambda: {"raw SNR of noise, p < 0.1": float(raw_cross_problem_floor(117)), "raw SNR of noise, p = 0.65": float(raw_cross_problem_floor(17))},
-        counterexample=Counterexample("Gradients without any mean, in bins of 117 22 19 19 20 23 17 30 51 182 problems.",
-                                      evaluate=lambda: dict(zip(("end", "middle", "other end"), raw_cross_problem_floor([117, 20, 182]).tolist(), strict=True))),
-        picture=Picture("noise_in_natural_bins", natural_bins_table, "SNR of pure noise across problems: natural bins, equal bins, debiased."),
-        checks=(
-            Check("monte_carlo", "noise makes a bell, debiased noise does not", "10 natural bins", _noise_makes_a_bell, Result.SUPPORTED),
-            Check("monte_carlo", "a bell over natural bins shows a signal", "gradients without mean", _a_bell_means_signal, Result.REFUTED),
+        numbers=lambda: {
+            "raw SNR of noise, p < 0.1": float(raw_cross_problem_floor(117)),
+            "raw SNR of noise, p = 0.65": float(raw_cross_problem_floor(17)),
+        },
+        counterexample=Counterexample(
+            "Gradients without any mean, in bins of 117 22 19 19 20 23 17 30 51 182 problems.",
+            evaluate=lambda: dict(
+                zip(("end", "middle", "other end"), raw_cross_problem_floor([117, 20, 182]).tolist(), strict=True)
+            ),
         ),
-        controls=(Control("monte_carlo", "seventeen problems in every bin", lambda: _noise_makes_a_bell((17,) * 10)),),
+        picture=Picture(
+            "noise_in_natural_bins",
+            natural_bins_table,
+            "SNR of pure noise across problems: natural bins, equal bins, debiased.",
+        ),
+        checks=(
+            Check(
+                "monte_carlo",
+                "noise makes a bell, debiased noise does not",
+                "10 natural bins",
+                _noise_makes_a_bell,
+                Result.SUPPORTED,
+                fails={"seventeen problems in every bin": {"bins": (17,) * 10}},
+            ),
+            Check(
+                "monte_carlo",
+                "a bell over natural bins shows a signal",
+                "gradients without mean",
+                _a_bell_means_signal,
+                Result.REFUTED,
+            ),
+        ),
     ),
 )
-# fmt: on

@@ -253,17 +253,17 @@ CLAIMS: tuple[Claim, ...] = (
         hypotheses=("the K rollouts are independent and graded without error",),
         proof="Linearity of the mean and independence. The estimate is noisy: at K = 8, p = 1/2 its standard error is 0.18.",
         checks=(
-            Check("exact", "E[s/K] = p", "K in {1,2,5,8}, p in {1/7,1/2,9/10}", lambda: _mean_of_pass_rate(Fraction)),
+            Check(
+                "exact",
+                "E[s/K] = p",
+                "K in {1,2,5,8}, p in {1/7,1/2,9/10}",
+                _mean_of_pass_rate,
+                given={"estimate": Fraction},
+                fails={"with (s+1)/(K+2) in place of s/K": {"estimate": lambda s, k: Fraction(s + 1, k + 2)}},
+            ),
             Check("exact", "Var(s/K) = p(1-p)/K", "K in {1,3,8}, p in {1/5,2/3}", _variance_of_pass_rate),
             Check(
                 "numeric", "BetaKernel(1,0) of (s,K) is s/K", "K = 11", _kernel_reads_the_pass_rate, Result.SUPPORTED
-            ),
-        ),
-        controls=(
-            Control(
-                "exact",
-                "with (s+1)/(K+2) in place of s/K",
-                lambda: _mean_of_pass_rate(lambda s, k: Fraction(s + 1, k + 2)),
             ),
         ),
     ),
@@ -296,6 +296,7 @@ CLAIMS: tuple[Claim, ...] = (
                 "the first-order condition has the one root alpha/(alpha+beta)",
                 "alpha, beta > 0",
                 _derive_peak,
+                fails={"with (alpha + 0.01)/(alpha+beta)": {"shift": 0.01}},
             ),
             Check(
                 "numeric",
@@ -303,6 +304,7 @@ CLAIMS: tuple[Claim, ...] = (
                 "8 kernels, 7 pass rates",
                 _kernel_against_mpmath,
                 Result.SUPPORTED,
+                fails={"with p^(alpha+0.001)": {"shift": 0.001}},
             ),
             Check("numeric", "peaks and heights of the named kernels", "8 kernels", _peaks, Result.SUPPORTED),
             Check("numeric", "plug-in weights of counts", "K = 8, all s", _plugin_from_counts, Result.SUPPORTED),
@@ -319,13 +321,7 @@ CLAIMS: tuple[Claim, ...] = (
                 "alpha, beta in [0.05, 20]",
                 _grid_argmax,
                 Result.SUPPORTED,
-            ),
-        ),
-        controls=(
-            Control("sympy", "with (alpha + 0.01)/(alpha+beta)", lambda: _derive_peak(0.01)),
-            Control("numeric", "with p^(alpha+0.001)", lambda: _kernel_against_mpmath(0.001)),
-            Control(
-                "hypothesis", "with beta + 0.5 in the kernel", lambda: _grid_argmax(lambda a, b: BetaKernel(a, b + 0.5))
+                fails={"with beta + 0.5 in the kernel": {"kernel_of": lambda a, b: BetaKernel(a, b + 0.5)}},
             ),
         ),
     ),
@@ -368,7 +364,13 @@ CLAIMS: tuple[Claim, ...] = (
             "zeroed_problems", _zeroed_table, "How often the plug-in weight drops a problem with pass rate p."
         ),
         checks=(
-            Check("z3", "the default is 1-Lipschitz", "p, p_hat in [0,1]", _default_is_one_lipschitz),
+            Check(
+                "z3",
+                "the default is 1-Lipschitz",
+                "p, p_hat in [0,1]",
+                _default_is_one_lipschitz,
+                fails={"with Lipschitz constant 0.99": {"constant": 0.99}},
+            ),
             Check("numeric", "closed form of sup |w'|", "7 kernels", _lipschitz_constants, Result.SUPPORTED),
             Check("numeric", "probability and share of zeros", "K in {2,5,8,16}", _zeroed_shares, Result.SUPPORTED),
             Check(
@@ -386,8 +388,7 @@ CLAIMS: tuple[Claim, ...] = (
                 Result.REFUTED,
             ),
         ),
-        controls=(
-            Control("z3", "with Lipschitz constant 0.99", lambda: _default_is_one_lipschitz(0.99)),
+        other_controls=(
             Control(
                 "numeric", "with alpha = 1/2: bounded difference quotient", lambda: _quotient_stays_below(0.5, 100.0)
             ),

@@ -19,7 +19,7 @@ from paced.theory.facts.minimax import (
     unit_mean_value,
     worst_efficiency,
 )
-from paced.theory.ledger.claim import Check, Claim, Control, Counterexample, Outcome, Picture, Result, Verdict
+from paced.theory.ledger.claim import Check, Claim, Counterexample, Outcome, Picture, Result, Verdict
 from paced.theory.ledger.engines import (
     agree,
     all_of,
@@ -185,7 +185,6 @@ def _curves() -> dict[str, list[float]]:
     return robustness_table(np.linspace(0.0, 0.7, 71))
 
 
-# fmt: off
 CLAIMS: tuple[Claim, ...] = (
     Claim(
         id="thm6",
@@ -215,20 +214,48 @@ CLAIMS: tuple[Claim, ...] = (
         "coefficient beyond the constant 1, hence sech^2 >= 1 - d^2.",
         numbers=lambda: {f"sech^2({d})": float(minimax_value(d)) for d in (0.1, 0.3, 0.77, 1.0)},
         checks=(
-            Check("sympy", "the equaliser (29) gives sech, Eq. (30) gives sech^2", "delta > 0", _solve_equaliser),
-            Check("z3", "sech(delta) keeps sech^2 for every |r| <= delta", "delta > 0", lambda: _game_over_the_reals("attained")),
+            Check(
+                "sympy",
+                "the equaliser (29) gives sech, Eq. (30) gives sech^2",
+                "delta > 0",
+                _solve_equaliser,
+                fails={"with the interval [-delta, 2 delta]": {"sign": 2}},
+            ),
+            Check(
+                "z3",
+                "sech(delta) keeps sech^2 for every |r| <= delta",
+                "delta > 0",
+                _game_over_the_reals,
+                given={"part": "attained"},
+                fails={
+                    "with r beyond delta": {"part": "attained beyond delta"},
+                    "with c = e^-delta": {"part": "another scale"},
+                    "uniqueness with one end only": {"part": "one end only"},
+                },
+            ),
             Check("z3", "no other scale does", "delta > 0, all real c", lambda: _game_over_the_reals("unique")),
-            Check("interval", "sech^2 >= 1 - delta^2", "series for all delta; balls on [1/8, 8]", _sech_above_parabola),
-            Check("numeric", "the functions against mpmath", "6 deltas, 7 pass rates", _theorem_6_numbers, Result.SUPPORTED),
-            Check("hypothesis", "no scale beats it, ends are worst", "delta, c in [0, 3]", _worst_efficiency_law, Result.SUPPORTED),
-        ),
-        controls=(
-            Control("sympy", "with the interval [-delta, 2 delta]", lambda: _solve_equaliser(2)),
-            Control("z3", "with r beyond delta", lambda: _game_over_the_reals("attained beyond delta")),
-            Control("z3", "with c = e^-delta", lambda: _game_over_the_reals("another scale")),
-            Control("z3", "uniqueness with one end only", lambda: _game_over_the_reals("one end only")),
-            Control("interval", "with 1 - 0.9 delta^2", lambda: _sech_above_parabola("0.9")),
-            Control("hypothesis", "with c = 1", lambda: _worst_efficiency_law(lambda delta: 1.0)),
+            Check(
+                "interval",
+                "sech^2 >= 1 - delta^2",
+                "series for all delta; balls on [1/8, 8]",
+                _sech_above_parabola,
+                fails={"with 1 - 0.9 delta^2": {"coefficient": "0.9"}},
+            ),
+            Check(
+                "numeric",
+                "the functions against mpmath",
+                "6 deltas, 7 pass rates",
+                _theorem_6_numbers,
+                Result.SUPPORTED,
+            ),
+            Check(
+                "hypothesis",
+                "no scale beats it, ends are worst",
+                "delta, c in [0, 3]",
+                _worst_efficiency_law,
+                Result.SUPPORTED,
+                fails={"with c = 1": {"scale_of": lambda delta: 1.0}},
+            ),
         ),
     ),
     Claim(
@@ -260,21 +287,53 @@ CLAIMS: tuple[Claim, ...] = (
         },
         counterexample=Counterexample(
             "SNR^2 half of what the model says, at the plain kernel's step: w = 2 w*, and nothing is gained.",
-            lambda: {"efficiency at c = 1": float(worst_efficiency(1.0, np.log(2))), "at c = 0.8": float(worst_efficiency(0.8, np.log(2)))},
+            lambda: {
+                "efficiency at c = 1": float(worst_efficiency(1.0, np.log(2))),
+                "at c = 0.8": float(worst_efficiency(0.8, np.log(2))),
+            },
         ),
-        picture=Picture("robustness", _curves, "Worst-case efficiency with the factor sech(delta), without it, and after normalising both to unit mean."),
+        picture=Picture(
+            "robustness",
+            _curves,
+            "Worst-case efficiency with the factor sech(delta), without it, and after normalising both to unit mean.",
+        ),
         checks=(
-            Check("numeric", "the paper's wording: the kernel retains 64 % at a factor of 2", "c = 1", lambda: _plain_kernel_keeps(0.64, float(np.log(2))), Result.REFUTED),
-            Check("numeric", "the paper's wording: 35 % is delta = 0.3", "fraction 0.35", lambda: _covers(0.35, 0.3), Result.REFUTED),
-            Check("numeric", "repaired: sech(ln 2) = 0.8 retains 64 %", "c = 0.8", lambda: _plain_kernel_keeps(0.64, float(np.log(2)), 0.8), Result.SUPPORTED),
-            Check("numeric", "repaired: 25.9 % is delta = 0.3", "fraction 0.259", lambda: _covers(0.259, 0.3), Result.SUPPORTED),
-            Check("numeric", "every column of the table against mpmath", "6 deltas", _remark_2_numbers, Result.SUPPORTED),
+            Check(
+                "numeric",
+                "the paper's wording: the kernel retains 64 % at a factor of 2",
+                "c = 1",
+                _plain_kernel_keeps,
+                Result.REFUTED,
+                given={"share": 0.64, "delta": float(np.log(2))},
+                fails={"without the factor, at delta = 0.3": {"share": float(minimax_value(0.3)), "delta": 0.3}},
+            ),
+            Check(
+                "numeric",
+                "the paper's wording: 35 % is delta = 0.3",
+                "fraction 0.35",
+                _covers,
+                Result.REFUTED,
+                given={"fraction": 0.35, "delta": 0.3},
+                fails={"with 0.27 for 0.259": {"fraction": 0.27}},
+            ),
+            Check(
+                "numeric",
+                "repaired: sech(ln 2) = 0.8 retains 64 %",
+                "c = 0.8",
+                lambda: _plain_kernel_keeps(0.64, float(np.log(2)), 0.8),
+                Result.SUPPORTED,
+            ),
+            Check(
+                "numeric",
+                "repaired: 25.9 % is delta = 0.3",
+                "fraction 0.259",
+                lambda: _covers(0.259, 0.3),
+                Result.SUPPORTED,
+            ),
+            Check(
+                "numeric", "every column of the table against mpmath", "6 deltas", _remark_2_numbers, Result.SUPPORTED
+            ),
             Check("numeric", "no delta covers a fraction of 1", "edges", _fraction_domain, Result.SUPPORTED),
-        ),
-        controls=(
-            Control("numeric", "without the factor, at delta = 0.3", lambda: _plain_kernel_keeps(float(minimax_value(0.3)), 0.3)),
-            Control("numeric", "with 0.27 for 0.259", lambda: _covers(0.27, 0.3)),
         ),
     ),
 )
-# fmt: on

@@ -9,7 +9,7 @@ import numpy as np
 
 from paced.theory.facts.populations import Law, count_masses, exponents, moments_in_zone, population
 from paced.theory.facts.variance_ratios import log_truncated_beta
-from paced.theory.ledger.claim import Check, Claim, Control, Counterexample, Outcome, Picture, Result, Verdict
+from paced.theory.ledger.claim import Check, Claim, Counterexample, Outcome, Picture, Result, Verdict
 from paced.theory.ledger.engines import agree, all_of, equal_exactly, refuses, refuted, supported, symbolic_zero
 from paced.weights import fit
 from paced.weights.counts import CountHistogram
@@ -179,7 +179,6 @@ def _fits_of_the_zone() -> dict[str, list[float]]:
     }
 
 
-# fmt: off
 CLAIMS: tuple[Claim, ...] = (
     Claim(
         id="prop11.cut",
@@ -197,23 +196,62 @@ CLAIMS: tuple[Claim, ...] = (
         depends_on=("prop11", "x2"),
         proof="A cut makes the variance smaller, and Eq. (50) reads small variance as a peak: v = (1-2e)^2/12 in place of 1/12.",
         repair="Maximise the likelihood that is told of the cut, fit(..., method='mle', zpd=e): it gives the law back from the same counts.",
-        numbers=lambda: {f"{name}, e = {e:g}": paper_fit_of_rates(law, e) for name, law in (("flat", (1, 1)), ("Beta(2,2)", (2, 2))) for e in (1 / 16, 0.1, 0.125, 0.2)},
+        numbers=lambda: {
+            f"{name}, e = {e:g}": paper_fit_of_rates(law, e)
+            for name, law in (("flat", (1, 1)), ("Beta(2,2)", (2, 2)))
+            for e in (1 / 16, 0.1, 0.125, 0.2)
+        },
         counterexample=Counterexample(
             "Flat pass rates, zone [0.2, 0.8]: the recipe returns p^2.67 (1-p)^2.67, sharper than the default, for data without any structure.",
-            lambda: {"fitted alpha": paper_fit_of_rates((1, 1), 0.2), "truth": 0.0, "likelihood with the cut": abs(round(fit_cells(population(16, (1, 1)), "mle", 0.2).alpha, 6))},
+            lambda: {
+                "fitted alpha": paper_fit_of_rates((1, 1), 0.2),
+                "truth": 0.0,
+                "likelihood with the cut": abs(round(fit_cells(population(16, (1, 1)), "mle", 0.2).alpha, 6)),
+            },
         ),
-        picture=Picture("zpd_fit", _fits_of_the_zone, "alpha of the moment fit against the zone's cutoff: exact rates, rates from 8 rollouts, and the likelihood that knows of the cut, which stays at the truth."),
+        picture=Picture(
+            "zpd_fit",
+            _fits_of_the_zone,
+            "alpha of the moment fit against the zone's cutoff: exact rates, rates from 8 rollouts, and the likelihood that knows of the cut, which stays at the truth.",
+        ),
         checks=(
-            Check("numeric", "the paper's wording: flat rates in the zone give the flat kernel", "e = 0.1, 0.2", lambda: _cut_is_harmless((1, 1), 0.0), Result.REFUTED),
-            Check("numeric", "the paper's wording, for rates of the default's shape", "e = 0.1, 0.2", lambda: _cut_is_harmless((2, 2), 1.0), Result.REFUTED),
-            Check("sympy", "flat rates give 3/(2(1-2e)^2) - 3/2", "0 < e < 1/2", _derive_uniform),
-            Check("numeric", "fits of cut laws against rationals", "3 laws, 4 cutoffs; 601 counts", _cut_numbers, Result.SUPPORTED),
-            Check("numeric", "repaired: the truncated likelihood gives the law back", "3 laws, K = 16", _truncated_likelihood, Result.SUPPORTED),
-        ),
-        controls=(
-            Control("sympy", "with 1 - 2e not squared", lambda: _derive_uniform(1)),
-            Control("numeric", "with rates of Beta(2,2) for flat ones", lambda: _cut_numbers((2, 2))),
-            Control("numeric", "with the moment fit for the likelihood", lambda: _truncated_likelihood("paper")),
+            Check(
+                "numeric",
+                "the paper's wording: flat rates in the zone give the flat kernel",
+                "e = 0.1, 0.2",
+                lambda: _cut_is_harmless((1, 1), 0.0),
+                Result.REFUTED,
+            ),
+            Check(
+                "numeric",
+                "the paper's wording, for rates of the default's shape",
+                "e = 0.1, 0.2",
+                lambda: _cut_is_harmless((2, 2), 1.0),
+                Result.REFUTED,
+            ),
+            Check(
+                "sympy",
+                "flat rates give 3/(2(1-2e)^2) - 3/2",
+                "0 < e < 1/2",
+                _derive_uniform,
+                fails={"with 1 - 2e not squared": {"power": 1}},
+            ),
+            Check(
+                "numeric",
+                "fits of cut laws against rationals",
+                "3 laws, 4 cutoffs; 601 counts",
+                _cut_numbers,
+                Result.SUPPORTED,
+                fails={"with rates of Beta(2,2) for flat ones": {"uniform": (2, 2)}},
+            ),
+            Check(
+                "numeric",
+                "repaired: the truncated likelihood gives the law back",
+                "3 laws, K = 16",
+                _truncated_likelihood,
+                Result.SUPPORTED,
+                fails={"with the moment fit for the likelihood": {"method": "paper"}},
+            ),
         ),
     ),
     Claim(
@@ -243,22 +281,57 @@ CLAIMS: tuple[Claim, ...] = (
         },
         counterexample=Counterexample(
             "Beta(2,2) rates, K = 8: Var(s/K) = 3/40 and not 1/20, so alpha = 1/6 where 1 is the truth.",
-            lambda: {"Var(s/K)": float(moments_in_zone((2, 2), Fr(0), 8)[1]), "fitted alpha": fit_cells(population(8, (2, 2)), "paper", 0.0).alpha},
+            lambda: {
+                "Var(s/K)": float(moments_in_zone((2, 2), Fr(0), 8)[1]),
+                "fitted alpha": fit_cells(population(8, (2, 2)), "paper", 0.0).alpha,
+            },
         ),
         checks=(
-            Check("numeric", "the paper's wording: moments of s/K give the exponents", "Beta(2,2), K = 8", _noise_is_harmless, Result.REFUTED),
-            Check("exact", "Var(s/K) = Var(p)(1-1/K) + m(1-m)/K", "4 laws, K in 1..13", _variance_of_estimates),
-            Check("numeric", "the recipe as written against rationals", "3 laws, 3 zones, K = 8", _recipe_numbers, Result.SUPPORTED),
-            Check("numeric", "repaired: corrected moments give the law back", "3 laws, K in 2..8", _corrected, Result.SUPPORTED),
-            Check("numeric", "corrected moments and their covariance, unequal K", "9 problems in rationals", _corrected_on_mixed_counts, Result.SUPPORTED),
-            Check("numeric", "one rollout each identifies the mean only", "K = 1", _one_rollout_says_only_the_mean, Result.SUPPORTED),
-        ),
-        controls=(
-            Control("exact", "with K+1 for K in the noise", lambda: _variance_of_estimates(1)),
-            Control("numeric", "with K = 9 in the rationals", lambda: _recipe_numbers(9)),
-            Control("numeric", "without the correction", lambda: _corrected("paper")),
-            Control("numeric", "with s^2 for s(s-1)", lambda: _corrected_on_mixed_counts(0)),
+            Check(
+                "numeric",
+                "the paper's wording: moments of s/K give the exponents",
+                "Beta(2,2), K = 8",
+                _noise_is_harmless,
+                Result.REFUTED,
+            ),
+            Check(
+                "exact",
+                "Var(s/K) = Var(p)(1-1/K) + m(1-m)/K",
+                "4 laws, K in 1..13",
+                _variance_of_estimates,
+                fails={"with K+1 for K in the noise": {"extra": 1}},
+            ),
+            Check(
+                "numeric",
+                "the recipe as written against rationals",
+                "3 laws, 3 zones, K = 8",
+                _recipe_numbers,
+                Result.SUPPORTED,
+                fails={"with K = 9 in the rationals": {"K": 9}},
+            ),
+            Check(
+                "numeric",
+                "repaired: corrected moments give the law back",
+                "3 laws, K in 2..8",
+                _corrected,
+                Result.SUPPORTED,
+                fails={"without the correction": {"method": "paper"}},
+            ),
+            Check(
+                "numeric",
+                "corrected moments and their covariance, unequal K",
+                "9 problems in rationals",
+                _corrected_on_mixed_counts,
+                Result.SUPPORTED,
+                fails={"with s^2 for s(s-1)": {"pairs": 0}},
+            ),
+            Check(
+                "numeric",
+                "one rollout each identifies the mean only",
+                "K = 1",
+                _one_rollout_says_only_the_mean,
+                Result.SUPPORTED,
+            ),
         ),
     ),
 )
-# fmt: on

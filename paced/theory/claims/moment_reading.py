@@ -10,7 +10,7 @@ import numpy as np
 from paced.theory.facts.extensions import kernel_quality
 from paced.theory.facts.populations import population
 from paced.theory.facts.representation import log_remainder, smallest_delta
-from paced.theory.ledger.claim import Check, Claim, Control, Counterexample, Outcome, Result, Verdict
+from paced.theory.ledger.claim import Check, Claim, Counterexample, Outcome, Result, Verdict
 from paced.theory.ledger.engines import agree, all_of, equal_exactly, refuted, supported, unsatisfiable
 from paced.weights import BetaKernel
 from paced.weights.fit.fit import fit_cells
@@ -87,7 +87,6 @@ def _measured_exponents() -> Outcome:
     return agree([found.alpha, found.beta], [3.0, 1.0], rtol=1e-8)
 
 
-# fmt: off
 CLAIMS: tuple[Claim, ...] = (
     Claim(
         id="tab9.zpd_mean",
@@ -104,20 +103,41 @@ CLAIMS: tuple[Claim, ...] = (
         hypotheses=("the bins of Table 9 are < 0.2, 0.2-0.8 and > 0.8: the thresholds are not printed in our copy",),
         proof="The low bin averages at most its upper end and the high bin at most 1; what is left of 0.61 is the middle's.",
         repair="The mean is above 1/2, so moment matching would lean to easier problems, against the ablation that prefers (1, 2).",
-        numbers=lambda: {"least middle mean, t = 0.2": 256 / 510, "K = 8, t = 1/8": 215 / 408, "K = 8, worst rounding": 0.51625},
+        numbers=lambda: {
+            "least middle mean, t = 0.2": 256 / 510,
+            "K = 8, t = 1/8": 215 / 408,
+            "K = 8, worst rounding": 0.51625,
+        },
         counterexample=Counterexample(
             "All low problems at 0.2, all high ones at 1: the middle still averages 0.50196. Bins at 0.3 and 0.7 would allow 0.4686.",
             lambda: {"t = 0.2": (0.61 - 0.17 * 0.2 - 0.32) / 0.51, "t = 0.3": (0.61 - 0.17 * 0.3 - 0.32) / 0.51},
         ),
         checks=(
-            Check("z3", "the paper's wording: the middle mean is below 1/2", "Table 9 at step 0", lambda: _middle_mean("0.2", "0.8", below=False), Result.REFUTED),
-            Check("z3", "no rates in these bins have a middle mean below 1/2", "Table 9 at step 0", lambda: _middle_mean("0.2", "0.8")),
-            Check("exact", "the least middle mean", "4 thresholds, and worst rounding", _lowest_middle_mean),
-        ),
-        controls=(
-            Control("z3", "with bins at 0.3 and 0.7", lambda: _middle_mean("0.3", "0.7")),
-            Control("z3", "with an average of 0.60", lambda: _middle_mean("0.2", "0.8", "0.60")),
-            Control("exact", "with an average of 0.62", lambda: _lowest_middle_mean(Fr(1, 100))),
+            Check(
+                "z3",
+                "the paper's wording: the middle mean is below 1/2",
+                "Table 9 at step 0",
+                lambda: _middle_mean("0.2", "0.8", below=False),
+                Result.REFUTED,
+            ),
+            Check(
+                "z3",
+                "no rates in these bins have a middle mean below 1/2",
+                "Table 9 at step 0",
+                _middle_mean,
+                given={"low": "0.2", "high": "0.8"},
+                fails={
+                    "with bins at 0.3 and 0.7": {"low": "0.3", "high": "0.7"},
+                    "with an average of 0.60": {"average": "0.60"},
+                },
+            ),
+            Check(
+                "exact",
+                "the least middle mean",
+                "4 thresholds, and worst rounding",
+                _lowest_middle_mean,
+                fails={"with an average of 0.62": {"slack": Fr(1, 100)}},
+            ),
         ),
     ),
     Claim(
@@ -137,21 +157,49 @@ CLAIMS: tuple[Claim, ...] = (
         depends_on=("prop11", "thm6", "x5", "x6"),
         proof="Assumption 3(b') for the fitted exponents is an assumption on the SNR; the counts enter the fit and nothing else does.",
         repair="Regress the exponents from measured SNR (X6), or choose them by the efficiency (X5).",
-        numbers=lambda: {name: kernel_quality((1, 1), signal_exponents=pair, law=(2, 2)) for name, pair in (("SNR^2 = pq", (0.5, 0.5)), ("SNR^2 = p^3 q", (1.5, 0.5)))},
+        numbers=lambda: {
+            name: kernel_quality((1, 1), signal_exponents=pair, law=(2, 2))
+            for name, pair in (("SNR^2 = pq", (0.5, 0.5)), ("SNR^2 = p^3 q", (1.5, 0.5)))
+        },
         counterexample=Counterexample(
             "Counts of Beta(2,2) and K = 8 fit (1, 1). A student with SNR^2 = p^3 q and these counts loses a quarter of the descent.",
-            lambda: {"fitted alpha": fit_cells(ALIKE, "moments", None).alpha, "efficiency": kernel_quality((1, 1), signal_exponents=(1.5, 0.5), law=(2, 2))},
+            lambda: {
+                "fitted alpha": fit_cells(ALIKE, "moments", None).alpha,
+                "efficiency": kernel_quality((1, 1), signal_exponents=(1.5, 0.5), law=(2, 2)),
+            },
         ),
         checks=(
-            Check("numeric", "the paper's wording: some delta bounds the remainder of the fitted exponents", "SNR^2 = p^3 q", lambda: _inherits((3.0, 1.0)), Result.REFUTED),
-            Check("numeric", "it does when the fit happens to be the SNR's", "SNR^2 = p q", lambda: _inherits((1.0, 1.0)), Result.SUPPORTED),
-            Check("numeric", "one fit, two efficiencies", "two students, rationals", _same_fit_other_optimum, Result.SUPPORTED),
-            Check("numeric", "repaired: the SNR curve gives its exponents", "p = 1/8..7/8", _measured_exponents, Result.SUPPORTED),
-        ),
-        controls=(
-            Control("numeric", "with SNR^2 = p q^1.3", lambda: _inherits((1.0, 1.3))),
-            Control("numeric", "with the first student twice", lambda: _same_fit_other_optimum((1.0, 1.0))),
+            Check(
+                "numeric",
+                "the paper's wording: some delta bounds the remainder of the fitted exponents",
+                "SNR^2 = p^3 q",
+                _inherits,
+                Result.REFUTED,
+                given={"snr_exponents": (3.0, 1.0)},
+                fails={"with SNR^2 = p q^1.3": {"snr_exponents": (1.0, 1.3)}},
+            ),
+            Check(
+                "numeric",
+                "it does when the fit happens to be the SNR's",
+                "SNR^2 = p q",
+                lambda: _inherits((1.0, 1.0)),
+                Result.SUPPORTED,
+            ),
+            Check(
+                "numeric",
+                "one fit, two efficiencies",
+                "two students, rationals",
+                _same_fit_other_optimum,
+                Result.SUPPORTED,
+                fails={"with the first student twice": {"exponents_2": (1.0, 1.0)}},
+            ),
+            Check(
+                "numeric",
+                "repaired: the SNR curve gives its exponents",
+                "p = 1/8..7/8",
+                _measured_exponents,
+                Result.SUPPORTED,
+            ),
         ),
     ),
 )
-# fmt: on

@@ -12,7 +12,7 @@ from typing import Any
 import mpmath
 import numpy as np
 
-from paced.theory.ledger.claim import Check, Claim, Control, Counterexample, Outcome, Result, Verdict
+from paced.theory.ledger.claim import Check, Claim, Counterexample, Outcome, Result, Verdict
 from paced.theory.ledger.engines import (
     agree,
     all_of,
@@ -234,7 +234,6 @@ def _peak_of_fits(sign: int = 1) -> Outcome:
     return agree(got, want, rtol=1e-10, m=means)
 
 
-# fmt: off
 CLAIMS: tuple[Claim, ...] = (
     Claim(
         id="prop11",
@@ -261,17 +260,37 @@ CLAIMS: tuple[Claim, ...] = (
             for name, value in ((f"alpha + 1 at m = 1/2, v = 1/{v}", law.a), (f"beta + 1 at m = 1/2, v = 1/{v}", law.b))
         },
         checks=(
-            Check("sympy", "(48)-(49) follow from the density and invert to (46)-(47), (50)", "alpha, beta, m, v > 0", _invert),
-            Check("exact", "v = 1/12 gives the flat kernel, v = 1/20 the default, laws give themselves back", "5 laws", _two_remarks),
-            Check("numeric", "the fit is the formula, zone included", "3 samples in rationals", _fit_is_the_formula, Result.SUPPORTED),
-            Check("numeric", "its covariance is the delta method's", "3 samples", _covariance_by_differences, Result.SUPPORTED),
+            Check(
+                "sympy",
+                "(48)-(49) follow from the density and invert to (46)-(47), (50)",
+                "alpha, beta, m, v > 0",
+                _invert,
+                fails={"with k one smaller": {"shift": 1}},
+            ),
+            Check(
+                "exact",
+                "v = 1/12 gives the flat kernel, v = 1/20 the default, laws give themselves back",
+                "5 laws",
+                _two_remarks,
+                fails={"with v = 1/21 for the default": {"spread": 21}},
+            ),
+            Check(
+                "numeric",
+                "the fit is the formula, zone included",
+                "3 samples in rationals",
+                _fit_is_the_formula,
+                Result.SUPPORTED,
+                fails={"with the law parameter in place of the exponent": {"shift": 1}},
+            ),
+            Check(
+                "numeric",
+                "its covariance is the delta method's",
+                "3 samples",
+                _covariance_by_differences,
+                Result.SUPPORTED,
+                fails={"with 1.01 m(1-m)/v": {"scale": 1.01}},
+            ),
             Check("numeric", "no law, no exponents", "4 samples", _no_law, Result.SUPPORTED),
-        ),
-        controls=(
-            Control("sympy", "with k one smaller", lambda: _invert(1)),
-            Control("exact", "with v = 1/21 for the default", lambda: _two_remarks(21)),
-            Control("numeric", "with the law parameter in place of the exponent", lambda: _fit_is_the_formula(1)),
-            Control("numeric", "with 1.01 m(1-m)/v", lambda: _covariance_by_differences(1.01)),
         ),
     ),
     Claim(
@@ -291,22 +310,50 @@ CLAIMS: tuple[Claim, ...] = (
         proof="alpha > 0 iff k > 1/m, beta > 0 iff k > 1/(1-m). Inside a zone v <= (m-e)(1-e-m) since (p-e)(1-e-p) >= 0, which bounds "
         "k from below but not by enough: alpha can be -1/9 at m = 1/2, e = 0.2.",
         repair="Require v < m(1-m) l/(1+l); otherwise the law is fine and no kernel follows from it.",
-        numbers=lambda: {"alpha": (found := fit(*SKEWED, "paper")).alpha, "beta": found.beta, "right threshold at m = 0.2": 0.16 / 6},
+        numbers=lambda: {
+            "alpha": (found := fit(*SKEWED, "paper")).alpha,
+            "beta": found.beta,
+            "right threshold at m = 0.2": 0.16 / 6,
+        },
         counterexample=Counterexample(
             "Four problems with pass rate 0.1 and one with 0.6: m = 0.2, v = 0.04 < m(1-m)/3 = 0.0533, and alpha = -0.4 weighs p = 0 infinitely.",
-            lambda: {"alpha": (found := fit(*SKEWED, "paper")).alpha, "beta": found.beta, "m(1-m)/3": 0.16 / 3, "v": 0.04},
+            lambda: {
+                "alpha": (found := fit(*SKEWED, "paper")).alpha,
+                "beta": found.beta,
+                "m(1-m)/3": 0.16 / 3,
+                "v": 0.04,
+            },
         ),
         checks=(
-            Check("z3", "the paper's wording: v < m(1-m)/3 gives a kernel", "0 < v < m(1-m)", lambda: _positivity("paper"), Result.REFUTED),
+            Check(
+                "z3",
+                "the paper's wording: v < m(1-m)/3 gives a kernel",
+                "0 < v < m(1-m)",
+                _positivity,
+                Result.REFUTED,
+                given={"condition": "paper"},
+                fails={"with max(m, 1-m) for the minimum": {"condition": "maximum"}},
+            ),
             Check("z3", "it does give alpha + beta > 0, and only then", "0 < v < m(1-m)", lambda: _positivity("sum")),
-            Check("z3", "repaired: both positive iff v < m(1-m) l/(1+l)", "0 < v < m(1-m)", lambda: _positivity("repair")),
-            Check("numeric", "the fit of (0.2, 0.04), refused as a kernel", "5 problems", _skewed_numbers, Result.SUPPORTED),
-            Check("numeric", "the smallest alpha of a symmetric zone, attained", "epsilon = 0.2", _smallest_exponent_of_a_zone, Result.SUPPORTED),
-        ),
-        controls=(
-            Control("z3", "with max(m, 1-m) for the minimum", lambda: _positivity("maximum")),
-            Control("numeric", "with m = 0.21", lambda: _skewed_numbers(0.21)),
-            Control("numeric", "with epsilon = 0.1 in the bound", lambda: _smallest_exponent_of_a_zone(Fr(1, 10))),
+            Check(
+                "z3", "repaired: both positive iff v < m(1-m) l/(1+l)", "0 < v < m(1-m)", lambda: _positivity("repair")
+            ),
+            Check(
+                "numeric",
+                "the fit of (0.2, 0.04), refused as a kernel",
+                "5 problems",
+                _skewed_numbers,
+                Result.SUPPORTED,
+                fails={"with m = 0.21": {"mean": 0.21}},
+            ),
+            Check(
+                "numeric",
+                "the smallest alpha of a symmetric zone, attained",
+                "epsilon = 0.2",
+                _smallest_exponent_of_a_zone,
+                Result.SUPPORTED,
+                fails={"with epsilon = 0.1 in the bound": {"epsilon": Fr(1, 10)}},
+            ),
         ),
     ),
     Claim(
@@ -324,13 +371,15 @@ CLAIMS: tuple[Claim, ...] = (
         proof="alpha - m (alpha+beta) = m k - 1 - m k + 2m.",
         numbers=lambda: {"mean": (found := fit([2, 3, 3, 2, 4], 8, "paper", zpd=0.1)).mean, "peak": found.peak},
         checks=(
-            Check("sympy", "the identity", "m, k > 0", _peak_identity),
-            Check("numeric", "the peaks of fitted kernels", "4 samples in rationals", _peak_of_fits, Result.SUPPORTED),
-        ),
-        controls=(
-            Control("sympy", "with the peak at m", lambda: _peak_identity(True)),
-            Control("numeric", "with the peak pulled towards 1/2", lambda: _peak_of_fits(-1)),
+            Check("sympy", "the identity", "m, k > 0", _peak_identity, fails={"with the peak at m": {"exact": True}}),
+            Check(
+                "numeric",
+                "the peaks of fitted kernels",
+                "4 samples in rationals",
+                _peak_of_fits,
+                Result.SUPPORTED,
+                fails={"with the peak pulled towards 1/2": {"sign": -1}},
+            ),
         ),
     ),
 )
-# fmt: on

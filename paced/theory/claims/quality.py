@@ -164,8 +164,20 @@ CLAIMS: tuple[Claim, ...] = (
         ),
         picture=Picture("signal_quality", _quality_table, "Q against the kernel, and a Q without an interior maximum."),
         checks=(
-            Check("sympy", "the first-order condition has this one root", "a', b', m > 0", _derive_quality_peak),
-            Check("z3", "it lies below the kernel's peak", "a', b', m > 0", _lies_below_the_kernel_peak),
+            Check(
+                "sympy",
+                "the first-order condition has this one root",
+                "a', b', m > 0",
+                _derive_quality_peak,
+                fails={"with 2 for 1 in the denominator": {"shift": 2}},
+            ),
+            Check(
+                "z3",
+                "it lies below the kernel's peak",
+                "a', b', m > 0",
+                _lies_below_the_kernel_peak,
+                fails={"without the factor 1-p": {"factor": False}},
+            ),
             Check(
                 "numeric",
                 "the functions against mpmath's root",
@@ -184,17 +196,14 @@ CLAIMS: tuple[Claim, ...] = (
                 "hypothesis",
                 "a remainder that bends little keeps one peak",
                 "r'' up to the bound",
-                lambda: _one_peak_while_bend_is_small(-3, 0.99),
+                _one_peak_while_bend_is_small,
                 Result.SUPPORTED,
+                given={"low": -3, "high": 0.99},
+                fails={"with a remainder that bends ten times more": {"low": 8, "high": 12}},
             ),
         ),
-        controls=(
-            Control("sympy", "with 2 for 1 in the denominator", lambda: _derive_quality_peak(2)),
-            Control("z3", "without the factor 1-p", lambda: _lies_below_the_kernel_peak(False)),
+        other_controls=(
             Control("numeric", "without a condition at p = 1", lambda: _has_interior_maximum(GRID / (1 - GRID))),
-            Control(
-                "hypothesis", "with a remainder that bends ten times more", lambda: _one_peak_while_bend_is_small(8, 12)
-            ),
         ),
     ),
 )

@@ -11,7 +11,7 @@ import mpmath
 import numpy as np
 
 from paced.theory.facts.kernel import fisher_information
-from paced.theory.ledger.claim import Check, Claim, Control, Counterexample, Outcome, Result, Verdict
+from paced.theory.ledger.claim import Check, Claim, Counterexample, Outcome, Result, Verdict
 from paced.theory.ledger.engines import agree, all_of, assumed, proved, refuses, refuted, supported, symbolic_zero
 from paced.weights import BetaKernel
 
@@ -115,11 +115,13 @@ def _noisy_copy_loses_information() -> Outcome:
     return supported(2) if all(losses) else refuted("information grew along the chain", losses=losses)
 
 
-def _pass_rate_fixes_the_geometry() -> Outcome:
-    """One gradient, two graders: the pass rate goes from 1/2 to 1, the tangential share of the gradient stays."""
+def _pass_rate_fixes_the_geometry(second_pass_rate: float) -> Outcome:
+    """Two graders of one completion, whose gradient is the same: equal geometry should mean equal pass rates."""
     gradient, tangent = np.array([3.0, 4.0]), np.array([1.0, 0.0])
-    share = float((gradient @ tangent) ** 2 / (gradient @ gradient))
-    return refuted("the share does not depend on p", p_strict_grader=0.5, p_lenient_grader=1.0, tangential_share=share)
+    shares = {rate: float((gradient @ tangent) ** 2 / (gradient @ gradient)) for rate in (0.5, second_pass_rate)}
+    if len(shares) > len(set(shares.values())):
+        return refuted("the share does not depend on p", tangential_share_by_pass_rate=shares)
+    return supported(1)
 
 
 CLAIMS: tuple[Claim, ...] = (
@@ -153,13 +155,21 @@ CLAIMS: tuple[Claim, ...] = (
             ),
             Check(
                 "numeric",
+                "the reference alone adds no information",
+                "two problems",
+                _chain_loses_information,
+                Result.SUPPORTED,
+                given={"weighted": False},
+                fails={"with different pass rates": {"weighted": True}},
+            ),
+            Check(
+                "numeric",
                 "a true chain does lose information",
                 "binary symmetric noise",
                 _noisy_copy_loses_information,
                 Result.SUPPORTED,
             ),
         ),
-        controls=(Control("exact", "with different pass rates", _chain_loses_information),),
     ),
     Claim(
         id="rem4",
@@ -179,11 +189,12 @@ CLAIMS: tuple[Claim, ...] = (
                 "numeric",
                 "the trainer's kernel is 0 there",
                 "alpha = 0.7, beta = 2",
-                lambda: _vanishes_at_the_ends(0.7, 2),
+                _vanishes_at_the_ends,
                 Result.SUPPORTED,
+                given={"alpha": 0.7, "beta": 2},
+                fails={"with alpha = 0": {"alpha": 0, "beta": 1}},
             ),
         ),
-        controls=(Control("numeric", "with alpha = 0", lambda: _vanishes_at_the_ends(0, 1)),),
     ),
     Claim(
         id="rem5",
@@ -201,13 +212,18 @@ CLAIMS: tuple[Claim, ...] = (
         depends_on=("eq3",),
         proof="The score of p is y/p - (1-y)/(1-p); its mean square is 1/p + 1/(1-p). In eta = logit p, dp/deta = p(1-p).",
         checks=(
-            Check("sympy", "both informations from E[score^2]", "p in (0,1)", _derive_information),
+            Check(
+                "sympy",
+                "both informations from E[score^2]",
+                "p in (0,1)",
+                _derive_information,
+                fails={"with I(p) + 1": {"extra": 1}},
+            ),
             Check("numeric", "the ends are refused", "p in {0, 1, 1.1}", _information_domain, Result.SUPPORTED),
             Check(
                 "numeric", "fisher_information against mpmath", "7 pass rates", _information_numbers, Result.SUPPORTED
             ),
         ),
-        controls=(Control("sympy", "with I(p) + 1", lambda: _derive_information(1)),),
     ),
     Claim(
         id="rem6",
@@ -225,9 +241,15 @@ CLAIMS: tuple[Claim, ...] = (
                 lambda: assumed("not a mathematical statement"),
                 Result.ASSUMED,
             ),
-        ),
-        controls=(
-            Control("exact", "with another grader: p changes, the geometry does not", _pass_rate_fixes_the_geometry),
+            Check(
+                "numeric",
+                "one grader gives one share",
+                "p = 1/2",
+                _pass_rate_fixes_the_geometry,
+                Result.SUPPORTED,
+                given={"second_pass_rate": 0.5},
+                fails={"with another grader: p changes, the geometry does not": {"second_pass_rate": 1.0}},
+            ),
         ),
     ),
 )

@@ -181,9 +181,22 @@ CLAIMS: tuple[Claim, ...] = (
         depends_on=("a3b",),
         proof="r = log(f/p^a') - b' log q -> log C0 at 0, and likewise at 1; a continuous function with finite limits is bounded.",
         checks=(
-            Check("sympy", "limits of r at both ends", "a, b, C0, C1 > 0", _derive_limits),
+            Check(
+                "sympy",
+                "limits of r at both ends",
+                "a, b, C0, C1 > 0",
+                _derive_limits,
+                fails={"with log C0 + 0.1": {"extra": 0.1}},
+            ),
             Check("sympy", "lim log f/log p = a', so a' is unique", "a, b, C0 > 0", _exponents_are_unique),
-            Check("numeric", "r near 0 is log C0", "p = 1e-3 ... 1e-299", _remainder_settles, Result.SUPPORTED),
+            Check(
+                "numeric",
+                "r near 0 is log C0",
+                "p = 1e-3 ... 1e-299",
+                _remainder_settles,
+                Result.SUPPORTED,
+                fails={"with only log f/log p -> a': f = p/|log p|": {"weak": True}},
+            ),
             Check("numeric", "log_remainder recovers r", "3 pass rates", _remainder_numbers, Result.SUPPORTED),
             Check(
                 "numeric",
@@ -199,10 +212,6 @@ CLAIMS: tuple[Claim, ...] = (
                 _remainder_is_bounded,
                 Result.SUPPORTED,
             ),
-        ),
-        controls=(
-            Control("sympy", "with log C0 + 0.1", lambda: _derive_limits(0.1)),
-            Control("numeric", "with only log f/log p -> a': f = p/|log p|", lambda: _remainder_settles(True)),
         ),
     ),
     Claim(
@@ -241,19 +250,23 @@ CLAIMS: tuple[Claim, ...] = (
                 lambda: _shape_is_dictated(40.0),
                 Result.REFUTED,
             ),
-            Check("interval", "f > f(1/2) on [3/16, 5/16] for certain", "bump = 40", _two_peaks_for_certain),
+            Check(
+                "interval",
+                "f > f(1/2) on [3/16, 5/16] for certain",
+                "bump = 40",
+                _two_peaks_for_certain,
+                fails={"with bump = 2": {"bump": 2.0}},
+            ),
             Check("numeric", "two_peak_profile against mpmath", "4 pass rates", _two_peak_numbers, Result.SUPPORTED),
             Check(
                 "numeric",
                 "one peak just below the threshold bump = 4",
                 "bump = 3.99",
-                lambda: _weak_bump_keeps_one_peak(3.99),
+                _weak_bump_keeps_one_peak,
                 Result.SUPPORTED,
+                given={"bump": 3.99},
+                fails={"just above the threshold: bump = 4.1": {"bump": 4.1}},
             ),
-        ),
-        controls=(
-            Control("interval", "with bump = 2", lambda: _two_peaks_for_certain(2.0)),
-            Control("numeric", "just above the threshold: bump = 4.1", lambda: _weak_bump_keeps_one_peak(4.1)),
         ),
     ),
     Claim(
@@ -287,9 +300,9 @@ CLAIMS: tuple[Claim, ...] = (
                 "2 to 40 values in [-3,3]",
                 _delta_is_half_the_range,
                 Result.SUPPORTED,
+                fails={"without the factor 2 of the square": {"factor": 0.5}},
             ),
         ),
-        controls=(Control("hypothesis", "without the factor 2 of the square", lambda: _delta_is_half_the_range(0.5)),),
     ),
     Claim(
         id="rem3",
@@ -316,6 +329,6 @@ CLAIMS: tuple[Claim, ...] = (
                 Result.REFUTED,
             ),
         ),
-        controls=(Control("numeric", "with the two-peak remainder", lambda: _shape_is_dictated(40.0)),),
+        other_controls=(Control("numeric", "with the two-peak remainder", lambda: _shape_is_dictated(40.0)),),
     ),
 )

@@ -13,7 +13,7 @@ from paced.theory.facts.minimax import (
     saturated_minimax_value,
     saturated_minimax_weight,
 )
-from paced.theory.ledger.claim import Check, Claim, Control, Counterexample, Outcome, Result, Verdict
+from paced.theory.ledger.claim import Check, Claim, Counterexample, Outcome, Result, Verdict
 from paced.theory.ledger.engines import agree, all_of, refuses, refuted, supported, symbolic_zero, unsatisfiable
 from paced.weights import MinimaxKernel
 
@@ -133,7 +133,6 @@ def _log_slope_domain() -> Outcome:
     )  # fmt: skip
 
 
-# fmt: off
 CLAIMS: tuple[Claim, ...] = (
     Claim(
         id="thm4.saturation",
@@ -170,12 +169,15 @@ CLAIMS: tuple[Claim, ...] = (
                 lambda: _end_exponent_is_compressed(1e4),
                 Result.REFUTED,
             ),
-            Check("sympy", "repaired: the slope, and its limit alpha", "alpha, beta, A > 0", _derive_log_slope),
+            Check(
+                "sympy",
+                "repaired: the slope, and its limit alpha",
+                "alpha, beta, A > 0",
+                _derive_log_slope,
+                fails={"with 1 + 2 SNR^2": {"weight": 2}},
+            ),
             Check("numeric", "optimal_log_slope against mpmath", "7 pass rates", _log_slope_numbers, Result.SUPPORTED),
             Check("numeric", "pass rates at the ends are refused", "edges", _log_slope_domain, Result.SUPPORTED),
-        ),
-        controls=(
-            Control("sympy", "with 1 + 2 SNR^2", lambda: _derive_log_slope(2)),
         ),
     ),
     Claim(
@@ -208,18 +210,33 @@ CLAIMS: tuple[Claim, ...] = (
             "shape S0 at Smax = 1, delta = 0.3": float(kernel_for_saturated_value(1.0, 0.3)),
         },
         checks=(
-            Check("z3", "it keeps the value for every |r| <= delta", "S0, delta > 0", lambda: _saturated_game("attained")),
+            Check(
+                "z3",
+                "it keeps the value for every |r| <= delta",
+                "S0, delta > 0",
+                _saturated_game,
+                given={"part": "attained"},
+                fails={"with sech(delta) S0, the low-SNR weight": {"part": "with sech"}},
+            ),
             Check("z3", "no other weight does", "S0, delta > 0, all real w", lambda: _saturated_game("unique")),
             Check("z3", "the value is at least sech^2 delta", "S0, delta > 0", lambda: _saturated_game("above sech^2")),
             Check("sympy", "harmonic mean; S0 -> 0 is Theorem 6", "S0, delta > 0", _saturated_limit),
-            Check("numeric", "functions and the trainer's kernel against mpmath", "4 pairs, 7 pass rates", _saturated_numbers, Result.SUPPORTED),
-            Check("numeric", "the shape S0 under a saturated truth", "4 pairs", _kernel_for_saturated, Result.SUPPORTED),
-        ),
-        controls=(
-            Control("z3", "with sech(delta) S0, the low-SNR weight", lambda: _saturated_game("with sech")),
-            Control("numeric", "with S0 moved by 0.001", lambda: _saturated_numbers(0.001)),
-            Control("numeric", "with |r| <= 1.1 delta", lambda: _kernel_for_saturated(1.1)),
+            Check(
+                "numeric",
+                "functions and the trainer's kernel against mpmath",
+                "4 pairs, 7 pass rates",
+                _saturated_numbers,
+                Result.SUPPORTED,
+                fails={"with S0 moved by 0.001": {"shift": 0.001}},
+            ),
+            Check(
+                "numeric",
+                "the shape S0 under a saturated truth",
+                "4 pairs",
+                _kernel_for_saturated,
+                Result.SUPPORTED,
+                fails={"with |r| <= 1.1 delta": {"spread": 1.1}},
+            ),
         ),
     ),
 )
-# fmt: on

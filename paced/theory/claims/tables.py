@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction as Fr
 
 from paced.theory.facts.tables import AIME_PROBLEMS, MMLU, REASONING, reachable
-from paced.theory.ledger.claim import Check, Claim, Control, Counterexample, Outcome, Result, Verdict
+from paced.theory.ledger.claim import Check, Claim, Counterexample, Outcome, Result, Verdict
 from paced.theory.ledger.engines import equal_exactly, refuted, supported
 
 
@@ -96,54 +96,84 @@ def _reachable_by_listing(samples: int = 8) -> Outcome:
 
 AKL_ROW = "Table 4: AKL"
 
-# fmt: off
 CLAIMS = (
     Claim(
-        id="tab.forgetting", where="Tables 4 and 5", title="Forgetting is base minus after, except in one row",
-        verdict=Verdict.LOOSE, audit=("C70",),
+        id="tab.forgetting",
+        where="Tables 4 and 5",
+        title="Forgetting is base minus after, except in one row",
+        verdict=Verdict.LOOSE,
+        audit=("C70",),
         paper="AKL keeps 68.6 % on MMLU, a forgetting of 2.8 %.",
         statement="Printed forgetting equals base minus after in every row of both tables but AKL's in Table 4: 73.2 - 68.6 = 4.6, not 2.8.",
         latex=r"\text{forgetting}=\text{base}-\text{after}",
         hypotheses=("printed digits are exact",),
-        proof="Subtraction.", repair="Read 4.6 for 2.8, or 70.4 % for 68.6 %; the table does not say which.",
+        proof="Subtraction.",
+        repair="Read 4.6 for 2.8, or 70.4 % for 68.6 %; the table does not say which.",
         numbers=lambda: {"base - after, AKL": float(Fr("73.2") - Fr("68.6")), "printed": 2.8},
-        counterexample=Counterexample("AKL in Table 4: base 73.2, after 68.6, printed forgetting 2.8.",
-                                      evaluate=lambda: {"base - after": float(Fr("73.2") - Fr("68.6")), "printed": 2.8}),
+        counterexample=Counterexample(
+            "AKL in Table 4: base 73.2, after 68.6, printed forgetting 2.8.",
+            evaluate=lambda: {"base - after": float(Fr("73.2") - Fr("68.6")), "printed": 2.8},
+        ),
         checks=(
-            Check("exact", "seven of the eight rows agree", "Tables 4 and 5", lambda: _forgetting_is_the_difference(without=(AKL_ROW,))),
+            Check(
+                "exact",
+                "seven of the eight rows agree",
+                "Tables 4 and 5",
+                _forgetting_is_the_difference,
+                given={"without": (AKL_ROW,)},
+                fails={"0.1 more in every row": {"added": "0.1"}},
+            ),
             Check("exact", "the AKL row of Table 4 agrees", "one row", _forgetting_is_the_difference, Result.REFUTED),
         ),
-        controls=(Control("exact", "0.1 more in every row", lambda: _forgetting_is_the_difference(without=(AKL_ROW,), added="0.1")),),
     ),
     Claim(
-        id="tab.gains", where="Tables 2, 7 and 8", title="The two-stage gains and the repeated rows agree",
+        id="tab.gains",
+        where="Tables 2, 7 and 8",
+        title="The two-stage gains and the repeated rows agree",
         verdict=Verdict.TRUE,
         statement="Forward then reverse KL is 1.6, 2.3 and 1.9 points above single-loss forward KL; the default run has the same numbers in Tables 2, 7 and 8.",
         latex=r"95.6-94.0=1.6,\quad 43.9-41.6=2.3,\quad 37.5-35.6=1.9",
         proof="Subtraction.",
         checks=(
-            Check("exact", "the three gains", "Table 8", _two_stage_gains),
+            Check(
+                "exact",
+                "the three gains",
+                "Table 8",
+                _two_stage_gains,
+                fails={"against two stages of reverse KL": {"against": "RevKL, RevKL"}},
+            ),
             Check("exact", "one run in three tables", "Tables 2, 7, 8", _rows_repeat),
         ),
-        controls=(Control("exact", "against two stages of reverse KL", lambda: _two_stage_gains("RevKL, RevKL")),),
     ),
     Claim(
-        id="tab.aime", where="Tables 2, 3, 7 and 8, AIME columns", title="Most AIME values are no mean@8 on 30 problems",
+        id="tab.aime",
+        where="Tables 2, 3, 7 and 8, AIME columns",
+        title="Most AIME values are no mean@8 on 30 problems",
         verdict=Verdict.LOOSE,
         paper="For each problem 8 responses are sampled and mean@8 is reported.",
         statement="mean@8 on 30 problems is a multiple of 1/240. Of the 30 AIME values printed, 17 are none, neither rounded nor cut; an average of several runs could print as any of them.",
         latex=r"\text{mean@8}\in\{0,\tfrac1{240},\dots,1\}",
-        functions=("paced.theory.facts.tables.reachable",), hypotheses=("one evaluation of 30 problems with 8 samples each",),
-        proof="List the 241 values.", repair="State the number of runs averaged, and the interval: one run's standard error is several points.",
+        functions=("paced.theory.facts.tables.reachable",),
+        hypotheses=("one evaluation of 30 problems with 8 samples each",),
+        proof="List the 241 values.",
+        repair="State the number of runs averaged, and the interval: one run's standard error is several points.",
         numbers=lambda: {"values printed": float(len(aime_values())), "no mean@8": float(len(unreachable()))},
-        counterexample=Counterexample("35.9 % stands between 86/240 = 35.83 % and 87/240 = 36.25 %.",
-                                      evaluate=lambda: {"86/240": 100 * 86 / 240, "printed": 35.9, "87/240": 100 * 87 / 240}),
-        checks=(
-            Check("exact", "reachable agrees with listing all means", "0.0 to 100.0", _reachable_by_listing),
-            Check("exact", "every printed value is a mean@8", "30 values", lambda: _all_reachable(8), Result.REFUTED),
-            Check("exact", "every printed value is a mean@32", "30 values", lambda: _all_reachable(32), Result.SUPPORTED),
+        counterexample=Counterexample(
+            "35.9 % stands between 86/240 = 35.83 % and 87/240 = 36.25 %.",
+            evaluate=lambda: {"86/240": 100 * 86 / 240, "printed": 35.9, "87/240": 100 * 87 / 240},
         ),
-        controls=(Control("exact", "nine samples in place of eight", lambda: _reachable_by_listing(9)),),
+        checks=(
+            Check(
+                "exact",
+                "reachable agrees with listing all means",
+                "0.0 to 100.0",
+                _reachable_by_listing,
+                fails={"nine samples in place of eight": {"samples": 9}},
+            ),
+            Check("exact", "every printed value is a mean@8", "30 values", lambda: _all_reachable(8), Result.REFUTED),
+            Check(
+                "exact", "every printed value is a mean@32", "30 values", lambda: _all_reachable(32), Result.SUPPORTED
+            ),
+        ),
     ),
 )
-# fmt: on

@@ -15,7 +15,7 @@ from paced.theory.facts.estimation import debiased_snr_variance, expected_weight
 from paced.theory.facts.extensions import ess_fraction, kernel_quality, rollout_ess_fraction, rollout_quality
 from paced.theory.facts.kernel import zeroed_share
 from paced.theory.facts.tables import reachable
-from paced.theory.ledger.claim import Check, Claim, Control, Outcome, Result, Verdict
+from paced.theory.ledger.claim import Check, Claim, Outcome, Result, Verdict
 from paced.theory.ledger.engines import agree, all_of, equal_exactly, refuses
 from paced.weights import fit
 from paced.weights.betabinomial import LARGEST_CONCENTRATION, SMALLEST_CONCENTRATION, STEEPEST_LOGIT
@@ -169,7 +169,6 @@ def _batch_and_recursion(forgetting: float = 1.0) -> Outcome:
     )  # fmt: skip
 
 
-# fmt: off
 CLAIMS: tuple[Claim, ...] = (
     Claim(
         id="toolkit.limits",
@@ -178,15 +177,29 @@ CLAIMS: tuple[Claim, ...] = (
         verdict=Verdict.TRUE,
         statement="Twenty-two calls outside a domain raise ValueError and eleven on its edge do not; a call without an argument is the call with the documented default.",
         latex=r"f(x)\ \text{is defined}\iff x\in\operatorname{dom} f",
-        functions=("paced.weights.fit", "paced.weights.snr_exponents.fit_exponents", "paced.theory.facts.extensions.rollout_quality"),
+        functions=(
+            "paced.weights.fit",
+            "paced.weights.snr_exponents.fit_exponents",
+            "paced.theory.facts.extensions.rollout_quality",
+        ),
         proof="By calling.",
         checks=(
-            Check("numeric", "both sides of every limit", "33 calls", _limits, Result.SUPPORTED),
-            Check("numeric", "defaults", "9 functions", _defaults, Result.SUPPORTED),
-        ),
-        controls=(
-            Control("numeric", "with K = 3 where alpha + beta = 3", lambda: _limits(3)),
-            Control("numeric", "with another default law", lambda: _defaults((1.0, 2.0))),
+            Check(
+                "numeric",
+                "both sides of every limit",
+                "33 calls",
+                _limits,
+                Result.SUPPORTED,
+                fails={"with K = 3 where alpha + beta = 3": {"num_rollouts": 3}},
+            ),
+            Check(
+                "numeric",
+                "defaults",
+                "9 functions",
+                _defaults,
+                Result.SUPPORTED,
+                fails={"with another default law": {"law": (1.0, 2.0)}},
+            ),
         ),
     ),
     Claim(
@@ -196,21 +209,45 @@ CLAIMS: tuple[Claim, ...] = (
         verdict=Verdict.TRUE,
         statement="Rational arithmetic, enumeration and plain linear algebra give the numbers that the functions give, at points where no factor is 1.",
         latex=r"\mathrm{ESS}/N=\frac{e(\alpha,\beta)^2}{e(2\alpha,2\beta)}",
-        functions=("paced.theory.facts.extensions.ess_fraction", "paced.theory.facts.estimation.debiased_snr_variance", "paced.theory.facts.tables.reachable"),
+        functions=(
+            "paced.theory.facts.extensions.ess_fraction",
+            "paced.theory.facts.estimation.debiased_snr_variance",
+            "paced.theory.facts.tables.reachable",
+        ),
         depends_on=("x6", "x9"),
         proof="By computing each twice.",
         checks=(
-            Check("numeric", "ESS of whole exponents by factorials", "4 kernels", _ess_in_rationals, Result.SUPPORTED),
-            Check("numeric", "variance of the debiased SNR in rationals", "K = 2, 3, 8", _snr_variance_in_rationals, Result.SUPPORTED),
-            Check("exact", "what can be printed, by enumerating every count", "3 sizes, 0-2 decimals", _reachable_by_enumeration),
-            Check("numeric", "regression, its bound and its recursion", "5 bins with variances", _batch_and_recursion, Result.SUPPORTED),
-        ),
-        controls=(
-            Control("numeric", "with 2 beta + 1 for 2 beta", lambda: _ess_in_rationals(1)),
-            Control("numeric", "with 5 for 4 in the signal's part", lambda: _snr_variance_in_rationals(5)),
-            Control("exact", "with one decimal more", lambda: _reachable_by_enumeration(1)),
-            Control("numeric", "with forgetting", lambda: _batch_and_recursion(0.5)),
+            Check(
+                "numeric",
+                "ESS of whole exponents by factorials",
+                "4 kernels",
+                _ess_in_rationals,
+                Result.SUPPORTED,
+                fails={"with 2 beta + 1 for 2 beta": {"shift": 1}},
+            ),
+            Check(
+                "numeric",
+                "variance of the debiased SNR in rationals",
+                "K = 2, 3, 8",
+                _snr_variance_in_rationals,
+                Result.SUPPORTED,
+                fails={"with 5 for 4 in the signal's part": {"factor": 5}},
+            ),
+            Check(
+                "exact",
+                "what can be printed, by enumerating every count",
+                "3 sizes, 0-2 decimals",
+                _reachable_by_enumeration,
+                fails={"with one decimal more": {"places": 1}},
+            ),
+            Check(
+                "numeric",
+                "regression, its bound and its recursion",
+                "5 bins with variances",
+                _batch_and_recursion,
+                Result.SUPPORTED,
+                fails={"with forgetting": {"forgetting": 0.5}},
+            ),
         ),
     ),
 )
-# fmt: on

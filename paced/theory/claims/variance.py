@@ -230,7 +230,6 @@ def _asymmetric() -> VarianceTerms:
     return variance_terms(BetaKernel(1, 3).at(p), [0.0, 0.0], second_moments=p**-0.9 * (1 - p) ** -0.05)
 
 
-# fmt: off
 CLAIMS: tuple[Claim, ...] = (
     Claim(
         id="prop7",
@@ -246,24 +245,58 @@ CLAIMS: tuple[Claim, ...] = (
         latex=r"\frac{V_w}{V_{\mathrm{unif}}}=\frac{\mathbb E[\tilde w^2]+\operatorname{Cov}(\tilde w^2,M_2)/\mathbb E[M_2]-\|\mathbb E[\tilde wg]\|^2/\mathbb E[M_2]}{1-\|\mathbb E g\|^2/\mathbb E[M_2]}",
         equations=(6, 32, 33, 34, 35),
         audit=("C30",),
-        functions=("paced.theory.facts.variance.variance_terms", "paced.theory.facts.variance.self_normalised_variance"),
+        functions=(
+            "paced.theory.facts.variance.variance_terms",
+            "paced.theory.facts.variance.self_normalised_variance",
+        ),
         hypotheses=("weights divided by their mean over the training set, fixed before the batch is drawn",),
         depends_on=("eq4", "a4"),
         proof="E|x - E x|^2 = E|x|^2 - |E x|^2 for x = w~ g, and E[w~^2 M2] = E[w~^2] E[M2] + Cov. E[w~^2] >= 1 by Jensen.",
         numbers=lambda: {
-            "V_w, population-normalised": variance_terms(BetaKernel().at([0.1, 0.3, 0.5, 0.8]), [3, 1.5, 1, -0.5]).weighted_variance,
-            "V_w, each batch by its own sum": self_normalised_variance(BetaKernel().at([0.1, 0.3, 0.5, 0.8]), [3, 1.5, 1, -0.5]),
+            "V_w, population-normalised": variance_terms(
+                BetaKernel().at([0.1, 0.3, 0.5, 0.8]), [3, 1.5, 1, -0.5]
+            ).weighted_variance,
+            "V_w, each batch by its own sum": self_normalised_variance(
+                BetaKernel().at([0.1, 0.3, 0.5, 0.8]), [3, 1.5, 1, -0.5]
+            ),
         },
         checks=(
-            Check("exact", "Eq. (34) is the variance over all batches", "4 problems in 2 dimensions, B <= 3, both ways of drawing", _decomposition_is_exact),
-            Check("numeric", "variance_terms is each term of Eq. (34)-(35)", "4 and 3 problems", _functions_are_the_terms, Result.SUPPORTED),
-            Check("monte_carlo", "self-normalised batches: the first-order variance", "8000 batches of 400", _first_order_self_normalised, Result.SUPPORTED),
-            Check("numeric", "self_normalised_variance in rationals", "4 and 2 problems", _self_normalised_numbers, Result.SUPPORTED),
-            Check("numeric", "moments that no gradient has are refused", "2 problems", _population_domain, Result.SUPPORTED),
-        ),
-        controls=(
-            Control("exact", "with weights normalised inside the batch", lambda: _decomposition_is_exact(True)),
-            Control("monte_carlo", "with Eq. (34) for self-normalised batches", lambda: _first_order_self_normalised(False)),
+            Check(
+                "exact",
+                "Eq. (34) is the variance over all batches",
+                "4 problems in 2 dimensions, B <= 3, both ways of drawing",
+                _decomposition_is_exact,
+                fails={"with weights normalised inside the batch": {"own_sum": True}},
+            ),
+            Check(
+                "numeric",
+                "variance_terms is each term of Eq. (34)-(35)",
+                "4 and 3 problems",
+                _functions_are_the_terms,
+                Result.SUPPORTED,
+            ),
+            Check(
+                "monte_carlo",
+                "self-normalised batches: the first-order variance",
+                "8000 batches of 400",
+                _first_order_self_normalised,
+                Result.SUPPORTED,
+                fails={"with Eq. (34) for self-normalised batches": {"centred": False}},
+            ),
+            Check(
+                "numeric",
+                "self_normalised_variance in rationals",
+                "4 and 2 problems",
+                _self_normalised_numbers,
+                Result.SUPPORTED,
+            ),
+            Check(
+                "numeric",
+                "moments that no gradient has are refused",
+                "2 problems",
+                _population_domain,
+                Result.SUPPORTED,
+            ),
         ),
     ),
     Claim(
@@ -287,7 +320,8 @@ CLAIMS: tuple[Claim, ...] = (
         counterexample=Counterexample(
             "p in {0.1, 0.5} with equal odds, default kernel, gradients 1 and 0.7 without noise: Eq. (36) holds, the variance is 2.78 times larger.",
             lambda: {
-                "E[w~^2 M2]": _two_problems().mean_square_weight * _two_problems().mean_second_moment + _two_problems().coupling,
+                "E[w~^2 M2]": _two_problems().mean_square_weight * _two_problems().mean_second_moment
+                + _two_problems().coupling,
                 "E[M2]": _two_problems().mean_second_moment,
                 "V_w": _two_problems().weighted_variance,
                 "V_unif": _two_problems().uniform_variance,
@@ -295,14 +329,25 @@ CLAIMS: tuple[Claim, ...] = (
             },
         ),
         checks=(
-            Check("z3", "with |E[w~ g]| >= |E g| it suffices", "all real moments", _condition_36_suffices),
-            Check("hypothesis", "the exact condition is if and only if", "2 to 7 problems", _exact_condition, Result.SUPPORTED),
-            Check("hypothesis", "meets_condition_36 is Eq. (36)", "2 to 7 problems", _condition_36_flags, Result.SUPPORTED),
+            Check(
+                "z3",
+                "with |E[w~ g]| >= |E g| it suffices",
+                "all real moments",
+                _condition_36_suffices,
+                fails={"without |E[w~ g]| >= |E g|": {"with_means": False}},
+            ),
+            Check(
+                "hypothesis",
+                "the exact condition is if and only if",
+                "2 to 7 problems",
+                _exact_condition,
+                Result.SUPPORTED,
+            ),
+            Check(
+                "hypothesis", "meets_condition_36 is Eq. (36)", "2 to 7 problems", _condition_36_flags, Result.SUPPORTED
+            ),
         ),
-        controls=(
-            Control("z3", "without |E[w~ g]| >= |E g|", lambda: _condition_36_suffices(False)),
-            Control("numeric", "on g = (1, 0.7)", lambda: _condition_36_means_reduction(_two_problems())),
-        ),
+        other_controls=(Control("numeric", "on g = (1, 0.7)", lambda: _condition_36_means_reduction(_two_problems())),),
     ),
     Claim(
         id="prop7.coupling",
@@ -325,13 +370,21 @@ CLAIMS: tuple[Claim, ...] = (
             lambda: {"Cov(w~^2, M2)": _asymmetric().coupling},
         ),
         checks=(
-            Check("hypothesis", "Cov <= 0 in the symmetric case", "up to 8 pass rates, k in [.2, 3], tau in [-2, -.05]", _coupling_is_negative, Result.SUPPORTED),
-            Check("z3", "association for two values", "any masses", _association),
-        ),
-        controls=(
-            Control("hypothesis", "with the kernel (1, 3) and an asymmetric M2", lambda: _coupling_is_negative(False)),
-            Control("z3", "without opposite order", lambda: _association(False)),
+            Check(
+                "hypothesis",
+                "Cov <= 0 in the symmetric case",
+                "up to 8 pass rates, k in [.2, 3], tau in [-2, -.05]",
+                _coupling_is_negative,
+                Result.SUPPORTED,
+                fails={"with the kernel (1, 3) and an asymmetric M2": {"symmetric": False}},
+            ),
+            Check(
+                "z3",
+                "association for two values",
+                "any masses",
+                _association,
+                fails={"without opposite order": {"opposite": False}},
+            ),
         ),
     ),
 )
-# fmt: on

@@ -4,7 +4,8 @@ A **Claim** says where the sentence stands, what the paper writes, what we verif
 **checks** return an **Outcome** each; the check records which outcome is expected, so a refuted sentence of the paper
 is as green as a proved one, and anything else is red. Every claim also has **controls**: the same check with a
 hypothesis dropped or a constant perturbed. A control must be *refuted with a witness*; one that passes shows that the
-check cannot fail.
+check cannot fail. Controls are written beside their check, as the arguments that change (``fails``): so a control is
+the check with one thing changed, by construction. The few that are a computation of their own are ``other_controls``.
 
 How to write one (a group file exports ``CLAIMS: tuple[Claim, ...]``; the engines that build outcomes are in
 ``engines.py``)::
@@ -15,8 +16,12 @@ How to write one (a group file exports ``CLAIMS: tuple[Claim, ...]``; the engine
         statement="D(rho w*)/D(w*) = 1 - (1-rho)^2", latex=r"\\frac{D(w)}{D(w^*)} = 1-(1-\\rho)^2",
         equations=(21, 22), audit=("C11",), functions=("paced.theory.facts.descent.efficiency",), depends_on=("def2",),
         proof="Insert w = rho w* into Eq. (12).",
-        checks=(Check("sympy", "the quotient equals 1-(1-rho)^2", "s2, M2, L, eta > 0", run=derive_quotient),),
-        controls=(Control("sympy", "with 2 eta in the second-order term", run=derive_with_wrong_step),),
+        checks=(
+            Check(
+                "sympy", "the quotient equals 1-(1-rho)^2", "s2, M2, L, eta > 0", run=derive_quotient,
+                fails={"with 2 eta in the second-order term": {"step": 2}},
+            ),
+        ),
     )
 
 Verdicts and what they demand (checked when the ledger is assembled, ``ledger.validate``):
@@ -36,6 +41,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from typing import Any, Literal
 
 Engine = Literal["sympy", "z3", "interval", "hypothesis", "monte_carlo", "numeric", "exact"]
@@ -101,9 +107,12 @@ class Check:
     """One way to decide one sentence.
 
     Example:
-        >>> check = Check("exact", "1 + 1 = 2", "integers", run=lambda: Outcome(Result.PROVED))
-        >>> check.run().result is check.expected
-        True
+        >>> from paced.theory.ledger.engines import equal_exactly
+        >>> def sum_is(value):
+        ...     return equal_exactly([({"terms": 2}, 1 + 1, value)])
+        >>> check = Check("exact", "1 + 1 = 2", "integers", sum_is, given={"value": 2}, fails={"3 for 2": {"value": 3}})
+        >>> check.decide().result is check.expected, check.controls[0].decide().result
+        (True, <Result.REFUTED: 'refuted'>)
     """
 
     engine: Engine
@@ -111,18 +120,38 @@ class Check:
     """The sentence that is decided, e.g. "the argmax of D is s2/(eta L M2)"."""
     domain: str
     """Where it is decided, e.g. "delta in (0, 3]"."""
-    run: Callable[[], Outcome] = field(repr=False)
+    run: Callable[..., Outcome] = field(repr=False)
     expected: Result = Result.PROVED
+    given: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments of ``run``."""
+    fails: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Controls: what was dropped or perturbed, with the arguments that differ then. Each must be refuted."""
+
+    def decide(self) -> Outcome:
+        """Run the check."""
+        return self.run(**self.given)
+
+    @property
+    def controls(self) -> tuple[Control, ...]:
+        """The same check with one thing changed, once for each entry of ``fails``."""
+        return tuple(
+            Control(self.engine, changed, partial(self.run, **{**self.given, **arguments}))
+            for changed, arguments in self.fails.items()
+        )
 
 
 @dataclass(frozen=True)
 class Control:
-    """A check that must fail: ``run`` returns REFUTED with a witness, or the ledger is red."""
+    """A computation that must fail: ``run`` returns REFUTED with a witness, or the ledger is red."""
 
     engine: Engine
     changed: str
     """What was dropped or perturbed, e.g. "without b' > 0" or "with 2a' + 0.01 in place of 2a'"."""
     run: Callable[[], Outcome] = field(repr=False)
+
+    def decide(self) -> Outcome:
+        """Run the control."""
+        return self.run()
 
 
 @dataclass(frozen=True)
@@ -161,9 +190,9 @@ class Claim:
         ...     id="toy", where="nowhere", title="Sum", verdict=Verdict.TRUE, statement="1 + 1 = 2", latex="1+1=2",
         ...     proof="Peano.",
         ...     checks=(Check("exact", "1 + 1 = 2", "integers", run=lambda: Outcome(Result.PROVED)),),
-        ...     controls=(Control("exact", "3 for 2", run=lambda: Outcome(Result.REFUTED, witness={"sum": 2})),),
+        ...     other_controls=(Control("exact", "3 for 2", lambda: Outcome(Result.REFUTED, witness={"sum": 2})),),
         ... )
-        >>> [str(check.run()) for check in claim.checks], [str(control.run()) for control in claim.controls]
+        >>> [str(check.decide()) for check in claim.checks], [str(control.decide()) for control in claim.controls]
         (['proved'], ['refuted at sum=2'])
     """
 
@@ -198,7 +227,13 @@ class Claim:
     counterexample: Counterexample | None = None
     picture: Picture | None = None
     checks: tuple[Check, ...] = ()
-    controls: tuple[Control, ...] = ()
+    other_controls: tuple[Control, ...] = ()
+    """Controls that are no check with one thing changed."""
+
+    @property
+    def controls(self) -> tuple[Control, ...]:
+        """All controls: those of the checks, then the others."""
+        return (*(control for check in self.checks for control in check.controls), *self.other_controls)
 
 
 def _short(value: Any) -> str:

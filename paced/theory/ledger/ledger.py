@@ -9,9 +9,39 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
-from importlib import import_module
 
-from paced.theory.ledger.claim import Claim, Result, Verdict
+from paced.theory.claims import (
+    aggregate,
+    allocation,
+    assumption,
+    boundary,
+    convergence,
+    descent,
+    entropy,
+    estimation,
+    extension,
+    joint,
+    kernel,
+    minimax,
+    moment_bias,
+    moment_reading,
+    moments,
+    quality,
+    reduction,
+    remark,
+    representation,
+    rollout_counts,
+    sample_size,
+    saturation,
+    schedule,
+    tables,
+    toolkit,
+    toolkit_fit,
+    variance,
+    variance_ratio,
+    weighting,
+)
+from paced.theory.ledger.claim import Check, Claim, Result, Verdict
 
 GOOD = {Result.PROVED, Result.SUPPORTED}
 
@@ -33,17 +63,40 @@ def ledger() -> dict[str, Claim]:
 
 
 def _claims() -> list[Claim]:
-    return [claim for name in _GROUPS for claim in import_module(f"paced.theory.claims.{name}").CLAIMS]
+    return [claim for group in _GROUPS for claim in group.CLAIMS]
 
 
 _GROUPS = (
-    "assumption", "kernel", "weighting", "quality", "boundary",
-    "representation", "entropy", "remark", "descent", "joint", "minimax",
-    "saturation", "aggregate", "variance", "variance_ratio", "reduction",
-    "convergence", "moments", "moment_bias", "moment_reading", "estimation",
-    "tables", "allocation", "extension", "sample_size", "schedule", "toolkit",
-    "toolkit_fit",
-)  # fmt: skip
+    assumption,
+    kernel,
+    weighting,
+    quality,
+    boundary,
+    representation,
+    entropy,
+    remark,
+    descent,
+    joint,
+    minimax,
+    saturation,
+    aggregate,
+    variance,
+    variance_ratio,
+    reduction,
+    convergence,
+    moments,
+    moment_bias,
+    moment_reading,
+    rollout_counts,
+    estimation,
+    tables,
+    allocation,
+    extension,
+    sample_size,
+    schedule,
+    toolkit,
+    toolkit_fit,
+)
 
 
 def validate(claims: Iterable[Claim]) -> None:
@@ -76,6 +129,10 @@ def _faults(claim: Claim, ids: set[str]) -> list[str]:
         (bool(claim.controls), "has no control"),
         (all(name in ids for name in claim.depends_on), f"depends on a claim that is not there: {claim.depends_on}"),
         (claim.id not in claim.depends_on, "depends on itself"),
+        (
+            all(_changes_something(check) for check in claim.checks),
+            "has a control that changes no argument of its check",
+        ),
         (all(check.domain and check.says for check in claim.checks), "has a check without a sentence or a domain"),
     ]
     if claim.verdict is Verdict.TRUE:
@@ -95,6 +152,15 @@ def _faults(claim: Claim, ids: set[str]) -> list[str]:
     if claim.verdict is Verdict.ASSUMED:
         rules += [(Result.ASSUMED in expected, "is an assumption but no check says so")]
     return [fault for holds, fault in rules if not holds]
+
+
+def _changes_something(check: Check) -> bool:
+    """Whether every control of a check gives some argument another value."""
+    missing = object()
+    return all(
+        any(check.given.get(name, missing) is not value for name, value in arguments.items())
+        for arguments in check.fails.values()
+    )
 
 
 def dependents(claims: dict[str, Claim], name: str) -> set[str]:

@@ -84,7 +84,7 @@ def select(names: Sequence[str]) -> list[Claim]:
     if not names:
         return list(claims.values())
     chosen = []
-    for name in names:
+    for name in map(str.casefold, names):  # X3 and Thm6 are read as x3 and thm6
         found = [claim for claim in claims.values() if claim.id == name or claim.id.startswith(f"{name}.")]
         if not found:
             from difflib import get_close_matches
@@ -117,7 +117,7 @@ def run_task(task: Task) -> Ran:
     outcome, error = None, ""
     start = time.perf_counter()
     try:
-        outcome = one.run()
+        outcome = one.decide()
     except Exception:  # a crash of any kind is a finding about the check, shown and counted as a failure
         error = traceback.format_exc()
     return Ran(task, one.engine, says, domain, expected, outcome, error, time.perf_counter() - start)

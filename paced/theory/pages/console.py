@@ -41,7 +41,7 @@ def show_list(names: Sequence[str], console: Console) -> None:
 def show_claim(name: str, console: Console) -> None:
     """Statement, proof sketch, counterexample, repair and checks of the claim ``name``."""
     for claim in select([name]):
-        if claim.id == name:
+        if claim.id == name.casefold():
             console.print(Markdown(page(claim, ledger()).replace("$$\n", "```\n", 1).replace("\n$$", "\n```", 1)))
 
 

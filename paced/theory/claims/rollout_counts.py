@@ -1,0 +1,168 @@
+"""Claims about weights from the counts of K rollouts: which are unbiased, and their variance."""
+
+from __future__ import annotations
+
+from fractions import Fraction as Fr
+from math import comb
+
+import numpy as np
+
+from paced.theory.facts.estimation import (
+    default_weight_variance,
+    expected_weight,
+)
+from paced.theory.ledger.claim import Check, Claim, Outcome, Result, Verdict
+from paced.theory.ledger.engines import (
+    agree,
+    all_of,
+    equal_exactly,
+    refuted,
+    symbolic_zero,
+)
+from paced.weights import BetaKernel
+
+P = (Fr(0), Fr(1, 10), Fr(1, 3), Fr(1, 2), Fr(7, 9), Fr(1))
+
+
+def _binomial(s: int, K: int, p: Fr) -> Fr:
+    return comb(K, s) * p**s * (1 - p) ** (K - s)
+
+
+# --- C50, C51 ---------------------------------------------------------------------------------------------------------
+def _plugin_is_scaled(alpha: int = 1, beta: int = 1) -> Outcome:
+    """E[p̂^alpha q̂^beta] over Bin(K, p) against (1 - 1/K) p^alpha q^beta, in rationals."""
+    return equal_exactly(
+        (
+            {"K": K, "p": str(p)},
+            sum((_binomial(s, K, p) * Fr(s, K) ** alpha * Fr(K - s, K) ** beta for s in range(K + 1)), Fr(0)),
+            (1 - Fr(1, K)) * p**alpha * (1 - p) ** beta,
+        )
+        for K in (2, 4, 8, 11)
+        for p in P
+    )
+
+
+def _asymmetric_shape() -> Outcome:
+    """E[p̂ q̂^2] = (1 - 1/K)((1 - 2/K) p q^2 + pq/K): a shape bias, in rationals."""
+    return equal_exactly(
+        (
+            {"K": K, "p": str(p)},
+            sum((_binomial(s, K, p) * Fr(s, K) * Fr(K - s, K) ** 2 for s in range(K + 1)), Fr(0)),
+            (1 - Fr(1, K)) * ((1 - Fr(2, K)) * p * (1 - p) ** 2 + p * (1 - p) / K),
+        )
+        for K in (3, 8, 10)
+        for p in P
+    )
+
+
+def _trainer_is_unbiased(alpha: int = 1, beta: int = 1, estimator: str = "unbiased") -> Outcome:
+    """The trainer's U-statistic has mean p^alpha q^beta at every p."""
+    p = np.array([float(x) for x in P])
+    outcomes = []
+    for K in (alpha + beta, 5 + alpha, 12):
+        h = BetaKernel(alpha, beta, estimator=estimator)(np.arange(K + 1), K)
+        outcomes.append(agree(expected_weight(h, p), p**alpha * (1 - p) ** beta, rtol=1e-11, atol=1e-15, p=p))
+    return all_of(*outcomes)
+
+
+def _only_one_unbiased() -> Outcome:
+    """E[h(s)] for all p determines h: the Bernstein polynomials of degree K are independent, by SymPy's determinant."""
+    import sympy
+
+    x = sympy.symbols("x")
+    for K in (2, 3, 5):
+        rows = [sympy.Poly(sympy.expand(comb(K, s) * x**s * (1 - x) ** (K - s)), x).all_coeffs() for s in range(K + 1)]
+        width = K + 1
+        matrix = sympy.Matrix([[0] * (width - len(row)) + row for row in rows])
+        if matrix.det() == 0:
+            return refuted("the polynomials are dependent", K=K)
+    return symbolic_zero(sympy.Integer(0), detail="full rank at K = 2, 3, 5")
+
+
+def _variance_of_u(shift: Fr = Fr(0)) -> Outcome:
+    """E[u^2] and Var(u) by enumeration in rationals, against the closed forms."""
+    cases = []
+    for K in (2, 3, 8, 9):
+        for p in P:
+            pq = p * (1 - p)
+            u = [Fr(s * (K - s), K * (K - 1)) for s in range(K + 1)]
+            second = sum((_binomial(s, K, p) * u[s] ** 2 for s in range(K + 1)), Fr(0))
+            cases.append(({"K": K, "p": str(p)}, second, Fr((K - 2) * (K - 3), K * (K - 1)) * pq**2 + pq / K + shift))
+            variance = pq / K * (1 - pq * Fr(4 * K - 6, K - 1))
+            cases.append(({"K": K, "p": str(p)}, second - pq**2, variance + shift))
+    return equal_exactly(cases)
+
+
+def _variance_function(shift: int = 0) -> Outcome:
+    """The public function, through the trainer's own weights."""
+    p = np.array([0.03, 0.2, 0.5, 0.91])
+    outcomes = []
+    for K in (2, 8, 21):
+        u = BetaKernel(estimator="unbiased")(np.arange(K + 1), K)
+        variance = expected_weight(u**2, p) - expected_weight(u, p) ** 2
+        outcomes.append(agree(default_weight_variance(p, K + shift), variance, rtol=1e-9, p=p))
+    return all_of(*outcomes, agree(default_weight_variance(0.5, 8), 1 / (8 * 8 * 7)))
+
+
+# --- C60 --------------------------------------------------------------------------------------------------------------
+
+
+CLAIMS: tuple[Claim, ...] = (
+    Claim(
+        id="c50",
+        where="section 3.1; Appendix B",
+        title="The default plug-in weight is biased by a scale only; others in shape",
+        verdict=Verdict.TRUE,
+        audit=("C50", "C51"),
+        statement="E[p̂q̂] = (1 - 1/K) pq, a scale that unit-mean normalisation removes; E[p̂ q̂^2] has another shape. For whole exponents with alpha + beta <= K the U-statistic "
+        "is unbiased, and nothing else is. u = s(K-s)/(K(K-1)) has variance (pq/K)(1 - pq(4K-6)/(K-1)).",
+        latex=r"\mathbb E[\hat p\hat q]=\bigl(1-\tfrac1K\bigr)pq,\qquad \operatorname{Var}(u)=\frac{pq}{K}\Bigl(1-\frac{pq(4K-6)}{K-1}\Bigr)",
+        functions=(
+            "paced.theory.facts.estimation.expected_weight",
+            "paced.theory.facts.estimation.default_weight_variance",
+            "paced.weights.BetaKernel",
+        ),
+        hypotheses=("K independent rollouts",),
+        depends_on=("eq1", "eq3"),
+        proof="Factorial moments of the binomial. E[h(s)] is a polynomial of degree <= K in p, and the Bernstein polynomials are a basis: h is unique, and none exists otherwise.",
+        numbers=lambda: {
+            "Var(u) at p = 1/2, K = 8": float(default_weight_variance(0.5, 8)),
+            "E[p̂q̂]/pq at K = 8": 7 / 8,
+        },
+        checks=(
+            Check(
+                "exact",
+                "the default is scaled by 1 - 1/K",
+                "4 K, 6 rates",
+                _plugin_is_scaled,
+                fails={"(1, 2) scaled only": {"beta": 2}},
+            ),
+            Check("exact", "(1, 2) changes shape", "3 K, 6 rates", _asymmetric_shape),
+            Check(
+                "numeric",
+                "the trainer's U-statistic has no bias",
+                "(1,1), K <= 12",
+                _trainer_is_unbiased,
+                Result.SUPPORTED,
+                fails={"the plug-in in place of the U-statistic": {"estimator": "plugin"}},
+            ),
+            Check("numeric", "(2, 1) too", "K <= 12", lambda: _trainer_is_unbiased(2, 1), Result.SUPPORTED),
+            Check("sympy", "no other weight is unbiased", "K in {2, 3, 5}", _only_one_unbiased),
+            Check(
+                "exact",
+                "E[u^2] and Var(u)",
+                "4 K, 6 rates",
+                _variance_of_u,
+                fails={"1/1000 more": {"shift": Fr(1, 1000)}},
+            ),
+            Check(
+                "numeric",
+                "the public variance",
+                "3 K, 4 rates",
+                _variance_function,
+                Result.SUPPORTED,
+                fails={"one rollout more": {"shift": 1}},
+            ),
+        ),
+    ),
+)
