@@ -1,4 +1,4 @@
-"""95 % intervals of a bin of n problems: estimate ± t standard errors, with as many degrees of freedom as share the sum.
+"""95 % intervals of a bin of n problems: estimate ± t standard errors, degrees of freedom as the sum is shared.
 
 A sum that a few large norms carry is known as badly as a sum of few terms: t has (Σx)²/Σx² − 1 degrees of freedom, with
 x the noise or squared norm of each problem: n − 1 where all are equal.
@@ -83,8 +83,8 @@ def between_interval(gram: ArrayLike) -> Interval:
 
         Var(U/S²) = [(1+θ)² Var U − 2θ(1+θ) Cov(U, Q) + θ² Var Q] / S⁴,   θ = U/S².
 
-    Var U = 4 m'Σm/n + 2 tr(Σ²)/(n(n−1)) by U-statistics as for the rollouts of one problem: its second part is all there
-    is in pure noise, where a jackknife would count it twice. m'Σm is held at or above 0.
+    Var U = 4 m'Σm/n + 2 tr(Σ²)/(n(n−1)) by U-statistics as for the rollouts of one problem: its second part is
+    all there is in pure noise, where a jackknife would count it twice. m'Σm is held at or above 0.
 
     Args:
         gram: <ḡ_x, ḡ_y> [n, n], n >= 4.
