@@ -11,8 +11,8 @@ seed, derived from what it says.
 from __future__ import annotations
 
 import argparse
-import re
 import itertools
+import re
 import sys
 import zlib
 from collections.abc import Iterator
@@ -22,8 +22,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from paced.analysis.snr.bins import bin_edges, choose_equally
 from paced.analysis.snr.bin_intervals import between_interval, ratio_interval
+from paced.analysis.snr.bins import bin_edges, choose_equally
 from paced.analysis.snr.exponents import KernelExponents, fit_kernel_exponents
 
 Floats = NDArray[np.float64]

@@ -1,8 +1,8 @@
 """SNR against pass rate: bins, pooled and debiased values with intervals over problems (see ``bin_intervals.py``).
 
-Within a bin the debiased SNR² is ΣU/ΣS² over its problems, never a mean of ratios. The cross-problem form
-asks how much the problems' *mean* gradients differ at equal pass rate, the noise of the theory's Definition 2. It uses equally many problems in every bin, because its raw form reads 1/√(n−1) for pure
-noise in a bin of n problems: unequal bins alone draw a bell.
+Within a bin the debiased SNR² is ΣU/ΣS² over its problems, never a mean of ratios. The cross-problem form asks how much
+the problems' *mean* gradients differ at equal pass rate, the noise of the theory's Definition 2. It uses equally many
+problems in every bin, because its raw form reads 1/√(n−1) for pure noise in a bin of n: unequal bins draw a bell.
 Left out: measuring (``measure.py``), the kernel that fits the problems (``exponents.py``) and drawing (``figure.py``).
 """
 
