@@ -3,7 +3,7 @@
     python benchmarks/snr_coverage.py [--runs 40] [--bin-runs 400] [--write docs/snr.md]
 
 Gradients are Gaussian, drawn through what the estimates need of them: ‖ḡ‖² is noncentral χ², the spread χ². Exponents:
-a U-shaped law of pass rates, 8 rollouts choose problems as ``paced snr`` does (at most ``per bin`` of each of ten bins),
+a U-shaped law of pass rates, 8 rollouts choose problems as ``paced snr`` does (at most ``per bin`` of each bin),
 K fresh rollouts give the counts and K gradients signal and noise, with SNR² = 0.8 p^α (1−p)^β. Every row has its own
 seed, derived from what it says.
 """
