@@ -8,7 +8,8 @@
     uncertainty.py  Gram matrix -> variances, split halves, sign flips   (numpy only)
     measure.py      models, prompts, completions -> hidden states -> Gram matrices -> one row per problem
     rows.py         Gram matrix -> every SNR form of a problem           (numpy only)
-    bins.py         rows of problems -> the curve against pass rate, and the kernel that fits it   (numpy only)
+    bins.py         rows of problems -> the curve against pass rate; bin_intervals.py: its 95 % intervals   (numpy only)
+    exponents.py    rows and counts -> the kernel that fits them; law.py: law of pass rates; power_law.py: equations
     command.py      ``paced snr RUN``
     tables.py       what the command left in a run folder -> the columns of the figure; figure.py draws them
     section.py      its part of the report

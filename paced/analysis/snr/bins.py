@@ -1,10 +1,9 @@
-"""SNR against pass rate: bins, pooled and debiased values with intervals over problems, and the kernel that fits them.
+"""SNR against pass rate: bins, pooled and debiased values with intervals over problems (see ``bin_intervals.py``).
 
-Within a bin the debiased SNR² is ΣU/ΣS² over its problems, never a mean of ratios; the interval is a bootstrap over
-problems. The cross-problem form asks how much the problems' *mean* gradients differ at equal pass rate, the noise of
-the theory's Definition 2. It uses equally many problems in every bin, because its raw form reads 1/√(n−1) for pure
-noise in a bin of n problems: unequal bins alone draw a bell.
-Left out: measuring (``measure.py``) and drawing (``figure.py``).
+Within a bin the debiased SNR² is ΣU/ΣS² over its problems, never a mean of ratios. The cross-problem form asks how much
+the problems' *mean* gradients differ at equal pass rate, the noise of the theory's Definition 2. It uses equally many
+problems in every bin, because its raw form reads 1/√(n−1) for pure noise in a bin of n: unequal bins draw a bell.
+Left out: measuring (``measure.py``), the kernel that fits the problems (``exponents.py``) and drawing (``figure.py``).
 """
 
 from __future__ import annotations
@@ -16,16 +15,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from paced.analysis.snr.estimators import check_gram, plug_in_floor, pooled_snr_squared
+from paced.analysis.snr.bin_intervals import Interval, between_interval, mean_interval, ratio_interval
+from paced.analysis.snr.estimators import check_gram, plug_in_floor
 from paced.analysis.snr.rows import ProblemSnr
 from paced.records import PassRate
-from paced.weights.snr_exponents import ExponentFit, fit_exponents, regressors_from_counts
 
 Binning = Literal["width", "count"]
 FEW = 5
 """Problems below which a bin's value is an anecdote, and is named in the warnings."""
-RESAMPLES = 2000
-LEVEL = 0.95
 Floats = NDArray[np.float64]
 
 
@@ -60,7 +57,7 @@ class BinSnr:
     debiased_snr_squared_low: float
     debiased_snr_squared_high: float
     debiased_variance: float
-    """Bootstrap variance of it over problems."""
+    """Variance of it over draws of problems."""
     null_snr: float
     """Mean of Eq. (8) under sign flips."""
     floor: float
@@ -138,8 +135,6 @@ def snr_curve(
     *,
     num_bins: int = 10,
     binning: Binning = "width",
-    resamples: int = RESAMPLES,
-    seed: int = 0,
 ) -> list[BinSnr]:
     """The bins that hold problems, lowest pass rate first.
 
@@ -148,8 +143,6 @@ def snr_curve(
         pass_rates: of the same problems by id, best from other rollouts than the gradients'.
         num_bins: most bins.
         binning: ``width`` or ``count``.
-        resamples: of the bootstrap over problems.
-        seed: of the bootstrap.
     """
     known = [row for row in rows if row.problem_id in pass_rates and pass_rates[row.problem_id].num_rollouts]
     if not known:
@@ -163,89 +156,50 @@ def snr_curve(
         inside = np.flatnonzero(index == one)
         if inside.size:
             members, counts = [known[i] for i in inside], [rates[i] for i in inside]
-            result.append(_bin(members, counts, edges[one], edges[one + 1], resamples, seed))
+            result.append(_bin(members, counts, edges[one], edges[one + 1]))
     return result
 
 
-def _bin(rows: list[ProblemSnr], rates: list[PassRate], low: float, high: float, resamples: int, seed: int) -> BinSnr:
-    signal, noise = np.array([row.signal for row in rows]), np.array([row.noise for row in rows])
-    paper = np.array([row.paper_snr for row in rows if not row.degenerate])
-    guarded = np.array([row.guarded_snr for row in rows])
-    draws = np.random.default_rng(seed).integers(len(rows), size=(resamples, len(rows)))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = signal[draws].sum(axis=1) / noise[draws].sum(axis=1)
-    ratios = ratios[np.isfinite(ratios)]
+def _bin(rows: list[ProblemSnr], rates: list[PassRate], low: float, high: float) -> BinSnr:
+    debiased = ratio_interval([row.signal for row in rows], [row.noise for row in rows])
     null = [row.null_snr for row in rows if np.isfinite(row.null_snr)]
     return BinSnr(
         low=float(low), high=float(high),
         pass_rate=float(np.mean([rate.pass_rate_estimate for rate in rates])),
         num_passed=sum(rate.num_passed for rate in rates), num_graded=sum(rate.num_rollouts for rate in rates),
         num_problems=len(rows), num_degenerate=sum(row.degenerate for row in rows),
-        **_mean("paper_snr", paper, resamples, seed), **_mean("guarded_snr", guarded, resamples, seed),
-        debiased_snr_squared=pooled_snr_squared(signal, noise),
-        **_ends("debiased_snr_squared", ratios),
-        debiased_variance=float(ratios.var(ddof=1)) if ratios.size > 1 else float("nan"),
+        **_columns("paper_snr", mean_interval([row.paper_snr for row in rows if not row.degenerate])),
+        **_columns("guarded_snr", mean_interval([row.guarded_snr for row in rows])),
+        **_columns("debiased_snr_squared", debiased), debiased_variance=debiased.variance,
         null_snr=float(np.mean(null)) if null else float("nan"),
         floor=plug_in_floor(round(float(np.mean([row.num_rollouts for row in rows])))),
     )  # fmt: skip
 
 
-def _mean(name: str, values: Floats, resamples: int, seed: int) -> dict[str, float]:
-    values = values[np.isfinite(values)]  # the guarded form is infinite where no problem at all has noise
-    if not values.size:
-        return {name: float("nan")} | _ends(name, values)
-    draws = np.random.default_rng(seed).integers(values.size, size=(resamples, values.size))
-    return {name: float(values.mean())} | _ends(name, values[draws].mean(axis=1))
+def _columns(name: str, interval: Interval) -> dict[str, float]:
+    return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
 
 
-def _ends(name: str, resampled: Floats) -> dict[str, float]:
-    if not resampled.size:
-        return {f"{name}_low": float("nan"), f"{name}_high": float("nan")}
-    low, high = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return {f"{name}_low": float(low), f"{name}_high": float(high)}
-
-
-def cross_bin(
-    gram: ArrayLike,
-    *,
-    low: float,
-    high: float,
-    pass_rate: float,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-) -> CrossBin:
+def cross_bin(gram: ArrayLike, *, low: float, high: float, pass_rate: float) -> CrossBin:
     """Signal and spread of the mean gradients of one bin's problems, from their Gram matrix.
 
     U is the mean of <ḡ_x, ḡ_y> over pairs of different problems, S² the mean of ‖ḡ_x‖² minus U. S² holds what is left
-    of the rollout noise, tr Σ_x/K, as well. The bootstrap takes pairs of *different* problems only: pairs of a problem
-    with its own copy would put the norms into the signal.
+    of the rollout noise, tr Σ_x/K, as well.
 
     Args:
-        gram: <ḡ_x, ḡ_y> [n, n], n >= 3.
+        gram: <ḡ_x, ḡ_y> [n, n], n >= 4.
         low: lower edge of the bin.
         high: upper edge.
         pass_rate: mean pass rate of the n problems.
-        resamples: of the bootstrap.
-        seed: of the bootstrap.
     """
     G = check_gram("cross_bin", gram)
-    n = len(G)
-    if n < 3:
-        raise ValueError(f"cross_bin: gram must hold at least 3 problems, got {n}.")
-    counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples).astype(np.float64)
-    off, squares = G - np.diag(np.diag(G)), np.diag(G)
-    pairs = n**2 - (counts**2).sum(axis=1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        signal = np.einsum("ri,ij,rj->r", counts, off, counts) / pairs
-        ratios = signal / (counts @ squares / n - signal)
-    signal_here = float(off.sum() / (n * (n - 1)))
-    noise = float(squares.mean()) - signal_here
+    if len(G) < 4:
+        raise ValueError(f"cross_bin: gram must hold at least 4 problems, got {len(G)}.")
     mean_square = float(G.mean())
-    spread = float(squares.mean()) - mean_square
+    spread = float(np.trace(G)) / len(G) - mean_square
     return CrossBin(
-        low=low, high=high, pass_rate=pass_rate, num_problems=n,
-        debiased_snr_squared=signal_here / noise if noise > 0 else float("nan"),
-        **_ends("debiased_snr_squared", ratios[np.isfinite(ratios)]),
+        low=low, high=high, pass_rate=pass_rate, num_problems=len(G),
+        **_columns("debiased_snr_squared", between_interval(G)),
         raw_snr=float(np.sqrt(max(mean_square, 0.0) / spread)) if spread > 0 else float("nan"),
     )  # fmt: skip
 
@@ -264,23 +218,6 @@ def equal_groups(pass_rates: ArrayLike, edges: Floats, *, at_least: int = FEW, s
         return {}
     smallest, rng = int(min(sizes[one] for one in usable)), np.random.default_rng(seed)
     return {one: sorted(rng.permutation(np.flatnonzero(index == one))[:smallest].tolist()) for one in usable}
-
-
-def fit_curve(curve: Sequence[BinSnr]) -> ExponentFit:
-    """Exponents of SNR² ≈ A p^α (1−p)^β over the bins, by weighted least squares of the log (extension X6).
-
-    The regressors are E[log p] and E[log(1−p)] of each bin's pooled counts, finite at the ends; the weights come from
-    the bootstrap. ``fit.error_bound(δ)`` says how far a misfit of δ in log SNR² can move the exponents.
-
-    Raises:
-        ValueError: fewer than three bins with a positive debiased SNR².
-    """
-    usable = [one for one in curve if np.isfinite(one.debiased_snr_squared) and one.debiased_variance > 0]
-    return fit_exponents(
-        regressors_from_counts([one.num_passed for one in usable], [one.num_graded for one in usable]),
-        [one.debiased_snr_squared for one in usable],
-        variance=[one.debiased_variance for one in usable],
-    )
 
 
 def curve_warnings(curve: Sequence[BinSnr], *, same_rollouts: bool) -> list[str]:

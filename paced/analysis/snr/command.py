@@ -6,6 +6,7 @@
     snr/<loss>.jsonl             one Gram matrix a problem, appended as it is measured: a kill costs one problem
     snr/<loss>.parquet           every SNR form of every problem
     snr/<loss>-curve.parquet     bins;   snr/<loss>-cross.parquet   spread between problems
+    snr/<loss>-kernel.parquet    exponents that fit the problems, one row, or none
     figures/snr-<loss>.png, .csv
 
 Left out: anything random that is not keyed by the run's seed, so that the same command gives the same files.
@@ -14,12 +15,13 @@ Left out: anything random that is not keyed by the run's seed, so that the same 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from paced.analysis.snr import bins
+from paced.analysis.snr.exponents import KernelExponents, fit_kernel
 from paced.analysis.snr.losses import make_head_loss
 from paced.analysis.snr.measure import TokenReduction, lm_head_snr, problem_gram
 from paced.analysis.snr.rows import ProblemGram, ProblemSnr, summarise
@@ -111,6 +113,7 @@ def measure_run(run: RunFolder, settings: SnrSettings, progress: Progress) -> li
         progress=progress,
     )
     rates, completions = _divide(run, settings, problems)
+    counts = _counts(run, settings, rates)
     figures = []
     for loss in settings.losses:
         options = {
@@ -123,8 +126,10 @@ def measure_run(run: RunFolder, settings: SnrSettings, progress: Progress) -> li
         curve = bins.snr_curve(rows, rates, num_bins=settings.num_bins)
         write_parquet(run.snr / f"{loss}-curve.parquet", curve, bins.BinSnr)
         write_parquet(run.snr / f"{loss}-cross.parquet", cross, bins.CrossBin)
+        fit = _fit(rows, counts)
+        write_parquet(run.snr / f"{loss}-kernel.parquet", [fit] if fit else [], KernelExponents)
         figures.append(draw(run, loss))
-        progress.note(f"{loss}: {fit_text(curve)}")
+        progress.note(f"{loss}: {fit_text(fit)}")
         for note in bins.curve_warnings(curve, same_rollouts=not settings.split):
             progress.note(f"{loss}: {note}")
     return figures
@@ -186,6 +191,32 @@ def _divide(
     rates = count_passes(list(problems), graded)
     write_parquet(run.snr / "pass_rates.parquet", rates, PassRate)
     return {rate.problem_id: rate for rate in rates}, completions
+
+
+def _counts(run: RunFolder, settings: SnrSettings, fresh: Mapping[str, PassRate]) -> dict[str, PassRate]:
+    """Counts of all problems of the stage, fresh ones added for the measured: no selection bias, more rollouts.
+
+    Where the stage sampled in another way its pass rates are others, and the fresh counts are used alone.
+    """
+    rollouts = run.config().rollouts
+    if not settings.split or (rollouts.sampling_temperature, rollouts.top_p) != (1.0, 1.0):
+        return dict(fresh)
+    counts = {rate.problem_id: rate for rate in read_parquet(run.stage(settings.stage).pass_rates, PassRate)}
+    for problem_id, rate in fresh.items():
+        first = counts[problem_id]
+        counts[problem_id] = PassRate(
+            problem_id=problem_id,
+            num_passed=first.num_passed + rate.num_passed,
+            num_rollouts=first.num_rollouts + rate.num_rollouts,
+        )
+    return counts
+
+
+def _fit(rows: Sequence[ProblemSnr], counts: Mapping[str, PassRate]) -> KernelExponents | None:
+    try:
+        return fit_kernel(rows, counts)
+    except ValueError:
+        return None
 
 
 def _measure(

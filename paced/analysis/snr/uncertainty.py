@@ -39,7 +39,7 @@ def signal_variance(gram: ArrayLike) -> NDArray[np.float64]:
     """
     G = check_gram("signal_variance", gram)
     K = G.shape[-1]
-    m_cov_m, trace_square = _covariance_moments(G)
+    m_cov_m, trace_square = covariance_moments(G)
     return 4 * m_cov_m / K + 2 * trace_square / (K * (K - 1))
 
 
@@ -59,7 +59,7 @@ def snr_squared_variance(gram: ArrayLike) -> NDArray[np.float64]:
     """
     G = check_gram("snr_squared_variance", gram)
     K = G.shape[-1]
-    m_cov_m, trace_square = _covariance_moments(G)
+    m_cov_m, trace_square = covariance_moments(G)
     values = moments(G)
     with np.errstate(divide="ignore", invalid="ignore"):
         numerator = (4 * m_cov_m / K + 2 * trace_square / K**2) / values.noise**2
@@ -166,7 +166,7 @@ def sign_flip_null(gram: ArrayLike, *, seed: int = 0) -> SignFlipNull:
     )
 
 
-def _covariance_moments(G: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def covariance_moments(G: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Unbiased m'Σm and tr Σ² (the second never negative) by U-statistics of order 4; NaN for K < 4."""
     K = G.shape[-1]
     if K < 4:

@@ -8,6 +8,7 @@ import pytest
 from paced.analysis.anatomy.rows import AnatomyRow, anatomy_row
 from paced.analysis.report.report import write_report
 from paced.analysis.snr import bins
+from paced.analysis.snr.exponents import KernelExponents, fit_kernel
 from paced.analysis.snr.figure import snr_figure
 from paced.analysis.snr.rows import ProblemGram, summarise
 from paced.analysis.snr.tables import fit_text, measured_losses, measured_table
@@ -25,11 +26,13 @@ def measured_run(small_run):
         gram = tuple(map(tuple, (g @ g.T).tolist()))
         grams.append(ProblemGram(problem_id=str(index), num_tokens=8, rounding=1e-13, gram=gram))
     rates = {str(i): PassRate(problem_id=str(i), num_passed=round(20 * x), num_rollouts=20) for i, x in enumerate(p)}
-    curve = bins.snr_curve(summarise(grams), rates, resamples=200)
+    curve = bins.snr_curve(summarise(grams), rates)
     small_run.snr.mkdir()
     write_parquet(small_run.snr / "forward_kl-curve.parquet", curve, bins.BinSnr)
-    one = bins.cross_bin(np.eye(6), low=curve[0].low, high=curve[0].high, pass_rate=0.05, resamples=50)
+    one = bins.cross_bin(np.eye(6), low=curve[0].low, high=curve[0].high, pass_rate=0.05)
     write_parquet(small_run.snr / "forward_kl-cross.parquet", [one], bins.CrossBin)
+    fit = fit_kernel(summarise(grams), rates, resamples=20)
+    write_parquet(small_run.snr / "forward_kl-kernel.parquet", [fit], KernelExponents)
     write_json(small_run.snr / "settings.json", {"num_samples": 16, "split": True, "token_reduction": "sum"})
     return small_run
 
@@ -82,5 +85,5 @@ def test_the_report_names_the_command_when_nothing_was_measured(small_run):
     assert "Run: paced snr" in write_report(small_run).read_text(encoding="utf-8")
 
 
-def test_too_few_bins_are_said_instead_of_fitted():
-    assert fit_text([]).startswith("no kernel fitted")
+def test_a_missing_fit_is_said():
+    assert fit_text(None).startswith("no kernel fitted")

@@ -1,0 +1,173 @@
+"""How often the 95 % intervals of the gradient SNR hold the truth: exponents, bins, spread between problems.
+
+    python benchmarks/snr_coverage.py [--runs 40] [--bin-runs 400] [--write docs/snr.md]
+
+Gradients are Gaussian, drawn through what the estimates need of them: ‖ḡ‖² is noncentral χ², the spread χ². Exponents:
+a U-shaped law of pass rates, 8 rollouts choose problems as ``paced snr`` does (at most ``per bin`` of each bin),
+K fresh rollouts give the counts and K gradients signal and noise, with SNR² = 0.8 p^α (1−p)^β. Every row has its own
+seed, derived from what it says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import re
+import sys
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from paced.analysis.snr.bin_intervals import between_interval, ratio_interval
+from paced.analysis.snr.bins import bin_edges, choose_equally
+from paced.analysis.snr.exponents import KernelExponents, fit_kernel_exponents
+
+Floats = NDArray[np.float64]
+
+TRUTHS = ((1.0, 1.0), (0.5, 1.5), (2.0, 1.0))
+ROLLOUTS = (8, 32)
+PER_BIN = (32,)
+POOL = {32: 2400, 240: 10_000}
+"""Problems to choose from: with 240 a bin 2,400 are measured."""
+AMPLITUDE = 0.8
+FIRST_ROLLOUTS = 8
+DIMENSIONS = 60
+
+
+class Measured(NamedTuple):
+    """Counts of all problems; signal and noise are NaN where a problem was not chosen."""
+
+    num_passed: NDArray[np.int64]
+    num_rollouts: NDArray[np.int64]
+    signal: Floats
+    noise: Floats
+
+    def fit(self, *, resamples: int = 200) -> KernelExponents:
+        """The product's fit."""
+        return fit_kernel_exponents(
+            self.signal, self.noise, num_passed=self.num_passed, num_rollouts=self.num_rollouts, resamples=resamples
+        )
+
+
+def signal_and_noise(
+    rng: np.random.Generator, snr_squared: Floats, size: Floats, *, K: int, dimensions: int = DIMENSIONS
+) -> tuple[Floats, Floats]:
+    """U and V of K Gaussian gradients with tr Σ = ``size`` and ‖E g‖² = ``snr_squared`` · ``size``."""
+    noise = size * rng.chisquare(dimensions * (K - 1), size.shape) / (dimensions * (K - 1))
+    centrality = np.maximum(snr_squared * K * dimensions, 1e-12)
+    mean_square = size / (K * dimensions) * rng.noncentral_chisquare(dimensions, centrality)
+    return mean_square - noise / K, noise
+
+
+def simulate(
+    rng: np.random.Generator, alpha: float, beta: float, *, K: int, per_bin: int, pool: int, skewed: bool
+) -> Measured:
+    """One measured student; ``skewed``: noise falls 21-fold towards p = 1, norms and SNR² of equal p differ."""
+    p = rng.beta(0.35, 0.35, pool)
+    passed = rng.binomial(FIRST_ROLLOUTS, p)
+    estimate = passed / FIRST_ROLLOUTS
+    chosen = choose_equally(estimate, edges=bin_edges(estimate), per_bin=per_bin, seed=int(rng.integers(2**31)))
+    q = p[chosen]
+    snr_squared, size = AMPLITUDE * q**alpha * (1 - q) ** beta, np.ones(len(q))
+    if skewed:
+        size = (1 + 20 * (1 - q) ** 2) * np.exp(rng.normal(0, 0.7, len(q)))
+        snr_squared *= rng.gamma(4.0, 0.25, len(q))
+    rollouts = np.full(pool, FIRST_ROLLOUTS)
+    passed[chosen] += rng.binomial(K, q)
+    rollouts[chosen] += K
+    signal, noise = np.full(pool, np.nan), np.full(pool, np.nan)
+    signal[chosen], noise[chosen] = signal_and_noise(rng, snr_squared, size, K=K)
+    return Measured(passed, rollouts, signal, noise)
+
+
+def exponents(runs: int) -> Iterator[str]:
+    """Rows of the table of exponents."""
+    yield "| truth α, β | K | measured | norms | mean α, β | spread α, β | holds α | holds β | no fit |"
+    yield "|---|---|---|---|---|---|---|---|---|"
+    for (alpha, beta), K, per_bin, skewed in itertools.product(TRUTHS, ROLLOUTS, PER_BIN, (False, True)):
+        fits, failed, measured = [], 0, 0
+        for run in range(runs):
+            rng = generator("exponents", alpha, beta, K, per_bin, skewed, run)
+            data = simulate(rng, alpha, beta, K=K, per_bin=per_bin, pool=POOL[per_bin], skewed=skewed)
+            measured += int(np.isfinite(data.signal).sum())
+            try:
+                fits.append(data.fit())
+            except ValueError:
+                failed += 1
+        found = np.array([(one.alpha, one.beta) for one in fits])
+        mean, spread = found.mean(axis=0), found.std(axis=0, ddof=1)
+        holds = [
+            np.mean([one.alpha_low <= alpha <= one.alpha_high for one in fits]),
+            np.mean([one.beta_low <= beta <= one.beta_high for one in fits]),
+        ]
+        yield (
+            f"| {alpha:g}, {beta:g} | {K} | {measured / runs:,.0f} | {'skewed' if skewed else 'equal'} "
+            f"| {mean[0]:.3f}, {mean[1]:.3f} | {spread[0]:.3f}, {spread[1]:.3f} "
+            f"| {share(holds[0], len(fits))} | {share(holds[1], len(fits))} | {failed} |"
+        )
+
+
+def bins(runs: int) -> Iterator[str]:
+    """Rows of the table of bins: the debiased form, its between-problem form and a plain mean."""
+    yield "| SNR² | norms | problems | debiased | between problems |"
+    yield "|---|---|---|---|---|"
+    for snr_squared, skew, n in itertools.product((0.0, 0.1, 1.0), (0.0, 0.35, 0.7), (5, 10, 20, 32)):
+        held, between = 0, 0
+        rng = generator("bins", snr_squared, skew, n)
+        for _ in range(runs):
+            size = np.exp(2 * rng.normal(0, skew, n)) if skew else np.ones(n)
+            signal, noise = signal_and_noise(rng, np.full(n, snr_squared), size, K=8)
+            one = ratio_interval(signal, noise)
+            held += one.low <= snr_squared <= one.high
+            g, truth = problem_gradients(rng, snr_squared, skew, n)
+            one = between_interval(g @ g.T)
+            between += one.low <= truth <= one.high
+        label = {0.0: "equal", 0.35: "spread × 1.4", 0.7: "spread × 2"}[skew]
+        yield f"| {snr_squared:g} | {label} | {n} | {share(held / runs, runs)} | {share(between / runs, runs)} |"
+
+
+def problem_gradients(rng: np.random.Generator, snr_squared: float, skew: float, n: int) -> tuple[Floats, float]:
+    """Mean gradients [n, d] of n problems with a common part, and the truth U/S² of their law."""
+    common = rng.normal(size=DIMENSIONS)
+    common *= np.sqrt(snr_squared) / np.linalg.norm(common)
+    scale = np.exp(rng.normal(0, skew, (n, 1)))
+    g = scale * rng.normal(size=(n, DIMENSIONS)) / np.sqrt(DIMENSIONS) + common
+    return g, snr_squared / float(np.exp(2 * skew**2))
+
+
+def share(value: float, runs: int) -> str:
+    """A share in per cent with its Monte Carlo standard error."""
+    error = np.sqrt(max(value * (1 - value), 0.25 / runs) / runs)
+    return f"{100 * value:.1f} ± {100 * error:.1f}"
+
+
+def generator(*what: object) -> np.random.Generator:
+    """The generator of one row, from what the row says."""
+    return np.random.default_rng(zlib.crc32(repr(what).encode()))
+
+
+def main() -> None:
+    """Print both tables, and write them between the marks of a page."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, default=40)
+    parser.add_argument("--bin-runs", type=int, default=400)
+    parser.add_argument("--write", type=Path)
+    options = parser.parse_args()
+    note = f"{options.runs} runs a row of exponents, {options.bin_runs} a row of bins; ± is the Monte Carlo error."
+    text = "\n".join([note, "", *exponents(options.runs), "", *bins(options.bin_runs)])
+    print(text)
+    if options.write:
+        page = options.write.read_text(encoding="utf-8")
+        marked = f"<!-- coverage -->\n{text}\n<!-- end -->"
+        changed, count = re.subn(r"<!-- coverage -->.*?<!-- end -->", lambda _: marked, page, flags=re.DOTALL)
+        if count != 1:
+            sys.exit(f"{options.write}: must hold one pair of <!-- coverage --> and <!-- end -->, got {count}.")
+        options.write.write_text(changed, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
