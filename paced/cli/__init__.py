@@ -12,8 +12,8 @@
 
 Every command imports what it needs when it runs, so that ``paced --help`` answers at once and ``paced fit`` or
 ``paced verify`` never load torch. A TARGET is a recipe (YAML) or the folder of a run that has begun.
-Exit codes: 0 done, 1 a check failed or a loss was not finite, 2 wrong input, 70 a fault of paced itself, 75 stopped by a
-signal and ready to continue, 130 stopped from the keyboard, 141 the reader of the output went away.
+Exit codes: 0 done, 1 a check failed or a loss was not finite, 2 wrong input, 70 a fault of paced itself, 75 stopped by
+a signal and ready to continue, 130 stopped from the keyboard, 141 the reader of the output went away.
 """
 
 from paced.cli import measures, steps, tables, theory  # noqa: F401 - each adds its commands to the application
