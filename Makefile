@@ -7,7 +7,7 @@ export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: quickstart test check docs format smollm2 benchmarks clean
+.PHONY: quickstart test test-base check docs format smollm2 benchmarks clean
 
 # torch goes first and alone, so that a CPU build that pip can see is kept and not replaced by a later requirement.
 $(VENV)/.stamp: pyproject.toml constraints.txt
@@ -21,6 +21,16 @@ quickstart: $(VENV)/.stamp
 
 test: $(VENV)/.stamp
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+# The base install alone, in an environment of its own: each command says which extra it needs.
+BASE := $(VENV)/base
+$(BASE)/.stamp: pyproject.toml constraints.txt | $(VENV)/.stamp
+	$(PYTHON) -m venv $(BASE)
+	$(BASE)/bin/python -m pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+test-base: $(BASE)/.stamp
+	PACED_BASE_PYTHON=$(CURDIR)/$(BASE)/bin/python $(BIN)/python -m pytest tests/cli/test_base_install.py
 
 check: $(VENV)/.stamp
 	$(BIN)/ruff format --check .

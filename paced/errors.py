@@ -25,10 +25,18 @@ class RunFolderError(RuntimeError):
 
 
 class MissingExtraError(ImportError):
-    """A package of an extra is absent; the message names the command that installs it."""
+    """A package is absent; the message names the command that installs it.
 
-    def __init__(self, place: str, package: str, extra: str) -> None:
-        super().__init__(f"{place}: needs the package '{package}'. Install it with: pip install 'paced[{extra}]'.")
+    Example:
+        >>> print(MissingExtraError("paced report", "jinja2", "report"))
+        paced report: needs the package 'jinja2'. Install it with: pip install "paced[report]"
+        >>> print(MissingExtraError("trackers: wandb", "wandb"))
+        trackers: wandb: needs the package 'wandb'. Install it with: pip install wandb
+    """
+
+    def __init__(self, place: str, package: str, extra: str = "") -> None:
+        target = f'"paced[{extra}]"' if extra else package
+        super().__init__(f"{place}: needs the package '{package}'. Install it with: pip install {target}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,33 +1,48 @@
-"""The application, and how it ends: one sentence and an exit code."""
+"""The application, and how it ends: one sentence and an exit code (``endings.py``)."""
 
 from __future__ import annotations
 
+import os
+import sys
+import traceback
+
 from cyclopts import App
+from cyclopts.exceptions import CycloptsError
 
 from paced import __version__
-from paced.errors import ConfigError, MissingExtraError, RunFolderError
+from paced.cli.endings import NO_READER, WRONG_INPUT, ending_of
 
-app = App(name="paced", version=__version__, help="Distillation at the frontier of student competence.")
-
-FAILED, WRONG_INPUT, STOPPED = 1, 2, 75
+app = App(
+    name="paced",
+    version=__version__,
+    help="Distillation at the frontier of student competence.",
+    suppress_keyboard_interrupt=False,
+)
+app.register_install_completion_command(name="--install-completion")
 
 
 def main() -> None:
-    """Run the command line; errors of the caller are one sentence and an exit code, not a traceback."""
-    from paced.run.signals import StopRequested, end_process
+    """Run the command line; whatever happens ends in one sentence and an exit code, not in a traceback."""
+    from paced.run.signals import end_process
 
     try:
-        result = app()
+        result = app(exit_on_error=False, result_action="return_value", print_error=True)
+        sys.stdout.flush()  # a reader that went away is noticed here, not at the interpreter's exit
         code = result if isinstance(result, int) else 0
-    except StopRequested as stop:
-        _say(str(stop))
-        code = STOPPED
-    except FloatingPointError as error:
-        _say(f"error: {error}")
-        code = FAILED
-    except (ConfigError, RunFolderError, MissingExtraError, ValueError, OSError) as error:
-        _say(f"error: {error}")
+    except CycloptsError:  # an argument that is not known or cannot be read: cyclopts has said so
         code = WRONG_INPUT
+    except SystemExit as leaving:  # rich leaves with 1 when the reader of its output went away
+        if not isinstance(leaving.__context__, BrokenPipeError):
+            raise
+        code = NO_READER
+    except BaseException as error:  # the one place where every kind of failure ends
+        if os.environ.get("PACED_TRACEBACK") == "1":
+            traceback.print_exception(error)
+        sentence, code = ending_of(error)
+        if sentence:
+            _say(sentence)
+    if code == NO_READER:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still in the buffer has no reader
     end_process(code)
 
 

@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from paced.cli.app import app
+from paced.cli.arguments import NORMAL, Method, RunTarget, Stage, Verbosity
+from paced.cli.extras import need_extra
 from paced.cli.running import working
 
 
 @app.command(group="Steps of a run")
 def snr(
-    target: Path, *, loss: tuple[str, ...] = (), stage: int = 1, num_samples: int = 64, per_bin: int = 32,
-    split: bool = True, method: str = "",
+    target: RunTarget, *, loss: tuple[str, ...] = (), stage: Stage = 1, num_samples: int = 64, per_bin: int = 32,
+    split: bool = True, method: Method = "", verbosity: Verbosity = NORMAL,
 ) -> int:  # fmt: skip
     """Measure the head-gradient SNR against pass rate, with nulls and intervals; finished problems are kept.
 
     Parameters
     ----------
-    target
-        the folder of a run.
     loss
         reverse_kl_sampled, reverse_kl, forward_kl (the three by default), jsd, akl …; may be given more than once.
-    stage
-        the student that enters this stage.
     num_samples
         fresh samples of each problem.
     per_bin
         most problems of each of ten pass-rate bins.
     split
         half of the samples for the pass rate, half for the gradients.
-    method
-        a compared method.
     """
+    need_extra("snr", "train")
     from paced.analysis.snr.command import LOSSES, SnrSettings, measure_run
     from paced.pipeline.open import open_run
 
@@ -39,41 +34,30 @@ def snr(
         losses=loss or LOSSES, stage=stage, num_samples=num_samples, per_bin=per_bin, split=split
     )  # fmt: skip
     folder = open_run(target, method=method)
-    for figure in working(folder, lambda folder, progress: measure_run(folder, asked, progress)):
+    for figure in working(folder, lambda folder, progress: measure_run(folder, asked, progress), verbosity=verbosity):
         print(f"figure: {figure}")
     return 0
 
 
 @app.command(group="Steps of a run")
-def anatomy(target: Path, *, stage: int = 1, method: str = "") -> int:
-    """Measure size, coherence and usefulness of each pass-rate group's full gradient; samples are kept.
-
-    Parameters
-    ----------
-    target
-        the folder of a run.
-    stage
-        the student that enters this stage.
-    method
-        a compared method.
-    """
+def anatomy(target: RunTarget, *, stage: Stage = 1, method: Method = "", verbosity: Verbosity = NORMAL) -> int:
+    """Measure size, coherence and usefulness of each pass-rate group's full gradient; samples are kept."""
+    need_extra("anatomy", "train")
     from paced.analysis.anatomy.command import measure_anatomy
     from paced.pipeline.open import open_run
 
     folder = open_run(target, method=method)
-    print(f"figure: {working(folder, lambda folder, progress: measure_anatomy(folder, progress, stage=stage))}")
+    figure = working(
+        folder, lambda folder, progress: measure_anatomy(folder, progress, stage=stage), verbosity=verbosity
+    )
+    print(f"figure: {figure}")
     return 0
 
 
 @app.command(group="Steps of a run")
-def report(target: Path) -> int:
-    """Write the page of a run from what is there, and print the table of results.
-
-    Parameters
-    ----------
-    target
-        the folder of a run.
-    """
+def report(target: RunTarget) -> int:
+    """Write the page of a run from what is there, and print the table of results."""
+    need_extra("report", "report")
     from paced.analysis.report.report import write_report
     from paced.analysis.report.terminal import print_results
     from paced.pipeline.open import open_run, refuse_empty

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from paced.cli.arguments import NORMAL, Verbosity
 from paced.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -14,25 +15,20 @@ if TYPE_CHECKING:
     from paced.run.progress import Progress
 
 Result = TypeVar("Result")
+Step = Callable[["RunFolder", int, "Progress"], None]
+"""A step of the run: its folder, the stage's number, and where progress is shown."""
 
 
 def do_step(
-    name: str,
-    target: Path,
-    overrides: tuple[str, ...],
+    step: Step,
+    folder: RunFolder,
     stage: int,
-    method: str,
-    root: Path,
-    made: Callable[[RunFolder], Path],
     *,
+    verbosity: Verbosity,
     together: bool = False,
-) -> int:
-    """Do one step of ``paced.pipeline.steps`` alone and say which file it made."""
-    from paced.pipeline import steps
+) -> None:
+    """Do one step of ``paced.pipeline.steps`` alone, holding the run's lock."""
     from paced.pipeline.methods import prepare
-    from paced.pipeline.open import open_run
-
-    folder = open_run(target, overrides, root=root, method=method)
 
     def work(folder: RunFolder, progress: Progress) -> None:
         if together:
@@ -42,15 +38,25 @@ def do_step(
             team_for_files(pick_device()).first_then_others(lambda: prepare(folder, progress))
         else:
             prepare(folder, progress)
-        getattr(steps, name)(folder, stage, progress)
+        step(folder, stage, progress)
 
-    working(folder, work, together=together)
+    working(folder, work, verbosity=verbosity, together=together)
+
+
+def say_result(command: str, file: Path) -> int:
+    """Name the file that a command has written, once for all processes; returns exit code 0."""
     if _rank() == 0:
-        print(f"{name}: {made(folder)}")
+        print(f"{command}: {file}")
     return 0
 
 
-def working(folder: RunFolder, work: Callable[[RunFolder, Progress], Result], *, together: bool = False) -> Result:
+def working(
+    folder: RunFolder,
+    work: Callable[[RunFolder, Progress], Result],
+    *,
+    verbosity: Verbosity = NORMAL,
+    together: bool = False,
+) -> Result:
     """Do ``work`` while holding the run's lock, with signals turned into a wish to stop at the next boundary.
 
     Of several processes that work together the first holds the lock and shows the progress.
@@ -64,7 +70,20 @@ def working(folder: RunFolder, work: Callable[[RunFolder, Progress], Result], *,
         with stop_on_signals():
             return work(folder, Silent())
     with stop_on_signals(), folder.locked():
-        return work(folder, make_progress())
+        return work(folder, make_progress(quiet=verbosity.quiet, verbose=verbosity.verbose))
+
+
+def write_json_text(target: Path | None, text: str) -> bool:
+    """Write a command's JSON to a file, or print it where the file is called ``-``; returns whether it was printed."""
+    from paced.run.storage import write_atomic
+
+    if target is None:
+        return False
+    if str(target) == "-":
+        print(text)
+        return True
+    write_atomic(target, text + "\n")
+    return False
 
 
 def _rank() -> int:

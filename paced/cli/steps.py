@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from paced.cli.app import app
-from paced.cli.running import do_step, working
+from paced.cli.arguments import NORMAL, Method, Overrides, Root, Stage, Target, Verbosity
+from paced.cli.extras import need_extra
+from paced.cli.running import do_step, say_result, working
 
 if TYPE_CHECKING:
     from paced.run.folder import RunFolder
@@ -17,27 +19,24 @@ if TYPE_CHECKING:
 
 @app.command(group="Whole jobs")
 def run(
-    target: Path,
-    *overrides: str,
+    target: Target,
+    *overrides: Overrides,
     seed: int | None = None,
-    root: Path = Path("runs"),
+    method: Method = "",
+    root: Root = Path("runs"),
     dry_run: Annotated[bool, Parameter(negative="")] = False,
+    verbosity: Verbosity = NORMAL,
 ) -> int:
-    """Run a recipe from rollouts to report; finished steps are kept, so the same command goes on after a kill.
+    """Run a recipe from rollouts to report; finished steps are kept, so the same command continues after a kill.
 
     Parameters
     ----------
-    target
-        recipe (YAML), or the folder of a run that has begun.
-    overrides
-        settings as section.field=value.
     seed
         the run's seed; every other seed is derived from it.
-    root
-        folder that holds the run folders.
     dry_run
         show the first prompts and the estimated cost, train nothing, write nothing.
     """
+    need_extra("run", "train")
     from paced.pipeline.open import open_run, read_recipe
 
     if dry_run:
@@ -55,84 +54,125 @@ def run(
         run_job(folder, progress)
         return write_report(folder)
 
-    folder = open_run(target, overrides, seed=seed, root=root)
-    report = working(folder, job_and_report)
+    folder = open_run(target, overrides, seed=seed, root=root, method=method)
+    report = working(folder, job_and_report, verbosity=verbosity)
     print_results(folder)
     print(f"report: {report}")
     return 0
 
 
 @app.command(group="Steps of a run")
-def rollout(target: Path, *overrides: str, stage: int = 1, method: str = "", root: Path = Path("runs")) -> int:
-    """Sample K completions of every problem by the student that enters a stage.
+def rollout(
+    target: Target,
+    *overrides: Overrides,
+    stage: Stage = 1,
+    method: Method = "",
+    root: Root = Path("runs"),
+    verbosity: Verbosity = NORMAL,
+) -> int:
+    """Sample K completions of every problem by the student that enters a stage."""
+    need_extra("rollout", "train")
+    from paced.pipeline import steps
+    from paced.pipeline.open import open_run
 
-    Parameters
-    ----------
-    target
-        recipe (YAML), or the folder of a run that has begun.
-    overrides
-        settings as section.field=value; only with a recipe.
-    stage
-        which stage, counted from 1.
-    method
-        a compared method of the recipe; empty for the run itself.
-    root
-        folder that holds the run folders.
-    """
-    return do_step("roll_out", target, overrides, stage, method, root, lambda folder: folder.stage(stage).rollouts)
-
-
-@app.command(group="Steps of a run")
-def grade(target: Path, *overrides: str, stage: int = 1, method: str = "", root: Path = Path("runs")) -> int:
-    """Grade the rollouts of a stage and count the passes of every problem; arguments as for `rollout`."""
-    return do_step("grade", target, overrides, stage, method, root, lambda folder: folder.stage(stage).pass_rates)
+    folder = open_run(target, overrides, root=root, method=method)
+    do_step(steps.roll_out, folder, stage, verbosity=verbosity)
+    return say_result("rollout", folder.stage(stage).rollouts)
 
 
 @app.command(group="Steps of a run")
-def reference(target: Path, *overrides: str, stage: int = 1, method: str = "", root: Path = Path("runs")) -> int:
-    """Let the teacher, who sees the expert solution, solve every problem; arguments as for `rollout`."""
-    return do_step("refer", target, overrides, stage, method, root, lambda folder: folder.stage(stage).references)
+def grade(
+    target: Target,
+    *overrides: Overrides,
+    stage: Stage = 1,
+    method: Method = "",
+    root: Root = Path("runs"),
+    verbosity: Verbosity = NORMAL,
+) -> int:
+    """Grade the rollouts of a stage and count the passes of every problem."""
+    need_extra("grade", "train")
+    from paced.pipeline import steps
+    from paced.pipeline.open import open_run
+
+    folder = open_run(target, overrides, root=root, method=method)
+    do_step(steps.grade, folder, stage, verbosity=verbosity)
+    return say_result("grade", folder.stage(stage).pass_rates)
 
 
 @app.command(group="Steps of a run")
-def distill(target: Path, *overrides: str, stage: int = 1, method: str = "", root: Path = Path("runs")) -> int:
-    """Train one stage on its weighted problems, from its last checkpoint if it has one; arguments as for `rollout`.
+def reference(
+    target: Target,
+    *overrides: Overrides,
+    stage: Stage = 1,
+    method: Method = "",
+    root: Root = Path("runs"),
+    verbosity: Verbosity = NORMAL,
+) -> int:
+    """Let the teacher, who sees the expert solution, solve every problem."""
+    need_extra("reference", "train")
+    from paced.pipeline import steps
+    from paced.pipeline.open import open_run
+
+    folder = open_run(target, overrides, root=root, method=method)
+    do_step(steps.refer, folder, stage, verbosity=verbosity)
+    return say_result("reference", folder.stage(stage).references)
+
+
+@app.command(group="Steps of a run")
+def distill(
+    target: Target,
+    *overrides: Overrides,
+    stage: Stage = 1,
+    method: Method = "",
+    root: Root = Path("runs"),
+    verbosity: Verbosity = NORMAL,
+) -> int:
+    """Train one stage on its weighted problems, from its last checkpoint if it has one.
 
     Several processes train together: torchrun --nproc-per-node 8 -m paced distill TARGET
     """
-    return do_step(
-        "distill", target, overrides, stage, method, root, lambda folder: folder.stage(stage).student, together=True
-    )
+    need_extra("distill", "train")
+    from paced.pipeline import steps
+    from paced.pipeline.open import open_run
+
+    folder = open_run(target, overrides, root=root, method=method)
+    do_step(steps.distill, folder, stage, verbosity=verbosity, together=True)
+    return say_result("distill", folder.stage(stage).student)
 
 
 @app.command(group="Steps of a run")
 def evaluate(
-    target: Path,
-    *overrides: str,
+    target: Target,
+    *overrides: Overrides,
     checkpoint: Literal["base", "final", "both"] = "both",
-    method: str = "",
-    root: Path = Path("runs"),
+    method: Method = "",
+    root: Root = Path("runs"),
+    verbosity: Verbosity = NORMAL,
 ) -> int:
-    """Measure mean@k on the held-out sets; arguments as for `rollout`.
+    """Measure mean@k on the held-out sets and print it with its interval.
 
     Parameters
     ----------
     checkpoint
         the student before training, after it, or both.
     """
+    need_extra("evaluate", "train")
+    from paced.analysis.report.terminal import as_text, evaluation_table
+    from paced.pipeline.evaluate import Checkpoint
     from paced.pipeline.evaluate import evaluate as measure
     from paced.pipeline.methods import prepare
     from paced.pipeline.open import open_run
 
     folder = open_run(target, overrides, root=root, method=method)
+    checkpoints: tuple[Checkpoint, ...] = ("base", "final") if checkpoint == "both" else (checkpoint,)
 
-    def both(folder: RunFolder, progress: Progress) -> None:
+    def measure_all(folder: RunFolder, progress: Progress) -> None:
         prepare(folder, progress)
-        if checkpoint != "final":
-            measure(folder, "base", progress)
-        if checkpoint != "base":
-            measure(folder, "final", progress)
+        for one in checkpoints:
+            measure(folder, one, progress)
 
-    working(folder, both)
+    working(folder, measure_all, verbosity=verbosity)
+    print("mean@k in per cent, [95 % interval over problems]")
+    print(as_text(evaluation_table(folder, checkpoints)))
     print(f"results: {folder.evaluation}")
     return 0

@@ -7,8 +7,11 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from paced.cli.app import FAILED, app
-from paced.cli.running import do_step
+from paced.cli.app import app
+from paced.cli.arguments import NORMAL, JsonFile, Method, Root, Stage, Verbosity
+from paced.cli.endings import FAILED
+from paced.cli.extras import need_extra
+from paced.cli.running import do_step, say_result, write_json_text
 
 
 @app.command(group="Weights from a table")
@@ -22,7 +25,7 @@ def fit(
     budget: int | None = None,
     num_resamples: int = 199,
     seed: int = 0,
-    json: bool = False,
+    json: JsonFile = None,
 ) -> int:
     """Fit the law of pass rates to a table and print the kernel exponents, by three methods, with intervals.
 
@@ -45,21 +48,21 @@ def fit(
     seed
         of the replicates.
     json
-        print one JSON object.
+        write the fits as one JSON object to this file; - prints it instead of the text.
     """
     from paced.weights.table.report import fit_file
 
-    text, results = fit_file(
-        file, zpd=zpd, level=level, num_resamples=num_resamples, seed=seed, budget=budget, as_json=json
-    )
-    print(text)
+    text, as_json, results = fit_file(file, zpd=zpd, level=level, num_resamples=num_resamples, seed=seed, budget=budget)
+    printed = write_json_text(json, as_json)
+    if not printed:
+        print(text)
     if figure:
         from paced.figures import save_figure
         from paced.weights.table.figure import fit_figure, fit_table
 
         table = fit_table(results)
         path = save_figure(fit_figure(table), table, output or file.with_suffix(".fit.png"))
-        if not json:
+        if not printed:
             print(f"figure: {path}")
     return 0 if results[0].success else FAILED
 
@@ -71,9 +74,10 @@ def weigh(
     output: Annotated[Path | None, Parameter(alias="-o")] = None,
     weight: str = "beta",
     fitted: bool = False,
-    stage: int = 1,
-    method: str = "",
-    root: Path = Path("runs"),
+    stage: Stage = 1,
+    method: Method = "",
+    root: Root = Path("runs"),
+    verbosity: Verbosity = NORMAL,
 ) -> int:
     """Turn pass rates into weights, with unit mean over all problems: of a table, or of a stage of a run.
 
@@ -90,15 +94,15 @@ def weigh(
         beta, uniform, hard_filter, drop_zero, target_difficulty, saturated, minimax or teacher_ceiling.
     fitted
         beta kernel with the exponents that `paced fit` finds in the same table.
-    stage
-        of a run: which stage, counted from 1.
-    method
-        of a run: a compared method.
-    root
-        of a recipe: folder that holds the run folders.
     """
     if target.is_dir() or target.suffix in {".yaml", ".yml"}:
-        return do_step("weigh", target, parameters, stage, method, root, lambda folder: folder.stage(stage).weights)
+        need_extra("weigh", "train")
+        from paced.pipeline import steps
+        from paced.pipeline.open import open_run
+
+        folder = open_run(target, parameters, root=root, method=method)
+        do_step(steps.weigh, folder, stage, verbosity=verbosity)
+        return say_result("weigh", folder.stage(stage).weights)
     from paced.weights.table.report import fitted_kernel, weigh_file, weight_function
 
     if output is None:

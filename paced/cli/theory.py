@@ -7,7 +7,11 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from paced.cli.app import FAILED, app
+from paced.cli.app import app
+from paced.cli.arguments import NORMAL, JsonFile, Verbosity
+from paced.cli.endings import FAILED
+from paced.cli.extras import need_extra
+from paced.cli.running import write_json_text
 
 
 @app.command(group="Theory")
@@ -17,10 +21,11 @@ def verify(
     list_: Annotated[bool, Parameter(name="--list", negative="")] = False,
     explain: str | None = None,
     strict: Annotated[bool, Parameter(negative="")] = False,
-    json: Path | None = None,
+    json: JsonFile = None,
     html: Path | None = None,
     docs: Path | None = None,
     workers: int | None = None,
+    verbosity: Verbosity = NORMAL,
 ) -> int:
     """Check every claim of the paper and every extension by machine, in under a minute and without torch.
 
@@ -33,9 +38,9 @@ def verify(
     explain
         show one claim: statement, proof sketch, counterexample, repair, checks and controls.
     strict
-        exit with 1 when any outcome differs from the recorded one, or a check crashes.
+        exit with 1 when any outcome differs from the recorded one; a check that crashes does so always.
     json
-        write every outcome to this file.
+        write every outcome as JSON to this file; - prints it instead of the table.
     html
         write one page with the dependency graph, the counterexample figures and every outcome.
     docs
@@ -43,6 +48,7 @@ def verify(
     workers
         processes; by default one for each core.
     """
+    need_extra("verify", "verify")
     from rich.console import Console
 
     from paced.theory.pages import console as terminal
@@ -56,14 +62,14 @@ def verify(
 
         print(f"{len(write_docs(docs))} files in {docs}")
         return 0
-    report = terminal.run_with_bar(claim, workers=workers, console=Console(stderr=True))
-    terminal.show_report(report, out)
-    if json is not None:
-        from paced.theory.ledger.runner import write_json
+    report = terminal.run_with_bar(claim, workers=workers, console=Console(stderr=True, quiet=verbosity.quiet))
+    from paced.theory.ledger.runner import to_json
 
-        write_json(report, json)
+    if not write_json_text(json, to_json(report)):
+        terminal.show_report(report, out)
     if html is not None:
         from paced.theory.pages.files import write_html
 
         write_html(report, html)
-    return FAILED if strict and report.failures else 0
+    crashed = any(one.outcome is None for one in report.ran)
+    return FAILED if crashed or (strict and report.failures) else 0

@@ -13,6 +13,7 @@ from paced.pipeline.preflight import check_inputs, check_options
 from paced.pipeline.steps import train_run
 from paced.run.folder import RunFolder
 from paced.run.progress import Progress
+from paced.train.native.trackers import check_trackers
 
 
 def run_job(run: RunFolder, progress: Progress) -> None:
@@ -21,8 +22,9 @@ def run_job(run: RunFolder, progress: Progress) -> None:
     Raises:
         StopRequested: a signal came; the same call goes on from there.
     """
-    prepare(run, progress)
     config = run.config()
+    check_trackers(config)
+    prepare(run, progress)
     for note in check_inputs(config).notes:
         progress.note(note)
     folders = {method: method_folder(run, method) for method in config.methods}

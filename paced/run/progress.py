@@ -95,8 +95,22 @@ class Bars:
             yield lambda done: bars.advance(task, done)
 
 
-def make_progress() -> Progress:
-    """Bars when a person looks at a terminal, plain lines otherwise."""
+def make_progress(*, quiet: bool = False, verbose: bool = False) -> Progress:
+    """Bars when a person looks at a terminal, plain lines otherwise.
+
+    Args:
+        quiet: show nothing.
+        verbose: plain lines, every two seconds.
+
+    Raises:
+        ValueError: quiet and verbose together.
+    """
+    if quiet and verbose:
+        raise ValueError("paced: --quiet and --verbose exclude each other. Give one of them.")
+    if quiet:
+        return Silent()
+    if verbose:
+        return Lines(every_seconds=2.0)
     return Bars() if sys.stderr.isatty() else Lines()
 
 

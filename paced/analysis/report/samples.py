@@ -13,6 +13,21 @@ from paced.run.storage import read_parquet, read_records
 NUM_SAMPLES = 6
 """Sample completions shown, one for each of so many pass rates from lowest to highest."""
 
+MAX_CHARACTERS = 3000
+"""Most characters of one text in the page: a completion of 10 MB would make a page that no browser opens."""
+
+
+def shorten(text: str) -> str:
+    """The beginning of a text, with its length where the rest is left out.
+
+    Example:
+        >>> shorten("a" * 4000)[2999:]
+        'a … (the first 3,000 of 4,000 characters)'
+    """
+    if len(text) <= MAX_CHARACTERS:
+        return text
+    return f"{text[:MAX_CHARACTERS]} … (the first {MAX_CHARACTERS:,} of {len(text):,} characters)"
+
 
 def samples_section(run: RunFolder) -> Section:
     """One completion of the first student at each of a few pass rates, with its verdict and the reference."""
@@ -44,5 +59,5 @@ def samples_section(run: RunFolder) -> Section:
         if rate.problem_id in references:
             lines.append(("reference", references[rate.problem_id].text))
         heading = f"p̂ = {rate.num_passed}/{rate.num_rollouts} · {problems[rate.problem_id].source}"
-        samples.append(Sample(heading=heading, lines=tuple(lines)))
+        samples.append(Sample(heading=heading, lines=tuple((label, shorten(text)) for label, text in lines)))
     return Section(title="Sample completions", samples=tuple(samples))

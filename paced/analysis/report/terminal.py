@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from paced.analysis.report.results import differences, reference_method, results_table
-from paced.analysis.results.comparison import compare, unfinished
-from paced.records import Table
+from paced.analysis.results.comparison import compare, evaluation_file, unfinished
+from paced.analysis.results.intervals import accuracies, mean_with_interval
+from paced.records import PassRate, Table
 from paced.run.folder import RunFolder
+from paced.run.storage import read_parquet
 
 
 def print_results(run: RunFolder) -> None:
@@ -21,6 +25,20 @@ def print_results(run: RunFolder) -> None:
     for sentence in unfinished(run):
         print(sentence)
     print()
+
+
+def evaluation_table(run: RunFolder, checkpoints: Sequence[str]) -> Table:
+    """Formatted table of one run: a row for each checkpoint and held-out set, mean@k with its interval."""
+    table: dict[str, list[str]] = {column: [] for column in ("student", "set", "problems", "mean@k")}
+    for checkpoint in checkpoints:
+        for item in run.config().evaluation.sets:
+            rates = accuracies(read_parquet(evaluation_file(run, checkpoint, item.name), PassRate))
+            mean = mean_with_interval(list(rates.values()))
+            table["student"].append(checkpoint)
+            table["set"].append(item.name)
+            table["problems"].append(f"{len(rates):,}")
+            table["mean@k"].append(mean.points())
+    return table
 
 
 def as_text(table: Table) -> str:

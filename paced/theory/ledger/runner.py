@@ -15,11 +15,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
-from pathlib import Path
 from typing import Literal, NamedTuple
 
 from paced.errors import ConfigError
-from paced.run.storage import write_atomic
 from paced.theory.ledger.claim import Check, Claim, Outcome, Result
 from paced.theory.ledger.ledger import ledger
 
@@ -164,7 +162,7 @@ def run(
     return Report(tuple(sorted(results, key=lambda one: order[one.task])), time.perf_counter() - start)
 
 
-def write_json(report: Report, path: Path) -> None:
+def to_json(report: Report) -> str:
     """One record for each check and control: claim, kind, engine, sentence, domain, expected, outcome, seconds."""
     rows = []
     for one in report.ran:
@@ -185,7 +183,7 @@ def write_json(report: Report, path: Path) -> None:
             }
         )
     summary = {"seconds": round(report.seconds, 2), "failures": len(report.failures), "checks": rows}
-    write_atomic(path, json.dumps(summary, indent=1, default=str, ensure_ascii=False) + "\n")
+    return json.dumps(summary, indent=1, default=str, ensure_ascii=False)
 
 
 def _one_thread() -> None:

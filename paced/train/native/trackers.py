@@ -31,7 +31,7 @@ class TensorBoard:
     """Event files in ``tensorboard/`` of the run folder."""
 
     def __init__(self, run: RunFolder, config: RunConfig) -> None:
-        _load("tensorboard", "tensorboard")
+        _load("tensorboard")
         from torch.utils.tensorboard import SummaryWriter
 
         self.writer = SummaryWriter(log_dir=str(run.root / "tensorboard"))
@@ -50,7 +50,7 @@ class ServerRun:
     """A run of wandb, or of trackio, which speaks the same three words."""
 
     def __init__(self, package: str, run: RunFolder, config: RunConfig) -> None:
-        self.package = _load(package, package)
+        self.package = _load(package)
         method = "" if run.whole.root == run.root else f"/{run.root.name}"
         settings = {"weights": config.weights.name, "seed": config.seed, "batching": config.training.batching}
         self.package.init(project="paced", name=f"{config.name}{method}", config=settings)
@@ -81,8 +81,18 @@ def open_trackers(run: RunFolder, config: RunConfig) -> list[Tracker]:
     return [TRACKERS[name](run, config) for name in config.trackers]
 
 
-def _load(package: str, extra: str) -> Any:
+def check_trackers(config: RunConfig) -> None:
+    """Refuse a recipe whose trackers are not installed; asked before the first rollout.
+
+    Raises:
+        MissingExtraError: a package is absent; the message names the command that installs it.
+    """
+    for name in config.trackers:
+        _load(name)
+
+
+def _load(package: str) -> Any:
     try:
         return importlib.import_module(package)
     except ImportError as error:
-        raise MissingExtraError(f"trackers: {extra}", package, extra) from error
+        raise MissingExtraError(f"trackers: {package}", package) from error

@@ -26,8 +26,7 @@ def fit_file(
     num_resamples: int = 199,
     seed: int = 0,
     budget: int | None = None,
-    as_json: bool = False,
-) -> tuple[str, Sequence[FitResult]]:
+) -> tuple[str, str, Sequence[FitResult]]:
     """Fit a file of counts by all three methods.
 
     Args:
@@ -37,18 +36,16 @@ def fit_file(
         num_resamples: replicates of the goodness of fit.
         seed: of the replicates.
         budget: rollouts to plan for the same number of problems, if any.
-        as_json: one JSON object instead of text.
 
-    Returns: the text, and the fits by mle, moments and paper.
+    Returns: the text, the same as one JSON object, and the fits by mle, moments and paper.
     """
     table = read_counts(path)
     cells = CountHistogram.of(table.num_passed, table.num_rollouts, place="fit")
     best = fit_cells(cells, "mle", zpd)
     results = (best, fit_cells(cells, "moments", None), fit_cells(cells, "paper", zpd))
     quality = [result.gof(num_resamples=num_resamples, seed=seed) for result in results]
-    if as_json:
-        fits = [{**result.to_dict(), "gof": _gof(one)} for result, one in zip(results, quality, strict=True)]
-        return json.dumps({"file": path.name, "fits": fits}, indent=2, allow_nan=False), results
+    fits = [{**result.to_dict(), "gof": _gof(one)} for result, one in zip(results, quality, strict=True)]
+    as_json = json.dumps({"file": path.name, "fits": fits}, indent=2, allow_nan=False)
     lines = [
         _read(table, path),
         "",
@@ -73,7 +70,7 @@ def fit_file(
         )
     if budget is not None:
         lines += ["", *_plan(best, budget)]
-    return "\n".join(lines), results
+    return "\n".join(lines), as_json, results
 
 
 def weigh_file(path: Path, output: Path, *, weight: WeightFunction) -> str:

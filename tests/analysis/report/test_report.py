@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from paced.analysis.report.report import write_report
 
 
@@ -31,3 +33,13 @@ def test_a_damaged_file_costs_its_own_section_only(small_run):
 
 def test_the_same_run_gives_the_same_bytes(small_run):
     assert write_report(small_run).read_bytes() == write_report(small_run).read_bytes()
+
+
+def test_long_texts_are_cut_with_their_length_so_that_the_page_opens(small_run):
+    before = len(write_report(small_run).read_bytes())
+    file = small_run.stage(1).rollouts
+    lines = [json.loads(line) | {"text": "x" * 1_000_000} for line in file.read_text().splitlines()]
+    file.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    page = write_report(small_run).read_text()
+    assert "the first 3,000 of 1,000,000 characters" in page
+    assert len(page) < before + 100_000

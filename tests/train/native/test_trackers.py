@@ -14,14 +14,14 @@ from paced.train.native.trackers import TRACKERS, open_trackers
 
 
 @pytest.mark.parametrize("name", TRACKERS)
-def test_an_absent_package_is_named_with_its_extra_before_the_first_step(tmp_path, name, monkeypatch):
+def test_an_absent_package_is_named_with_its_install_before_the_first_step(tmp_path, name, monkeypatch):
     import importlib
 
     def absent(package, *arguments):
         raise ImportError(package)
 
     monkeypatch.setattr(importlib, "import_module", absent)
-    with pytest.raises(MissingExtraError, match=name):
+    with pytest.raises(MissingExtraError, match=f"pip install {name}$"):
         open_trackers(RunFolder(tmp_path), dataclasses.replace(make_config(), trackers=(name,)))
 
 

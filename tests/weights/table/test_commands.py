@@ -75,7 +75,7 @@ def test_weigh_writes_unit_mean_weights(table, tmp_path):
 
 
 def test_json_holds_the_three_fits(table):
-    text, results = fit_file(table, as_json=True, num_resamples=9)
+    _, text, results = fit_file(table, num_resamples=9)
     data = json.loads(text)
     assert [one["method"] for one in data["fits"]] == ["mle", "moments", "paper"]
     assert data["fits"][0]["alpha"] == results[0].alpha
@@ -83,7 +83,7 @@ def test_json_holds_the_three_fits(table):
 
 
 def test_a_budget_adds_the_plan(table):
-    text, _ = fit_file(table, num_resamples=9, budget=2400)
+    text, _, _ = fit_file(table, num_resamples=9, budget=2400)
     assert "Policies for 2,400 rollouts on 300 problems" in text
     assert "K = 8 for all" in text
 

@@ -1,0 +1,46 @@
+"""Which extra a command needs, asked before the command does anything.
+
+A base install has no torch and no sympy. A command that needs them says so at once, with the line that installs them,
+before it has begun a run folder or computed half of its work.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from paced.errors import MissingExtraError
+
+EXTRAS: dict[str, tuple[str, ...]] = {
+    "verify": ("sympy", "mpmath", "z3", "flint", "jinja2"),
+    "train": ("torch", "transformers", "tokenizers", "safetensors", "jinja2"),
+    "report": ("jinja2",),
+}
+"""Extra of ``pyproject.toml`` -> the modules that its commands import."""
+
+
+def need_extra(command: str, extra: str) -> None:
+    """Refuse a command whose packages are not installed.
+
+    Args:
+        command: the subcommand, as it is typed.
+        extra: a key of :data:`EXTRAS`.
+
+    Raises:
+        MissingExtraError: a package of the extra is absent; the message names them all and the line that installs them.
+
+    Example:
+        >>> need_extra("report", "report")
+    """
+    absent = [package for package in EXTRAS[extra] if find_spec(package) is None]
+    if absent:
+        raise MissingExtraError(f"paced {command}", ", ".join(absent), extra)
+
+
+def extra_of(package: str) -> str | None:
+    """The extra that brings a package, or nothing for a package that no extra brings.
+
+    Example:
+        >>> extra_of("torch"), extra_of("wandb")
+        ('train', None)
+    """
+    return next((extra for extra, packages in EXTRAS.items() if package in packages), None)
