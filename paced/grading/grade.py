@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from paced.grading.compare import COMPARISONS, Comparison, shown
-from paced.grading.extract import EXTRACTIONS
+from paced.grading.extract import EXTRACTIONS, after_thinking
 from paced.records import UNGRADABLE, Grade, PassRate, Problem, Rollout, Verdict
 from paced.run.config import GradingConfig
 
@@ -70,7 +70,7 @@ def grade_rollout(problem: Problem, rollout: Rollout, *, answer_format: str) -> 
         outcome = Comparison(verdict="truncated", reason=f"Cut by the limit at {len(rollout.token_ids)} tokens.")
     else:
         try:
-            found = EXTRACTIONS[answer_format](rollout.text[-MAX_SEARCHED:])
+            found = EXTRACTIONS[answer_format](after_thinking(rollout.text)[-MAX_SEARCHED:])
             if found is None:
                 outcome = Comparison(verdict="no_answer", reason=f"No answer in the form '{answer_format}'.")
             else:

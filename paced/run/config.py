@@ -99,9 +99,9 @@ class SamplingConfig:
 class GradingConfig:
     """How a completion is compared with the gold answer."""
 
-    answer_format: Literal["whole", "last_number", "first_line", "boxed", "digits"] = "whole"
-    """Where the answer stands: the whole completion, its last number, the last number of its first line, the last
-    ``\\boxed{}`` / ``Answer:`` line, or all its digits in order."""
+    answer_format: Literal["whole", "last_number", "first_line", "boxed", "gsm8k", "digits"] = "whole"
+    """Where the answer is: the whole completion, its last number, the last number of its first line, the last
+    ``\\boxed{}`` / ``Answer:`` line, the first ``####`` line with a number, or all its digits in order."""
 
 
 @dataclass(frozen=True, kw_only=True)
