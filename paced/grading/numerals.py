@@ -36,7 +36,7 @@ _RUN = r"(?:[0-9]++(?:[.,:][0-9]++)*+|\.[0-9]++)"
 _GROUPS = r"[1-9][0-9]{0,2}(?: [0-9]{3}(?![0-9]))++(?:\.[0-9]++)?"
 _POWER = r"(?: ?\^ ?(?:\{[^{}\n]*\}|[-+]?[0-9]++))"
 _ATOM = (
-    rf"(?:{_GROUPS}|{_RUN})(?:[eE][-+]?[0-9]++(?![A-Za-z]))?(?: ?\\times ?10{_POWER})?{_POWER}?"
+    rf"(?:{_GROUPS}|{_RUN})(?:[eE][-+]?[0-9]++)?(?: ?\\times ?10{_POWER})?{_POWER}?"
     r"(?: ?(?:\\pi|π|[½⅓⅔¼¾⅛]|_\{?[0-9]+\}?|(?:\\sqrt|√) ?(?:\[[0-9]+\])? ?(?:\{[^{}]*\}|[0-9]++)?))?"
 )
 _FRACTION = r"\\frac ?(?:\{[^{}]*\} ?\{[^{}]*\}|[0-9] ?[0-9])"
@@ -72,6 +72,7 @@ _UNIT = re.compile(
     rf"|(?: | ?\\(?:text|mathrm|textrm) ?\{{ ?){_UNIT_WORDS}(?: ?\}})?(?P<power>\^ ?\{{?[23]\}}?)?"
 )
 _SINGLE_UNITS = frozenset("mgshlLNJWVAKCF")
+_SAME_UNIT = {"^circ": "degree", "°": "degree", "dollar": "$", "USD": "$", "euro": "€", "percent": "%"}
 NOT_UNITS = frozenset(
     ("or", "and", "to", "than", "minus", "plus", "times", "over", "point", "is", "not", "no", "but", "if", "of", "as",
      "hundred", "thousand", "million", "billion", "trillion", "dozen", "half", "halves", "third", "thirds", "quarter",
@@ -104,8 +105,7 @@ def read_quantity(text: str) -> tuple[Fraction, str] | None:
         if words is not None and not _is_unit(words):
             return None
         unit += match["symbol"] or f"{words}{match['squared'] or match['power'] or ''}"
-        unit = "degree" if "circ" in unit or unit in ("°", r"\degree", "degrees") else unit
-    return sign * value, re.sub(r"[ {}\\]", "", unit)
+    return sign * value, _one_unit(re.sub(r"[ {}\\]", "", unit))
 
 
 def parse_integer(text: str) -> int | None:
@@ -185,6 +185,12 @@ def _signed(text: str) -> tuple[int, str, str]:
 def _is_unit(words: str) -> bool:
     parts = re.split(r"[ /]", words)
     return all(one.casefold() not in NOT_UNITS and (len(one) > 1 or one in _SINGLE_UNITS) for one in parts)
+
+
+def _one_unit(unit: str) -> str:
+    """Singular and plural, sign and word of a unit as one."""
+    singular = unit[:-1] if len(unit) > 3 and unit.endswith("s") else unit
+    return _SAME_UNIT.get(singular, singular)
 
 
 def _value(text: str) -> Fraction | None:

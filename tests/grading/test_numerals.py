@@ -123,7 +123,9 @@ def test_a_word_that_changes_or_doubts_the_number_is_not_a_unit(text):
 @pytest.mark.parametrize(
     ("answer", "said", "verdict"),
     [("5 cm", "5 m", "incorrect"), ("5 cm", r"5\text{ cm}", "correct"), ("5 cm", "5", "correct"),
-     (r"10,\!080", "10080", "correct"), (r"90^\circ", "90°", "correct"), (r"5\%", r"\$5", "incorrect")],
+     (r"10,\!080", "10080", "correct"), (r"90^\circ", "90°", "correct"), (r"5\%", r"\$5", "incorrect"),
+     (r"\$5", "5 dollars", "correct"),
+     ("34 apples", "34 apple", "correct"), ("34 apples", "34 pears", "incorrect")],
 )  # fmt: skip
 def test_the_gold_answer_is_read_as_the_completion_is_and_two_different_units_differ(answer, said, verdict):
     task = Problem(problem_id="a", problem="?", answer=answer, answer_type="integer")
