@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from paced.grading.numerals import parse_integer
+from paced.grading.latex import one_spelling
+from paced.grading.numerals import read_quantity
 from paced.records import Verdict
 
 MAX_SHOWN = 200
@@ -34,31 +35,28 @@ class Compare(Protocol):
 
 
 def compare_exact(*, extracted: str, answer: str) -> Comparison:
-    """Equal as text, when runs of white space count as one space and a pair of dollar signs around all as nothing."""
-    if _bare(extracted) == _bare(answer):
+    """Equal as text, when spellings of the same LaTeX (:func:`one_spelling`) count as one."""
+    if one_spelling(extracted) == one_spelling(answer):
         return Comparison(verdict="correct", reason="Equal to the gold answer as text.")
     return Comparison(verdict="incorrect", reason=f"{shown(extracted)!r} is not the text {shown(answer)!r}.")
 
 
 def compare_integer(*, extracted: str, answer: str) -> Comparison:
-    """Equal as integers: 073, 73.0 and 73 are the same."""
-    gold, found = parse_integer(answer), parse_integer(extracted)
-    if gold is None:
+    """Equal as integers in any dress of docs/grading.md: 073, 73.0, $73$ are the same; unlike units differ."""
+    gold, said = read_quantity(answer), read_quantity(extracted)
+    if gold is None or gold[0].denominator != 1:
         return Comparison(verdict="gold_unparseable", reason=f"The gold answer {shown(answer)!r} is not an integer.")
-    if found is None:
+    if said is None or said[0].denominator != 1:
         return Comparison(verdict="incorrect", reason=f"{shown(extracted)!r} is not an integer.")
-    if found == gold:
+    if said[0] == gold[0] and said[1] and gold[1] and said[1] != gold[1]:
+        return Comparison(verdict="incorrect", reason=f"The unit {shown(said[1])!r} is not {shown(gold[1])!r}.")
+    if said[0] == gold[0]:
         return Comparison(verdict="correct", reason="Equal to the gold answer as an integer.")
     return Comparison(verdict="incorrect", reason=f"{shown(extracted)} is not {shown(answer)}.")
 
 
 COMPARISONS: dict[str, Compare] = {"exact": compare_exact, "integer": compare_integer}
 """``answer_type`` of a problem -> how its answer is compared."""
-
-
-def _bare(text: str) -> str:
-    text = " ".join(text.split())
-    return text[1:-1].strip() if len(text) >= 2 and text[0] == text[-1] == "$" else text
 
 
 def shown(text: str) -> str:

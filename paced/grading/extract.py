@@ -6,15 +6,32 @@ Model output is only ever searched; nothing here evaluates it, and each rule tak
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable
 
-from paced.grading.numerals import last_number
+from paced.grading.numerals import last_number, read_quantity
 
-MAX_OPEN_BOXES = 16
-"""How many boxes, from the last, are tried for one that closes; keeps the time linear in the length."""
+_BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s*+(?:(?P<brace>\{)|(?P<bare>[-+]?[\w.,/%]+))?")
+_ANSWER_LINE = re.compile(
+    r"(?im)(?:answer(?:\*\*|__)?\s*+[:：]|^[ \t]*(?:\#{1,6}[ \t]*|\*\*)(?:final[ ])?answer(?:\*\*)?[ \t]*$)"
+    r"[*_]*\s*+(?P<said>[^\n]+)"
+)
 
 Extraction = Callable[[str], str | None]
 """Text of a completion -> its answer, or None when it gives none."""
+
+
+def after_thinking(text: str) -> str:
+    """The part of a completion that may hold its answer, the same for every format: what follows the last ``</think>``.
+
+    A ``<think>`` that never closes hides the rest. A template may open the thinking in the prompt, so that text before
+    a ``</think>`` counts as thinking even where no ``<think>`` is seen.
+
+    Example:
+        >>> after_thinking("<think>5?</think>6"), after_thinking("5?</think>6"), after_thinking("<think>5")
+        ('6', '6', '')
+    """
+    return text.rpartition("</think>")[2].partition("<think>")[0]
 
 
 def whole(text: str) -> str | None:
@@ -23,22 +40,31 @@ def whole(text: str) -> str | None:
 
 
 def boxed(text: str) -> str | None:
-    r"""The content of the last complete ``\boxed{}`` or ``\fbox{}``, or else of the last ``Answer:`` line.
+    r"""The content of the last ``\boxed{}`` or ``\fbox{}``; only without any box, the last ``Answer:`` line or heading.
 
-    Text up to the last ``</think>`` is thinking and does not count.
+    Edges: a last box that never closes is no answer: an earlier box or line was taken back by it. ``\boxed 5`` holds 5.
 
     Example:
         >>> boxed(r"so \boxed{\frac{1}{2}} it is"), boxed("Answer: 34."), boxed("the answer may be 34")
         ('\\frac{1}{2}', '34', None)
     """
-    text = text.rpartition("</think>")[2]
-    boxes = list(re.finditer(r"\\(?:boxed|fbox)\s*\{", text))
-    for match in reversed(boxes[-MAX_OPEN_BOXES:]):
-        content = _braced(text, match.end())
-        if content is not None:
-            return content.strip() or None
-    lines = re.findall(r"(?i)answer\s*:\s*([^\n]+)", text)
-    return lines[-1].strip().strip("*").strip().removesuffix(".").strip() or None if lines else None
+    box = _last(_BOX, text)
+    if box is not None:
+        content = _braced(text, box.end()) if box["brace"] else (box["bare"] or "").rstrip(".,;:")
+        return content.strip() or None if content is not None else None
+    line = _last(_ANSWER_LINE, text)
+    return line["said"].strip().strip("*").strip().removesuffix(".").strip() or None if line is not None else None
+
+
+def gsm8k(text: str) -> str | None:
+    """What follows the first ``####`` that has a number after it, as GSM8K's solutions end; a run-on does not count.
+
+    Example:
+        >>> gsm8k("6 * 7 = 42\\n#### 42\\nQuestion: 1 + 1\\n#### 2"), gsm8k("#### Step 1"), gsm8k("42")
+        ('42', None, None)
+    """
+    lines = re.findall(r"(?m)^[ \t]*####(?!#)([^\n]+)", text)
+    return next((line.strip() for line in lines if read_quantity(line) is not None), None)
 
 
 def first_line(text: str) -> str | None:
@@ -66,9 +92,14 @@ EXTRACTIONS: dict[str, Extraction] = {
     "last_number": last_number,
     "first_line": first_line,
     "boxed": boxed,
+    "gsm8k": gsm8k,
     "digits": digits,
 }
-"""``grading.answer_format.name`` in a recipe -> where the answer is written."""
+"""``grading.answer_format.name`` in a recipe -> where the answer is."""
+
+
+def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+    return next(iter(deque(pattern.finditer(text), maxlen=1)), None)
 
 
 def _braced(text: str, start: int) -> str | None:

@@ -8,15 +8,46 @@ Model output is only ever searched and compared; nothing here evaluates it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from paced.errors import ConfigError
 from paced.grading.compare import COMPARISONS, Comparison, shown
-from paced.grading.extract import EXTRACTIONS
+from paced.grading.extract import EXTRACTIONS, after_thinking
 from paced.records import UNGRADABLE, Grade, PassRate, Problem, Rollout, Verdict
+from paced.run.config import GradingConfig
 
 MAX_SEARCHED = 100_000
 """Characters at the end of a completion that are searched for an answer."""
+
+
+def grade_all(problems: Sequence[Problem], rollouts: Sequence[Rollout], config: GradingConfig) -> list[Grade]:
+    """The verdict on every rollout, in the order of ``rollouts``: the one way from completions to grades.
+
+    Args:
+        problems: all the problems that were asked.
+        rollouts: at least one completion of each problem, each (problem, sample index) once.
+        config: the recipe's section ``grading``.
+
+    Raises:
+        ValueError: the rollouts name a problem that is not among ``problems``, lack one, or hold a sample twice.
+
+    Example:
+        >>> tasks = [Problem(problem_id=name, problem="?", answer="4") for name in "ab"]
+        >>> said = [
+        ...     Rollout(problem_id=name, sample_index=0, token_ids=(7,), text=text, finish_reason="stop", seed=1)
+        ...     for name, text in [("a", "4"), ("b", "5"), ("c", "4")]
+        ... ]
+        >>> [grade.verdict for grade in grade_all(tasks, said[:2], GradingConfig())]
+        ['correct', 'incorrect']
+        >>> grade_all(tasks, said[1:], GradingConfig())  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ValueError: grade_all: 1 problem has no rollout ('a'); 1 problem id is unknown ('c'). Grade ...
+    """
+    answer_format = config.answer_format.name
+    problem_of = {problem.problem_id: problem for problem in problems}
+    _refuse_misfits(problem_of, rollouts)
+    return [grade_rollout(problem_of[rollout.problem_id], rollout, answer_format=answer_format) for rollout in rollouts]
 
 
 def grade_rollout(problem: Problem, rollout: Rollout, *, answer_format: str) -> Grade:
@@ -45,7 +76,7 @@ def grade_rollout(problem: Problem, rollout: Rollout, *, answer_format: str) -> 
         outcome = Comparison(verdict="truncated", reason=f"Cut by the limit at {len(rollout.token_ids)} tokens.")
     else:
         try:
-            found = EXTRACTIONS[answer_format](rollout.text[-MAX_SEARCHED:])
+            found = EXTRACTIONS[answer_format](after_thinking(rollout.text)[-MAX_SEARCHED:])
             if found is None:
                 outcome = Comparison(verdict="no_answer", reason=f"No answer in the form '{answer_format}'.")
             else:
@@ -83,3 +114,24 @@ def count_passes(problems: Sequence[Problem], grades: Sequence[Grade]) -> list[P
             )
         )
     return rates
+
+
+def _refuse_misfits(problem_of: Mapping[str, Problem], rollouts: Sequence[Rollout]) -> None:
+    """All that keeps rollouts from being the completions of these problems, in one error."""
+    samples = Counter((rollout.problem_id, rollout.sample_index) for rollout in rollouts)
+    asked = {problem_id for problem_id, _ in samples}
+    faults: list[tuple[str, str, Sequence[object]]] = [
+        ("problem has no rollout", "problems have no rollout", [one for one in problem_of if one not in asked]),
+        ("problem id is unknown", "problem ids are unknown", sorted(asked - problem_of.keys())),
+        ("sample is there twice", "samples are there twice", [one for one, count in samples.items() if count > 1]),
+    ]
+    told = [
+        f"{len(names):,} {one if len(names) == 1 else many} ({', '.join(map(repr, names[:3]))}"
+        f"{', ...' if len(names) > 3 else ''})"
+        for one, many, names in faults
+        if names
+    ]
+    if told:
+        raise ValueError(
+            f"grade_all: {'; '.join(told)}. Grade rollouts with the problems that they were sampled from, each once."
+        )

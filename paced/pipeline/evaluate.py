@@ -11,7 +11,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any, Literal
 
-from paced.grading.grade import count_passes, grade_rollout
+from paced.grading.grade import count_passes, grade_all
 from paced.models.loading import load_model, load_tokenizer, pick_device, student_model
 from paced.problems.files import read_problems
 from paced.problems.prompts import make_prompts
@@ -101,9 +101,4 @@ def _rate(
         label=f"evaluation of the {checkpoint} student on '{name}'",
         progress=progress,
     )
-    by_id = {problem.problem_id: problem for problem in problems}
-    grades = [
-        grade_rollout(by_id[rollout.problem_id], rollout, answer_format=config.grading.answer_format.name)
-        for rollout in read_records(file, Rollout)
-    ]
-    return count_passes(problems, grades)
+    return count_passes(problems, grade_all(problems, read_records(file, Rollout), config.grading))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from paced.errors import ConfigError, RunFolderError
-from paced.grading.grade import count_passes, grade_rollout
+from paced.grading.grade import count_passes, grade_all
 from paced.pipeline.weighing import weights_of
 from paced.problems.prompts import Prompt, make_prompts
 from paced.records import PassRate, Problem, ProblemWeight, Rollout
@@ -109,11 +109,7 @@ class StageExamples(FixedExamples):
             label=f"pass rates anew before step {step}",
             progress=self.progress,
         )
-        by_id = {problem.problem_id: problem for problem in self.problems}
-        grades = [
-            grade_rollout(by_id[rollout.problem_id], rollout, answer_format=self.config.grading.answer_format.name)
-            for rollout in read_records(folder / "rollouts.jsonl", Rollout)
-        ]
+        grades = grade_all(self.problems, read_records(folder / "rollouts.jsonl", Rollout), self.config.grading)
         write_parquet(folder / "pass_rates.parquet", count_passes(self.problems, grades), PassRate)
 
     def _draw(self, indices: Sequence[int], step: int) -> list[Rollout]:

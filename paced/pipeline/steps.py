@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from paced.errors import ConfigError
-from paced.grading.grade import count_passes, grade_rollout
+from paced.grading.grade import count_passes, grade_all
 from paced.models.loading import load_model, load_teacher, load_tokenizer, pick_device, student_model, teacher_model
 from paced.pipeline.weighing import weights_of
 from paced.problems.files import read_problems
@@ -121,13 +121,9 @@ def grade(run: RunFolder, stage_number: int, progress: Progress) -> None:
     if stage.pass_rates.exists():
         return
     problems = stage_problems(run, stage_number)
-    by_id = {problem.problem_id: problem for problem in problems}
     rollouts = read_records(stage.rollouts, Rollout)
-    _refuse_gaps(run, stage_number, Counter(rollout.problem_id for rollout in rollouts), by_id)
-    grades = [
-        grade_rollout(by_id[rollout.problem_id], rollout, answer_format=config.grading.answer_format.name)
-        for rollout in rollouts
-    ]
+    _refuse_gaps(run, stage_number, Counter(rollout.problem_id for rollout in rollouts), problems)
+    grades = grade_all(problems, rollouts, config.grading)
     write_atomic(stage.grades, "".join(f"{encode_line(one)}\n" for one in grades))
     rates = count_passes(problems, grades)
     write_parquet(stage.pass_rates, rates, PassRate)
@@ -185,12 +181,8 @@ def refer(run: RunFolder, stage_number: int, progress: Progress) -> None:
         label=f"references of {len(problems):,} problems (stage {stage_number})",
         progress=progress,
     )
-    by_id = {problem.problem_id: problem for problem in problems}
-    verdicts = [
-        grade_rollout(by_id[reference.problem_id], reference, answer_format=config.grading.answer_format.name)
-        for reference in read_records(stage.references, Rollout)
-    ]
-    progress.note(f"stage {stage_number}: references, {describe_grades(verdicts)}")
+    grades = grade_all(problems, read_records(stage.references, Rollout), config.grading)
+    progress.note(f"stage {stage_number}: references, {describe_grades(grades)}")
 
 
 def distill(run: RunFolder, stage_number: int, progress: Progress) -> None:
@@ -246,12 +238,12 @@ def _lines(path: Path) -> int:
     return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
-def _refuse_gaps(run: RunFolder, stage_number: int, found: Counter, by_id: dict[str, Problem]) -> None:
+def _refuse_gaps(run: RunFolder, stage_number: int, rollouts_of: Counter[str], problems: list[Problem]) -> None:
     num_samples = run.config().rollouts.num_samples
-    short = [problem_id for problem_id in by_id if found[problem_id] != num_samples]
+    short = [problem.problem_id for problem in problems if rollouts_of[problem.problem_id] != num_samples]
     if short:
         raise ConfigError(
             f"{run.root}: stage {stage_number} must have {num_samples} rollouts of every problem, "
-            f"{len(short):,} of {len(by_id):,} problems lack some. "
+            f"{len(short):,} of {len(problems):,} problems lack some. "
             f"Run: paced rollout {run.root} --stage {stage_number}"
         )

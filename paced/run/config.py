@@ -130,7 +130,8 @@ class GradingConfig(Section):
 
     answer_format: Choice = field(default=Choice("whole"))
     """Where the answer is written: whole, the completion itself; last_number; first_line, the last number of its first
-    line; boxed, the last ``\\boxed{}`` or ``Answer:`` line; digits, all its digits in order."""
+    line; boxed, the last ``\\boxed{}`` or ``Answer:`` line; gsm8k, the first ``####`` line with a number; digits, all
+    its digits in order."""
 
 
 @dataclass(frozen=True, kw_only=True)

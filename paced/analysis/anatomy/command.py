@@ -29,7 +29,7 @@ from paced.analysis.anatomy.rows import AnatomyRow, anatomy_columns, anatomy_row
 from paced.analysis.snr.losses import make_head_loss
 from paced.analysis.snr.measure import TokenReduction
 from paced.errors import ConfigError
-from paced.grading.grade import grade_rollout
+from paced.grading.grade import grade_all
 from paced.models.loading import load_model, load_teacher, load_tokenizer, pick_device, student_model, teacher_model
 from paced.models.tokens import vocabulary_size
 from paced.pipeline.steps import grade, roll_out, stage_problems
@@ -148,9 +148,10 @@ class _Measurement:
         prompts, samples = self.student_samples(role, problems)
         gradients = []
         for problem, prompt in zip(problems, prompts, strict=True):
-            held, answers = samples[problem.problem_id], self.config.grading.answer_format.name
-            passed = [one for one in held if grade_rollout(problem, one, answer_format=answers).verdict == "correct"]
-            if passed and (role == "stability" or len(passed) < len(held)):
+            rollouts = samples[problem.problem_id]
+            grades = grade_all([problem], rollouts, self.config.grading)
+            passed = [rollout for rollout, grade in zip(rollouts, grades, strict=True) if grade.verdict == "correct"]
+            if passed and (role == "stability" or len(passed) < len(rollouts)):
                 gradients.append(self.gradient("cross_entropy", prompt, None, passed))
         return np.stack(gradients) if gradients else None
 

@@ -27,7 +27,7 @@ from paced.analysis.snr.measure import TokenReduction, lm_head_snr, problem_gram
 from paced.analysis.snr.rows import ProblemGram, ProblemSnr, summarise
 from paced.analysis.snr.tables import fit_text, measured_table
 from paced.errors import ConfigError
-from paced.grading.grade import count_passes, grade_rollout
+from paced.grading.grade import count_passes, grade_all
 from paced.models.loading import load_model, load_teacher, load_tokenizer, pick_device, student_model, teacher_model
 from paced.models.tokens import vocabulary_size
 from paced.pipeline.steps import grade, roll_out, stage_problems
@@ -177,18 +177,14 @@ def _divide(
     run: RunFolder, settings: SnrSettings, problems: Sequence[Problem]
 ) -> tuple[dict[str, PassRate], dict[str, list[tuple[int, ...]]]]:
     """Pass rates from the first half of the samples, completions of the second half; or all of them for both."""
-    config, by_id = run.config(), {problem.problem_id: problem for problem in problems}
+    rollouts = read_records(run.snr / "rollouts.jsonl", Rollout)
     half = settings.num_samples // 2 if settings.split else 0
-    graded: list[Any] = []
-    completions: dict[str, list[tuple[int, ...]]] = {problem_id: [] for problem_id in by_id}
-    for rollout in read_records(run.snr / "rollouts.jsonl", Rollout):
-        if rollout.sample_index < half or not settings.split:
-            graded.append(
-                grade_rollout(by_id[rollout.problem_id], rollout, answer_format=config.grading.answer_format.name)
-            )
+    rated = [rollout for rollout in rollouts if rollout.sample_index < half or not settings.split]
+    rates = count_passes(problems, grade_all(problems, rated, run.config().grading))
+    completions: dict[str, list[tuple[int, ...]]] = {problem.problem_id: [] for problem in problems}
+    for rollout in rollouts:
         if rollout.sample_index >= half:
             completions[rollout.problem_id].append(rollout.token_ids)
-    rates = count_passes(list(problems), graded)
     write_parquet(run.snr / "pass_rates.parquet", rates, PassRate)
     return {rate.problem_id: rate for rate in rates}, completions
 
