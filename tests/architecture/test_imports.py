@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "paced").rglob("*.py"))
 
-BASE = {"records", "errors", "storage", "config", "configfile", "runfolder", "__init__"}
+BASE = {"records", "errors", "storage", "tablefile", "config", "configfile", "runfolder", "__init__"}
 """Modules at the root of the package that anyone may import."""
 MAY_IMPORT = {
     "base": {"base"},
