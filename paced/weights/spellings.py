@@ -8,15 +8,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from paced.tablefile.cells import shown
+
 PASSED = (
-    "num_passed", "passed", "passes", "num_passes", "n_passed", "n_passes", "pass_count", "passed_count",
-    "num_correct", "n_correct", "correct_count", "count_correct", "corrects", "num_success", "num_successes",
-    "n_success", "n_successes", "successes", "success_count", "num_solved", "n_solved", "solved", "s", "c",
+    "num_passed", "passed", "passes", "num_passes", "num_pass", "n_passed", "n_passes", "n_pass", "pass_count",
+    "passed_count", "num_passing", "num_correct", "n_correct", "correct_count", "count_correct", "corrects",
+    "num_right", "n_right", "num_success", "num_successes", "n_success", "n_successes", "successes", "success_count",
+    "num_solved", "n_solved", "solved_count", "solved", "hits", "num_hits", "wins", "num_wins", "s", "c",
 )  # fmt: skip
 ROLLOUTS = (
-    "num_rollouts", "rollouts", "n_rollouts", "rollout_count", "num_samples", "n_samples", "samples", "sample_count",
-    "num_trials", "n_trials", "trials", "num_attempts", "n_attempts", "attempts", "num_total", "total", "total_count",
-    "group_size", "n",
+    "num_rollouts", "n_rollouts", "rollout_count", "num_samples", "n_samples", "sample_count", "num_trials", "n_trials",
+    "num_attempts", "n_attempts", "num_generations", "n_generations", "num_completions", "n_completions",
+    "num_responses", "n_responses", "num_tries", "n_tries", "num_runs", "n_runs", "num_repeats", "n_repeats",
+    "num_draws", "n_draws", "num_total", "n_total", "total", "totals", "total_count", "group_size", "rollout_n",
+    "out_of", "denominator", "count", "n", "rollouts", "samples", "trials", "attempts", "tries", "runs", "repeats",
+    "draws", "generations", "completions", "responses",
+)  # fmt: skip
+"""The last ones may hold texts as well, so that any other comes first."""
+FAILED = (
+    "num_failed", "n_failed", "failed", "num_failures", "n_failures", "failures", "fails", "fail_count", "num_fail",
+    "failed_count", "num_incorrect", "n_incorrect", "incorrect", "incorrect_count", "num_wrong", "n_wrong", "wrong",
+    "num_losses", "losses", "num_unsolved", "n_unsolved", "unsolved", "misses",
 )  # fmt: skip
 IDS = (
     "problem_id", "id", "uid", "unique_id", "question_id", "prompt_id", "task_id", "item_id", "example_id",
@@ -26,60 +38,112 @@ OUTCOME = (
     "correct", "is_correct", "passed", "is_passed", "pass", "success", "is_success", "solved", "verdict", "acc",
     "accuracy", "score", "reward", "grade", "label", "outcome", "result",
 )  # fmt: skip
+SAMPLE = (
+    "sample_index", "sample_idx", "sample_number", "sample_num", "sample_no", "sample_id", "sample", "rollout_index",
+    "rollout_idx", "rollout_number", "rollout_num", "rollout_id", "rollout", "trial_index", "trial_idx", "trial_id",
+    "trial", "attempt_index", "attempt_idx", "attempt_id", "attempt", "repeat_index", "repeat_idx", "repeat_id",
+    "repeat", "generation_index", "generation_idx", "generation_id", "completion_index", "completion_idx",
+    "completion_id", "response_index", "response_idx", "response_id", "draw_index", "draw",
+)  # fmt: skip
+"""Which of a problem's rollouts a row is. Seeds and names of runs are not in it: all rollouts may share one."""
+PERHAPS_TEXT = {"sample", "rollout", "trial", "attempt", "repeat", "draw"}
+"""Of these, names that may hold the rollout itself: they number rollouts where they hold numbers."""
 
 
 @dataclass(frozen=True)
 class Layout:
     """What a file holds and in which of its columns."""
 
-    kind: Literal["counts", "samples"]
-    """counts: one row for each problem; samples: one row for each graded rollout."""
+    kind: Literal["counts", "samples", "either"]
+    """counts: one row for each problem; samples: one row for each graded rollout; either: only the rows can tell."""
     problem_id: str | None
     """Column of the problem's name; None in a file of counts means that rows are numbered from 0."""
     first: str
     """Column of num_passed, or of the outcome of one rollout."""
     second: str
-    """Column of num_rollouts; empty for samples."""
+    """Column of num_rollouts; empty for samples without one."""
+    sample_index: str = ""
+    """Column that says which rollout of its problem a row is; empty if there is none."""
+    also_rollouts: tuple[str, ...] = ()
+    """Further columns that are called like a number of rollouts, and must agree with ``second``."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that are read."""
+        names = (self.problem_id, self.first, self.second, self.sample_index, *self.also_rollouts)
+        return tuple(name for name in names if name)
 
 
 def find_layout(file: str, names: Sequence[str]) -> Layout:
     """Recognise the columns of a file.
 
     Case, spaces and hyphens do not matter. ``k`` is the number of rollouts beside ``s`` and of passes beside ``n``.
+    A column such as ``correct`` holds counts beside a number of rollouts and outcomes without one; beside one, its
+    rows have the last word (``readings.py``).
 
     Raises:
         ValueError: one name twice, or columns that cannot be recognised; the message says what was found and what to
             rename.
 
     Example:
-        >>> find_layout("a.csv", ["Problem ID", "n-correct", "n_samples"])
-        Layout(kind='counts', problem_id='Problem ID', first='n-correct', second='n_samples')
+        >>> layout = find_layout("a.csv", ["Problem ID", "n-correct", "n_samples"])
+        >>> layout.kind, layout.columns
+        ('counts', ('Problem ID', 'n-correct', 'n_samples'))
         >>> find_layout("a.csv", ["k", "n"]).first, find_layout("a.csv", ["s", "K"]).first
         ('k', 's')
-        >>> find_layout("a.csv", ["id", "is_correct"]).kind
-        'samples'
+        >>> [find_layout("a.csv", ["id", "correct", *more]).kind for more in ([], ["total"])]
+        ['samples', 'either']
     """
     by_name: dict[str, str] = {}
     for name in names:
-        plain = re.sub(r"[\s\-.]+", "_", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.strip())).lower()
-        if plain in by_name:
+        plain = plain_name(name)
+        if plain and plain in by_name:
             raise ValueError(
-                f"{file}: column '{name}' stands twice (as '{by_name[plain]}' too). Rename one of the two."
+                f"{file}: column {shown(name)} appears twice (as {shown(by_name[plain])} too). Rename one of the two."
             )
         by_name[plain] = name
-    problem_id = _first(by_name, IDS)
+    problem_id, outcome, sample = (_first(by_name, spellings) for spellings in (IDS, OUTCOME, SAMPLE))
     passed, rollouts = _first(by_name, PASSED), _first(by_name, ROLLOUTS)
     if "k" in by_name:
         if passed is None and rollouts is not None:
+            if outcome is not None:
+                raise ValueError(
+                    f"{file}: beside {shown(rollouts)}, both {shown(by_name['k'])} and {shown(outcome)} can be the "
+                    "number of passes. Rename that one 'num_passed'."
+                )
             passed = by_name["k"]
-        elif rollouts is None and passed is not None:
+        elif rollouts is None and (passed is not None or outcome is not None):
             rollouts = by_name["k"]
-    if passed is not None and rollouts is not None:
-        return Layout("counts", problem_id, passed, rollouts)
-    outcome = _first(by_name, OUTCOME)
-    if outcome is not None and problem_id is not None:
-        return Layout("samples", problem_id, outcome, "")
+    first = passed or outcome
+    if first is not None and rollouts is not None and (sample is None or problem_id is not None):
+        also = tuple(by_name[name] for name in ROLLOUTS if name in by_name and by_name[name] != rollouts)
+        kind: Literal["counts", "either"] = "either" if plain_name(first) in OUTCOME else "counts"
+        return Layout(kind, problem_id, first, rollouts, sample or "", also)
+    failed = _first(by_name, FAILED)
+    if first is not None and failed is not None and sample is None:
+        raise ValueError(
+            f"{file}: columns {shown(first)} and {shown(failed)} are understood, the number of rollouts is missing. "
+            f"Add 'num_rollouts', their sum; or remove {shown(failed)} if each row is one rollout."
+        )
+    only_counts = passed is not None and plain_name(passed) not in OUTCOME
+    if outcome is not None and problem_id is not None and not only_counts:
+        return Layout("samples", problem_id, outcome, "", sample or "")
     raise ValueError(_unknown(file, names, by_name, passed, rollouts, outcome))
+
+
+def plain_name(name: str) -> str:
+    """A column's name in lower case with single underscores.
+
+    Example:
+        >>> plain_name("N-Samples"), plain_name(" numPassed")
+        ('n_samples', 'num_passed')
+    """
+    return re.sub(r"[\s\-.]+", "_", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.strip())).lower()
+
+
+def has_a_role(name: str) -> bool:
+    """Whether a column of this name would be read as a count, an outcome or the index of a sample."""
+    return plain_name(name) in {*PASSED, *ROLLOUTS, *OUTCOME, *SAMPLE}
 
 
 def _first(by_name: dict[str, str], spellings: Sequence[str]) -> str | None:
@@ -94,7 +158,7 @@ def _unknown(
     rollouts: str | None,
     outcome: str | None,
 ) -> str:
-    found = ", ".join(f"'{name}'" for name in names) or "none"
+    found = ", ".join(map(shown, names)) or "none"
     wanted = "Columns (num_passed, num_rollouts), or (problem_id, correct) with one row for each rollout, are needed"
     hint = "Rename the columns."
     if passed is not None or rollouts is not None:
@@ -102,11 +166,11 @@ def _unknown(
         hint = f"Column '{have}' is understood, its partner '{missing}' is missing: add or rename it."
     elif outcome is not None:
         hint = f"Column '{outcome}' is understood, 'problem_id' is missing: add it so that rollouts can be grouped."
-    known = {*PASSED, *ROLLOUTS, *OUTCOME, *IDS}
+    known = {*PASSED, *ROLLOUTS, *OUTCOME, *IDS, *SAMPLE}
     for plain, name in by_name.items():
         near = difflib.get_close_matches(plain, [one for one in known if len(one) > 3], n=1, cutoff=0.8)
         if plain not in known and near:
-            hint += f" Did you mean '{near[0]}' by '{name}'?"
+            hint += f" Did you mean '{near[0]}' by {shown(name)}?"
     if any("rate" in plain for plain in by_name):
         hint += " A pass rate alone is not enough: the number of rollouts decides how much it can be trusted."
     return f"{file}: columns found: {found}. {wanted}. {hint}"
