@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from paced.config import RunConfig, check_config
 from paced.errors import ConfigError
+
+EXPONENT = re.compile(r"[-+]?[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+")
+"""A number that YAML 1.1 reads as text, for want of a point or a sign."""
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
@@ -83,7 +87,7 @@ def build_config(data: Mapping[str, Any], place: str = "config") -> RunConfig:
     if problems:
         raise ConfigError(f"{place}: " + " ".join(problems))
     try:
-        config = msgspec.convert(_deep_copy(data), RunConfig, strict=False)
+        config = msgspec.convert(_numbers_in_parameters(_deep_copy(data)), RunConfig, strict=False)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{place}: {error}.") from error
     if config.lab is not None and config.lab.seed == 0:
@@ -169,6 +173,15 @@ def _unknown_keys(data: Any, kind: Any, path: str) -> Sequence[str]:
                     prefix = f"{where}[{index + 1}]." if isinstance(value, list) else f"{where}."
                     found += _unknown_keys(item, inner, prefix)
     return found
+
+
+def _numbers_in_parameters(data: Any, *, inside: bool = False) -> Any:
+    """``data`` with 5e-1 as a number wherever it is a parameter: these have no type by which it would be converted."""
+    if isinstance(data, dict):
+        return {key: _numbers_in_parameters(value, inside=inside or key == "parameters") for key, value in data.items()}
+    if isinstance(data, list):
+        return [_numbers_in_parameters(value, inside=inside) for value in data]
+    return float(data) if inside and isinstance(data, str) and EXPONENT.fullmatch(data) else data
 
 
 def _deep_copy(data: Any) -> Any:

@@ -46,6 +46,20 @@ def test_yaml_1e_minus_6_is_a_number(tmp_path):
     assert load_config(file).training.learning_rate == 1e-6
 
 
+def test_a_parameter_is_a_number_however_it_is_written(tmp_path):
+    text = (
+        "name: tiny\nproblems: {path: 1e5}\n"
+        "weights: {parameters: {alpha: 5e-1, prior: [1e0, 2.5E+1], estimator: posterior}}\n"
+        "stages: [{divergence: jsd, parameters: {beta: -1e-3}}]\n"
+    )
+    config = load_config(write(tmp_path, text), ["weights.parameters.beta=2e0"])
+    expected = {"alpha": 0.5, "prior": [1.0, 25.0], "estimator": "posterior", "beta": 2.0}
+    assert config.weights.parameters == expected
+    assert config.stages[0].parameters == {"beta": -0.001}
+    assert config.problems.path == "1e5"
+    assert build_config(to_dict(config)) == config
+
+
 def test_all_unknown_keys_are_named_with_the_nearest_known_one():
     data = {**MINIMAL, "rollout": {}, "training": {"lerning_rate": 1}, "stages": [{"divergance": "x"}]}
     with pytest.raises(ConfigError) as caught:
