@@ -52,7 +52,7 @@ def read_rows(
         path: a name with a suffix of ``FORMATS``, perhaps followed by ``.gz``.
         faults: receives the rows that are none: a wrong number of cells, broken quotes, lines that are not JSON.
         is_row: whether the cells of a single line of CSV look like a row. A quoted cell with line breaks is refused
-            when every line of its row looks like one by itself: then a stray quote has swallowed rows.
+            when the first, the last and most lines of its row look like one: then a stray quote has swallowed rows.
 
     Raises:
         FileNotFoundError: no such file.

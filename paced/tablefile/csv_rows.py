@@ -34,7 +34,7 @@ def rows(
         elif len(cells) != len(names):
             fix = f"The header has {len(names)} columns; quote cells that hold the separator."
             faults.append(BadRow(row=row, column="(line)", found=f"{len(cells)} cells", fix=fix))
-        elif len(lines) > 1 and all(_is_row(line, names, mark, is_row) for line in lines if line.strip()):
+        elif len(lines) > 1 and _swallows(lines, names, mark, is_row):
             fix = f"A quote opened here swallows the rows up to {row + len(lines) - 1}: remove it, or write JSON lines."
             faults.append(BadRow(row=row, column="(line)", found=shown(lines[0].rstrip("\r\n")), fix=fix))
         else:
@@ -114,7 +114,12 @@ def _records(lines: Iterable[str], mark: str, faults: list[BadRow]) -> Iterator[
             yield row, cells, record
 
 
-def _is_row(line: str, names: list[str], mark: str, is_row: Callable[[dict[str, str]], bool]) -> bool:
-    """Whether a line by itself, its quotes not read as such, would be a row."""
-    cells = [cell.strip('"') for cell in line.rstrip("\r\n").split(mark)]
-    return len(cells) == len(names) and is_row(dict(zip(names, cells, strict=True)))
+def _swallows(lines: list[str], names: list[str], mark: str, is_row: Callable[[dict[str, str]], bool]) -> bool:
+    """Whether the lines of one row are rows by themselves: the first, the last, and more than half of them."""
+
+    def by_itself(line: str) -> bool:
+        cells = [cell.strip('"') for cell in line.rstrip("\r\n").split(mark)]
+        return len(cells) == len(names) and is_row(dict(zip(names, cells, strict=True)))
+
+    rows_alone = [by_itself(line) for line in lines if line.strip()]
+    return rows_alone[0] and rows_alone[-1] and 2 * sum(rows_alone) > len(rows_alone)

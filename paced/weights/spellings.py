@@ -10,26 +10,29 @@ from typing import Literal
 
 from paced.tablefile.cells import shown
 
-PASSED = (
-    "num_passed", "passed", "passes", "num_passes", "num_pass", "n_passed", "n_passes", "n_pass", "pass_count",
-    "passed_count", "num_passing", "num_correct", "n_correct", "correct_count", "count_correct", "corrects",
-    "num_right", "n_right", "num_success", "num_successes", "n_success", "n_successes", "successes", "success_count",
-    "num_solved", "n_solved", "solved_count", "solved", "hits", "num_hits", "wins", "num_wins", "s", "c",
-)  # fmt: skip
+COUNT_WORDS = {"num", "n", "nb", "number", "count", "counts", "total", "totals"}
+FILL_WORDS = {"of", "per", "max", "all", "graded", "problem", "prompt", "question", "task", "item", "each"}
+PASSED_WORDS = {
+    "pass", "passes", "passed", "passing", "correct", "corrects", "right", "success", "successes", "successful",
+    "solved", "hits", "wins",
+}  # fmt: skip
+FAILED_WORDS = {
+    "fail", "fails", "failed", "failures", "incorrect", "wrong", "unsuccessful", "unsolved", "misses", "losses",
+}  # fmt: skip
+ROLLOUTS_WORDS = {
+    "rollouts", "samples", "trials", "attempts", "generations", "completions", "responses", "answers", "tries", "runs",
+    "repeats", "draws", "rollout", "sample", "trial", "attempt", "generation", "completion", "response",
+}  # fmt: skip
+"""``num_correct``, ``samples_per_problem``, ``total_wrong_answers``: names of counts are made of few words."""
+
+PASSED = ("passes", "corrects", "successes", "hits", "wins", "ncorrect", "npassed", "passed", "solved", "s", "c")
 ROLLOUTS = (
-    "num_rollouts", "n_rollouts", "rollout_count", "num_samples", "n_samples", "sample_count", "num_trials", "n_trials",
-    "num_attempts", "n_attempts", "num_generations", "n_generations", "num_completions", "n_completions",
-    "num_responses", "n_responses", "num_tries", "n_tries", "num_runs", "n_runs", "num_repeats", "n_repeats",
-    "num_draws", "n_draws", "num_total", "n_total", "total", "totals", "total_count", "group_size", "rollout_n",
-    "out_of", "denominator", "count", "n", "rollouts", "samples", "trials", "attempts", "tries", "runs", "repeats",
+    "total", "totals", "group_size", "rollout_n", "out_of", "denominator", "denom", "nsamples", "nrollouts", "ntrials",
+    "nattempts", "ntotal", "count", "num", "n", "rollouts", "samples", "trials", "attempts", "tries", "runs", "repeats",
     "draws", "generations", "completions", "responses",
 )  # fmt: skip
 """The last ones may hold texts as well, so that any other comes first."""
-FAILED = (
-    "num_failed", "n_failed", "failed", "num_failures", "n_failures", "failures", "fails", "fail_count", "num_fail",
-    "failed_count", "num_incorrect", "n_incorrect", "incorrect", "incorrect_count", "num_wrong", "n_wrong", "wrong",
-    "num_losses", "losses", "num_unsolved", "n_unsolved", "unsolved", "misses",
-)  # fmt: skip
+FAILED = ("fails", "failures", "misses", "losses", "nfailed", "failed", "incorrect", "wrong", "unsolved")
 IDS = (
     "problem_id", "id", "uid", "unique_id", "question_id", "prompt_id", "task_id", "item_id", "example_id",
     "problem", "question", "prompt", "index", "idx", "name",
@@ -38,16 +41,19 @@ OUTCOME = (
     "correct", "is_correct", "passed", "is_passed", "pass", "success", "is_success", "solved", "verdict", "acc",
     "accuracy", "score", "reward", "grade", "label", "outcome", "result",
 )  # fmt: skip
+_ONE_ROLLOUT = ("sample", "rollout", "trial", "attempt", "repeat", "generation", "completion", "response", "draw")
+PERHAPS_TEXT = ("sample", "rollout", "trial", "attempt", "repeat", "draw")
+"""Names that may hold the rollout itself: they number rollouts where they hold numbers."""
 SAMPLE = (
-    "sample_index", "sample_idx", "sample_number", "sample_num", "sample_no", "sample_id", "sample", "rollout_index",
-    "rollout_idx", "rollout_number", "rollout_num", "rollout_id", "rollout", "trial_index", "trial_idx", "trial_id",
-    "trial", "attempt_index", "attempt_idx", "attempt_id", "attempt", "repeat_index", "repeat_idx", "repeat_id",
-    "repeat", "generation_index", "generation_idx", "generation_id", "completion_index", "completion_idx",
-    "completion_id", "response_index", "response_idx", "response_id", "draw_index", "draw",
+    *(f"{noun}_{end}" for noun in _ONE_ROLLOUT for end in ("index", "idx", "id", "number", "num", "no")),
+    *PERHAPS_TEXT,
+)
+"""Which of a problem's rollouts a row is."""
+PERHAPS_INDEX = (
+    "seed", "epoch", "run", "run_id", "run_index", "run_idx", "replicate", "rep", "round", "try", "candidate",
+    "candidate_id", "candidate_index", "iteration", "iter", "index", "idx", "i", "j",
 )  # fmt: skip
-"""Which of a problem's rollouts a row is. Seeds and names of runs are not in it: all rollouts may share one."""
-PERHAPS_TEXT = {"sample", "rollout", "trial", "attempt", "repeat", "draw"}
-"""Of these, names that may hold the rollout itself: they number rollouts where they hold numbers."""
+"""Names that may number rollouts, or be the same for all of them: the rows tell."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +109,9 @@ def find_layout(file: str, names: Sequence[str]) -> Layout:
             )
         by_name[plain] = name
     problem_id, outcome, sample = (_first(by_name, spellings) for spellings in (IDS, OUTCOME, SAMPLE))
-    passed, rollouts = _first(by_name, PASSED), _first(by_name, ROLLOUTS)
+    passed, failed = _named(by_name, "passed", PASSED), _named(by_name, "failed", FAILED)
+    totals = _all_named(by_name, "rollouts", ROLLOUTS)
+    rollouts = totals[0] if totals else None
     if "k" in by_name:
         if passed is None and rollouts is not None:
             if outcome is not None:
@@ -116,10 +124,9 @@ def find_layout(file: str, names: Sequence[str]) -> Layout:
             rollouts = by_name["k"]
     first = passed or outcome
     if first is not None and rollouts is not None and (sample is None or problem_id is not None):
-        also = tuple(by_name[name] for name in ROLLOUTS if name in by_name and by_name[name] != rollouts)
+        also = tuple(name for name in totals if name != rollouts)
         kind: Literal["counts", "either"] = "either" if plain_name(first) in OUTCOME else "counts"
         return Layout(kind, problem_id, first, rollouts, sample or "", also)
-    failed = _first(by_name, FAILED)
     if first is not None and failed is not None and sample is None:
         raise ValueError(
             f"{file}: columns {shown(first)} and {shown(failed)} are understood, the number of rollouts is missing. "
@@ -143,7 +150,36 @@ def plain_name(name: str) -> str:
 
 def has_a_role(name: str) -> bool:
     """Whether a column of this name would be read as a count, an outcome or the index of a sample."""
-    return plain_name(name) in {*PASSED, *ROLLOUTS, *OUTCOME, *SAMPLE}
+    plain = plain_name(name)
+    return plain in {*PASSED, *ROLLOUTS, *OUTCOME, *SAMPLE} or _role_by_words(plain) in {"passed", "rollouts"}
+
+
+def _role_by_words(plain: str) -> str | None:
+    """passed, failed or rollouts, for a name that is made of the words of counts only; None for any other."""
+    words = set(plain.split("_"))
+    if plain in SAMPLE or not words <= COUNT_WORDS | FILL_WORDS | PASSED_WORDS | FAILED_WORDS | ROLLOUTS_WORDS:
+        return None
+    counts = bool(words & COUNT_WORDS)
+    if words & FAILED_WORDS:
+        return "failed" if counts or words & ROLLOUTS_WORDS else None
+    if words & PASSED_WORDS:
+        return "passed" if counts or words & ROLLOUTS_WORDS else None
+    if words & ROLLOUTS_WORDS:
+        return "rollouts" if counts or words & FILL_WORDS else None
+    return "rollouts" if "total" in words and counts and not words & FILL_WORDS else None
+
+
+def _all_named(by_name: dict[str, str], role: str, spellings: Sequence[str]) -> list[str]:
+    """The columns of a role: those whose words say so, then the spellings in their order."""
+    listed = [name for name in spellings if name in by_name]
+    spoken = [name for name in by_name if name not in spellings and _role_by_words(name) == role]
+    # num_samples before max_samples, rollouts before the texts that may be called so
+    spoken.sort(key=lambda name: not set(name.split("_")) & COUNT_WORDS)
+    return [by_name[name] for name in (*spoken, *listed)]
+
+
+def _named(by_name: dict[str, str], role: str, spellings: Sequence[str]) -> str | None:
+    return next(iter(_all_named(by_name, role, spellings)), None)
 
 
 def _first(by_name: dict[str, str], spellings: Sequence[str]) -> str | None:
@@ -166,7 +202,7 @@ def _unknown(
         hint = f"Column '{have}' is understood, its partner '{missing}' is missing: add or rename it."
     elif outcome is not None:
         hint = f"Column '{outcome}' is understood, 'problem_id' is missing: add it so that rollouts can be grouped."
-    known = {*PASSED, *ROLLOUTS, *OUTCOME, *IDS, *SAMPLE}
+    known = {"num_passed", "num_correct", "num_rollouts", "num_samples", *PASSED, *ROLLOUTS, *OUTCOME, *IDS, *SAMPLE}
     for plain, name in by_name.items():
         near = difflib.get_close_matches(plain, [one for one in known if len(one) > 3], n=1, cutoff=0.8)
         if plain not in known and near:

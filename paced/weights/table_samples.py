@@ -8,14 +8,14 @@ column equal rows may be two rollouts that ended alike: all are counted.
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from paced.errors import BadRow
 from paced.tablefile import Row
-from paced.tablefile.cells import shown
-from paced.weights.spellings import Layout
+from paced.tablefile.cells import number_of, shown
+from paced.weights.spellings import PERHAPS_INDEX, PERHAPS_TEXT, Layout, plain_name
 from paced.weights.table_ids import NameKinds
 from paced.weights.table_rows import name_of, outcome_of, sample_of
 
@@ -52,6 +52,41 @@ class SampleTally:
                 "such as sample_index, says which rollout a row is"
             )
         return tuple(notes)
+
+
+def with_index(layout: Layout, names: Iterable[str], rows: Callable[[], Iterable[Row]]) -> Layout:
+    """The layout with the column that numbers the rollouts of each problem, if the rows show that one does.
+
+    Args:
+        layout: of graded rollouts.
+        names: all columns of the file.
+        rows: gives the rows; read once for each column that comes into question.
+
+    Returns: the layout with a ``sample_index`` that holds numbers where its name alone may mean the rollout's text, or
+        that is called like a seed or an epoch and has another value for each row of a problem, equal rows apart.
+    """
+    if layout.problem_id is None:
+        return layout
+    if plain_name(layout.sample_index) in PERHAPS_TEXT:
+        _, record = next(iter(rows()), (0, {}))
+        if number_of(record.get(layout.sample_index)) is None:
+            layout = replace(layout, sample_index="")
+    if layout.sample_index:
+        return layout
+    perhaps = [name for name in names if plain_name(name) in PERHAPS_INDEX and name != layout.problem_id]
+    numbers = (name for name in perhaps if _numbers_rollouts(replace(layout, sample_index=name), rows()))
+    return replace(layout, sample_index=next(numbers, ""))
+
+
+def _numbers_rollouts(layout: Layout, rows: Iterable[Row]) -> bool:
+    cells: dict[Hashable, int] = {}
+    problems: set[Hashable] = set()
+    for row, record in rows:
+        name, index, cells_of_row = name_of(record, layout, row, []), sample_of(record, layout, row, []), _hash(record)
+        if index is None or cells.setdefault((name, index), cells_of_row) != cells_of_row:
+            return False
+        problems.add(name)
+    return len(cells) > len(problems)
 
 
 def tally_samples(file: str, layout: Layout, rows: Iterable[Row], bad: list[BadRow]) -> SampleTally:

@@ -21,11 +21,11 @@ from paced.storage import write_atomic
 from paced.tablefile import Row, column_names, read_rows
 from paced.tablefile.cells import number_of, shown
 from paced.weights.readings import decide
-from paced.weights.spellings import PERHAPS_TEXT, Layout, find_layout, has_a_role, plain_name
+from paced.weights.spellings import Layout, find_layout, has_a_role
 from paced.weights.table_clean import read_clean
 from paced.weights.table_ids import NameKinds, typed_names
 from paced.weights.table_rows import count_of, looks_like_row, name_of
-from paced.weights.table_samples import tally_samples
+from paced.weights.table_samples import tally_samples, with_index
 
 PARQUET_NAMES, CSV_NAMES = (".parquet", ".pq"), (".csv",)
 """Suffixes of the files that weights are written to."""
@@ -77,12 +77,16 @@ def read_counts(path: Path) -> CountTable:
         ([7, 9], [0, 1], [8, 8])
     """
     names = column_names(path)
-    layout = _without_texts(path, find_layout(str(path), names))
+    layout = find_layout(str(path), names)
+
+    def rows() -> Iterator[Row]:
+        return read_rows(path, [], is_row=looks_like_row(layout))
+
+    if layout.kind != "counts":
+        layout = with_index(layout, names, rows)
     table = _clean_table(path, layout)
     if table is None:
-        decided = layout
-        if layout.kind == "either":
-            decided = decide(str(path), layout, read_rows(path, [], is_row=looks_like_row(layout)))
+        decided = decide(str(path), layout, rows()) if layout.kind == "either" else layout
         table = (_sample_table if decided.kind == "samples" else _count_table)(path, decided, names)
     only_zero_one = table.num_passed.max() <= 1 < table.num_rollouts.max()
     if layout.kind == "either" and table.layout.kind == "counts" and only_zero_one:
@@ -119,15 +123,6 @@ def write_weights(
     else:
         raise ValueError(f"write_weights: the name must end in .parquet or .csv, got '{path.name}'. Rename the output.")
     write_atomic(path, sink.getvalue().to_pybytes())
-
-
-def _without_texts(path: Path, layout: Layout) -> Layout:
-    """The layout without an index of rollouts whose column holds the rollouts themselves, which may well be equal."""
-    if plain_name(layout.sample_index) in PERHAPS_TEXT:
-        _, record = next(read_rows(path, []), (0, {}))
-        if number_of(record.get(layout.sample_index)) is None:
-            return replace(layout, sample_index="")
-    return layout
 
 
 def _clean_table(path: Path, layout: Layout) -> CountTable | None:

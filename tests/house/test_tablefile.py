@@ -149,6 +149,8 @@ def test_a_cell_of_which_every_line_is_a_row_is_refused_and_a_text_with_commas_i
     rows, faults = read(file_of(tmp_path, "a.csv", swallowed), is_row=is_row)
     assert rows == []
     assert faults == ["2: A quote opened here swallows the rows up to 4: remove it, or write JSON lines."]
+    odd_line_between = 'id,note,s\n"q1",",3\nq2,some, more,4\nq3,ok",8\n'.replace('"q1",', "q1,")
+    assert read(file_of(tmp_path, "c.csv", odd_line_between), is_row=is_row) == ([], faults)
     prompt = 'id,s\n"Take 1, 2\nand 3",3\n'
     assert read(file_of(tmp_path, "b.csv", prompt), is_row=is_row)[0] == [(2, {"id": "Take 1, 2\nand 3", "s": "3"})]
 

@@ -17,6 +17,7 @@ from paced.records import Problem
 from paced.storage import text_hash, write_parquet
 from paced.tablefile import FORMATS
 from paced.train.data.problems import problem_id_of, read_problems
+from paced.train.rollout.grading import compare_integer
 
 
 def write(tmp_path, *lines, name="p.jsonl"):
@@ -53,6 +54,15 @@ def test_a_misnamed_column_is_named_and_not_guessed(tmp_path):
     with pytest.raises(BadRows, match="There is no 'problem': did you mean that\\?") as caught:
         read_problems(file)
     assert len(caught.value.rows) == 1
+
+
+def test_a_column_that_no_row_has_is_one_sentence_with_the_columns_found(tmp_path):
+    rows = [{"text": "2+2", "answer": "4"}, {"text": "2+3", "answer": "5"}]
+    with pytest.raises(ConfigError, match="p.jsonl: no row has 'problem'; columns found: text, answer."):
+        read_problems(write(tmp_path, *rows))
+    (tmp_path / "a.csv").write_text("2+2,4\n2+3,5\n")
+    with pytest.raises(ConfigError, match="no row has 'problem' and 'answer'; columns found: 2\\+2, 4"):
+        read_problems(tmp_path / "a.csv")
 
 
 def test_other_columns_are_passed_over_and_said(tmp_path):
@@ -152,7 +162,9 @@ def test_a_byte_order_mark_is_not_part_of_the_first_row(tmp_path):
         (4.5, "4.5", "exact"),
         (1e-7, "0.0000001", "exact"),
         (3, "3", "integer"),
-        ("3.0", "3.0", "exact"),
+        ("3.0", "3.0", "integer"),
+        ("3", "3", "exact"),
+        ("3.5", "3.5", "exact"),
         (" 3 ", " 3 ", "exact"),
     ],
 )
@@ -167,7 +179,9 @@ def test_a_column_of_integers_with_a_gap_is_read_as_pandas_left_it(tmp_path):
     (tmp_path / "a.csv").write_text("problem,answer\na,3.0\nb,40.0\n")
     for name in ("a.parquet", "a.csv"):
         found = read_problems(tmp_path / name).problems
-        assert [(one.answer, one.answer_type) for one in found] == [("3", "integer"), ("40", "integer")]
+        assert [one.answer_type for one in found] == ["integer", "integer"]
+        for one, answer in zip(found, ("3", "40"), strict=True):
+            assert compare_integer(extracted=answer, answer=one.answer).verdict == "correct"
     assert [one.problem_id for one in read_problems(tmp_path / "a.parquet").problems] == ["1", "2"]
 
 

@@ -38,6 +38,9 @@ def counts(table):
         "id,success,runs",
         "id,correct,k",
         "id,accuracy,out_of",
+        "id,correct,max_attempts",
+        "id,correct,samples_per_problem",
+        "id,pass,nsamples",
     ],
 )
 @pytest.mark.parametrize("rows", [[("a", 0, 8), ("b", 1, 8), ("c", 0, 8)], [("a", 0, 8), ("b", 5, 6)]])
@@ -110,6 +113,10 @@ def test_one_problem_twice_in_a_table_of_counts_is_not_two_rollouts(tmp_path):
 def test_a_column_of_texts_is_not_a_number_of_rollouts(tmp_path):
     rows = [{"id": "a", "correct": 1, "completions": "so 4"}, {"id": "a", "correct": 0, "completions": "so 5"}]
     assert counts(table_of(tmp_path, "\n".join(map(json.dumps, rows)), "a.jsonl")) == [("a", 1, 2)]
+
+
+def test_a_column_that_could_number_rollouts_is_no_trouble_in_a_table_without_names(tmp_path):
+    assert table_of(tmp_path, "seed,correct,total\n1,0,8\n1,2,8\n").num_passed.tolist() == [0, 2]
 
 
 def test_one_row_a_problem_without_a_known_total_is_pointed_out(tmp_path):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paced.errors import BadRows
-from paced.weights.spellings import PERHAPS_TEXT, SAMPLE
+from paced.weights.spellings import PERHAPS_INDEX, PERHAPS_TEXT, SAMPLE
 from paced.weights.tabular import read_counts
 
 
@@ -110,6 +110,23 @@ def test_equal_texts_of_rollouts_are_not_one_rollout(tmp_path, name):
     rows = [{"id": "a", name: text, "correct": 1} for text in ("It is 4.", "It is 4.", "4")]
     table = table_of(tmp_path, rows)
     assert (table.num_rollouts.tolist(), table.num_repeated) == ([3], 0)
+
+
+@pytest.mark.parametrize("name", PERHAPS_INDEX)
+def test_a_column_that_numbers_the_rows_of_each_problem_is_an_index(tmp_path, name):
+    rows = [{"problem_id": f"q{p}", name: k, "correct": k < p, "text": "same"} for p in range(3) for k in range(4)]
+    table = table_of(tmp_path, [*rows, *rows[5:]])
+    assert (table.num_passed.tolist(), table.num_rollouts.tolist(), table.num_repeated) == ([0, 1, 2], [4] * 3, 7)
+
+
+@pytest.mark.parametrize("name", ["seed", "epoch", "run_id"])
+def test_a_column_that_is_the_same_for_all_rollouts_is_not_an_index(tmp_path, name):
+    different = [{"problem_id": "a", name: 42, "correct": 1, "text": str(k)} for k in range(4)]
+    assert table_of(tmp_path, different).num_rollouts.tolist() == [4]
+    equal = [{"problem_id": problem, name: 42, "correct": 1} for problem in "aabb"]
+    table = table_of(tmp_path, equal)
+    assert (table.num_rollouts.tolist(), table.num_repeated) == ([2, 2], 0)
+    assert table.notes[0].startswith("2 rows equal an earlier one in every cell and count")
 
 
 def test_rows_of_outcomes_alone_are_equal_by_nature(tmp_path):

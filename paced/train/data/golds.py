@@ -18,7 +18,7 @@ EXACT_FLOATS = 1 << 53
 """Whole numbers up to here keep their digits as floats of 64 bits."""
 ABSENT = {"nan", "NaN", "<NA>", "NaT"}
 """Texts that pandas makes of an absent value when a column is turned into text."""
-WHOLE = re.compile(r"[-+]?[0-9]+(?:\.0*)?")
+WHOLE = re.compile(r"[-+]?[0-9]+(?P<point>\.0+)?")
 
 
 def as_text(value: object, *, from_csv: bool = False) -> tuple[str, bool, str]:
@@ -26,22 +26,22 @@ def as_text(value: object, *, from_csv: bool = False) -> tuple[str, bool, str]:
 
     Args:
         value: the cell; not missing.
-        from_csv: the cell has no type of its own, so that 3 and 3.0 are the integer 3.
+        from_csv: the cell has no type of its own, so that 3 is the integer.
 
-    Returns: the text; whether it is an integer by its type; and what would make it usable, '' where it is.
+    Returns: the text; whether it is an integer, by its type or because it ends in .0, as a float column leaves it when
+        it is turned into text; and what would make it usable, '' where it is.
 
     Example:
-        >>> as_text(3.0), as_text("3.0"), as_text("3.0", from_csv=True)
-        (('3', True, ''), ('3.0', False, ''), ('3', True, ''))
+        >>> as_text(3.0), as_text("3.0"), as_text("3"), as_text("3", from_csv=True)
+        (('3', True, ''), ('3.0', True, ''), ('3', False, ''), ('3', True, ''))
         >>> as_text(1e-07)[0], as_text(float("inf"))[2]
         ('0.0000001', 'Write a finite answer, or leave the row out.')
     """
     if isinstance(value, str):
         if value.strip() in ABSENT:
             return value, False, "This is how a table writes an absent value: write the answer, or leave the row out."
-        if from_csv and WHOLE.fullmatch(value.strip()):
-            return _digits(value.strip()), True, ""
-        return value, False, ""
+        whole = WHOLE.fullmatch(value.strip())
+        return value, whole is not None and bool(from_csv or whole["point"]), ""
     if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)) or is_missing(value):
         return "", False, "Write text."
     if isinstance(value, int):
@@ -53,8 +53,3 @@ def as_text(value: object, *, from_csv: bool = False) -> tuple[str, bool, str]:
     if value == int(value):
         return str(int(value)), True, ""
     return format(Decimal(str(value)), "f"), False, ""
-
-
-def _digits(text: str) -> str:
-    """A whole number without what a float column adds to it; its zeros in front stay."""
-    return text.partition(".")[0]

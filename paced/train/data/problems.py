@@ -59,7 +59,7 @@ def read_problems(path: str | Path, *, limit: int = 0) -> ProblemFile:
 
     Edges: a row that repeats the text and answer of an earlier one and has no id of its own is passed over, and the
         notes say how many; the same text with two answers is an error. An answer given as an integer, as a float that
-        is whole, or as either in CSV, is compared as an integer unless ``answer_type`` says otherwise. NaN is absent.
+        is whole, or in digits in CSV, is compared as an integer unless ``answer_type`` says otherwise. NaN is absent.
 
     Example:
         >>> import tempfile
@@ -74,6 +74,7 @@ def read_problems(path: str | Path, *, limit: int = 0) -> ProblemFile:
         raise ConfigError(f"{path}: holds no problem. Write one row with 'problem' and 'answer' for each problem.")
     faults += _misnamed_columns(rows)
     misnamed = {fault.column for fault in faults}
+    _refuse_without_columns(path, rows, misnamed)
     from_csv = format_of(path) == "csv"
     kept: dict[str, tuple[int, Problem]] = {}
     golds: dict[str, tuple[int, str]] = {}
@@ -102,8 +103,7 @@ def read_problems(path: str | Path, *, limit: int = 0) -> ProblemFile:
         notes.append(f"{path.name}: {repeated} {rows_repeat} an earlier problem and {were} passed over.")
     passed_over = sorted(key for key in {key for _, row in rows for key in row} - set(COLUMNS) if key.strip())
     if passed_over:
-        names = ", ".join(key if key.isprintable() else ascii(key) for key in passed_over)
-        notes.append(f"{path.name}: columns not used: {names}.")
+        notes.append(f"{path.name}: columns not used: {_listed(passed_over)}.")
     return ProblemFile(problems=problems[:limit] if limit else problems, notes=tuple(notes))
 
 
@@ -156,6 +156,20 @@ def _misnamed_columns(rows: Sequence[Row]) -> list[BadRow]:
         fix = f"There is no '{near}': did you mean that? Rename the column{more}."
         faults.append(BadRow(row=numbers[0], column=key, found="an unknown column", fix=fix))
     return faults
+
+
+def _refuse_without_columns(path: Path, rows: Sequence[Row], misnamed: set[str]) -> None:
+    """Refuse a file of which no row has a required column, unless it is misnamed: one sentence for all rows."""
+    names = list(dict.fromkeys(key for _, row in rows for key in row))
+    explained = {_nearest(key, REQUIRED) for key in names if key in misnamed}
+    absent = [column for column in REQUIRED if column not in names and column not in explained]
+    if absent and names:
+        wanted = " and ".join(f"'{column}'" for column in absent)
+        raise ConfigError(f"{path}: no row has {wanted}; columns found: {_listed(names)}. Rename or add the column.")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(name if name.isprintable() else ascii(name) for name in names)
 
 
 def _nearest(key: str, missing: Sequence[str]) -> str | None:
