@@ -79,14 +79,17 @@ def with_index(layout: Layout, names: Iterable[str], rows: Callable[[], Iterable
 
 
 def _numbers_rollouts(layout: Layout, rows: Iterable[Row]) -> bool:
+    """Whether rows of one problem with one index are equal, and at most half of the rows are such repeats."""
     cells: dict[Hashable, int] = {}
     problems: set[Hashable] = set()
+    num_rows = 0
     for row, record in rows:
         name, index, cells_of_row = name_of(record, layout, row, []), sample_of(record, layout, row, []), _hash(record)
         if index is None or cells.setdefault((name, index), cells_of_row) != cells_of_row:
             return False
         problems.add(name)
-    return len(cells) > len(problems)
+        num_rows += 1
+    return len(cells) > len(problems) and 2 * len(cells) >= num_rows
 
 
 def tally_samples(file: str, layout: Layout, rows: Iterable[Row], bad: list[BadRow]) -> SampleTally:

@@ -129,6 +129,12 @@ def test_a_column_that_is_the_same_for_all_rollouts_is_not_an_index(tmp_path, na
     assert table.notes[0].startswith("2 rows equal an earlier one in every cell and count")
 
 
+def test_rollouts_of_two_runs_that_all_ended_alike_are_not_repeats(tmp_path):
+    rows = [{"problem_id": p, "run": run, "correct": p == "a"} for p in "ab" for run in (1, 2) for _ in range(4)]
+    table = table_of(tmp_path, rows)
+    assert (table.num_passed.tolist(), table.num_rollouts.tolist()) == ([8, 0], [8, 8])
+
+
 def test_rows_of_outcomes_alone_are_equal_by_nature(tmp_path):
     assert table_of(tmp_path, [{"id": "a", "correct": 1}] * 3).notes == ()
 
