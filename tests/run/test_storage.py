@@ -104,7 +104,7 @@ def test_kill_9_during_appends_loses_only_the_tail(tmp_path):
 def test_what_a_kill_leaves_of_a_write_is_gone_after_the_next(tmp_path):
     """The half-written file has the name that the next write of the same file takes."""
     program = (
-        "import os, signal, sys; from pathlib import Path; from paced import storage; "
+        "import os, signal, sys; from pathlib import Path; from paced.run import storage; "
         "os.fsync = lambda handle: os.kill(os.getpid(), signal.SIGKILL); "
         "storage.write_atomic(Path(sys.argv[1]), 'half')"
     )
