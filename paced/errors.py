@@ -44,7 +44,7 @@ class BadRow:
     """One row of a file that cannot be used."""
 
     row: int
-    """Line of the file (text) or index of the record (parquet), counted from 1 as an editor does."""
+    """Line of the file (text) or number of the record (parquet, a JSON list), counted from 1 as an editor does."""
     column: str
     """The column or field at fault."""
     found: str
@@ -53,7 +53,8 @@ class BadRow:
     """What would make the row usable."""
 
     def __str__(self) -> str:
-        return f"row {self.row}, column '{self.column}': found {self.found}. {self.fix}"
+        column = self.column if self.column.isprintable() else ascii(self.column)[1:-1]
+        return f"row {self.row}, column '{column}': found {self.found}. {self.fix}"
 
 
 class BadRows(ValueError):  # noqa: N818 - named by what it holds

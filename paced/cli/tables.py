@@ -32,7 +32,7 @@ def fit(
     Parameters
     ----------
     file
-        CSV, JSONL or parquet with (num_passed, num_rollouts), or one row for each graded rollout.
+        CSV, JSON or parquet, gzipped or not, with (num_passed, num_rollouts), or one row for each graded rollout.
     zpd
         epsilon; keep problems with epsilon <= pass rate <= 1 - epsilon (the paper's method takes 0.1 when not told).
     level
@@ -84,7 +84,7 @@ def weigh(
     Parameters
     ----------
     target
-        a table of counts or graded rollouts (CSV, JSONL, parquet); or a recipe (YAML) or run folder, whose own
+        a table of counts or graded rollouts (CSV, JSON, parquet); or a recipe (YAML) or run folder, whose own
         weight function is used.
     parameters
         of the weight function, as alpha=1 beta=2 estimator=posterior.

@@ -17,6 +17,11 @@ from paced.errors import check_counts
 Counts = NDArray[np.int64]
 Weights = NDArray[np.float64]
 
+MOST_ROLLOUTS = 100_000
+"""Rollouts of one problem up to which tables are read and laws are fitted; a larger number is a time stamp or an id."""
+MOST_PAIRS = 1_000_000
+"""Pairs (s, K), over all s <= K and all K that occur, up to which laws are fitted: each has a probability in memory."""
+
 LARGEST_TABLE = 1 << 22
 """Cells of the dense table up to which problems are counted by index; above it they are sorted instead."""
 
@@ -87,7 +92,7 @@ def by_pair(
 def _cells(passed: Counts, rollouts: Counts) -> tuple[CountHistogram, NDArray[np.integer]]:
     """The histogram and the cell of each problem."""
     width = int(rollouts.max()) + 1
-    if rollouts.strides == (0,):  # one K for all problems: nothing to combine, s is the key
+    if rollouts.strides == (0,) and width <= LARGEST_TABLE:  # one K for all problems: nothing to combine, s is the key
         (only,) = rollouts[:1].tolist()
         found = np.bincount(passed, minlength=only + 1)
         kept = np.flatnonzero(found)

@@ -141,11 +141,19 @@ def empirical_prior(cells: CountHistogram) -> tuple[float, float]:
 
 def check_prior(place: str, prior: tuple[float, float]) -> tuple[float, float]:
     """Return the prior's two parameters, or say why they are none."""
-    a0, b0 = prior
+    a0, b0 = check_pair(place, "prior", prior)
     return (
         check_number(place, "prior[0]", a0, low=0, low_open=True),
         check_number(place, "prior[1]", b0, low=0, low_open=True),
     )
+
+
+def check_pair(place: str, name: str, pair: tuple[float, float]) -> tuple[float, float]:
+    """Return two finite numbers, or say what came instead."""
+    if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+        raise ValueError(f"{place}: {name} must be two numbers, got {pair!r}.")
+    first, second = pair
+    return check_number(place, f"{name}[0]", first), check_number(place, f"{name}[1]", second)
 
 
 def _posterior_parameters(

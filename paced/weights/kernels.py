@@ -71,6 +71,7 @@ class BetaKernel:
                 raise ValueError(f"BetaKernel: prior must be (a0, b0) or 'empirical', got {self.prior!r}.")
         else:
             estimates.check_prior("BetaKernel", self.prior)
+        estimates.check_pair("BetaKernel", "second_moment_exponents", self.second_moment_exponents)
 
     def at(self, pass_rate: ArrayLike) -> Weights:
         """The exact kernel w(p) at pass rates in [0, 1], any shape.

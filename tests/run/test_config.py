@@ -76,6 +76,22 @@ def test_keys_that_moved_are_answered_with_where_they_are_now():
     )
 
 
+def test_a_parameter_is_a_number_however_it_is_written(tmp_path):
+    text = (
+        "name: tiny\nproblems: {path: '1e5'}\n"
+        "weights: {parameters: {alpha: 5e-1, prior: [1e0, 2.5E+1], estimator: posterior}}\n"
+        "stages: [{divergence: {name: jsd, parameters: {beta: -1e-3}}}]\n"
+    )
+    file = tmp_path / "tiny.yaml"
+    file.write_text(text)
+    config = load_config(file, ["weights.parameters.beta=2e0"])
+    expected = {"alpha": 0.5, "prior": (1.0, 25.0), "estimator": "posterior", "beta": 2.0}
+    assert config.weights.parameters == expected
+    assert config.stages[0].divergence.parameters == {"beta": -0.001}
+    assert config.problems.path == "1e5"
+    assert build_config(to_dict(config)) == config
+
+
 def test_all_unknown_keys_are_named_with_the_nearest_known_one():
     text = refusal({**MINIMAL, "rollout": {}, "training": {"lerning_rate": 1}, "stages": [{}, {"divergance": "x"}]})
     assert "unknown key 'rollout'. Did you mean 'rollouts'?" in text

@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike
 
 from paced.errors import check_number
 from paced.weights.betabinomial import BetaBinomial
-from paced.weights.counts import CountHistogram
+from paced.weights.counts import MOST_PAIRS, MOST_ROLLOUTS, CountHistogram
 from paced.weights.fit import intervals, moments
 from paced.weights.fit.result import FitResult, Method, used_cells
 from paced.weights.law import no_spread, one_sided, outside, unidentified
@@ -54,8 +54,8 @@ def fit(
         exception: a pipeline may go on with the default kernel.
 
     Raises:
-        ValueError: counts that are absent, negative, fractional or contradictory; an unknown method; ``zpd`` with
-            "moments".
+        ValueError: counts that are absent, negative, fractional, contradictory or above 100,000; an unknown method;
+            ``zpd`` with "moments".
 
     Example:
         >>> rng = np.random.default_rng(2)
@@ -77,6 +77,7 @@ def fit(
 
 def fit_cells(cells: CountHistogram, method: Method, zpd: float | None) -> FitResult:
     """:func:`fit` from a histogram of counts, which is all it needs."""
+    _refuse_costly(cells)
     if method == "paper" and zpd is None:
         zpd = PAPER_ZPD
     used = used_cells(cells, zpd)
@@ -91,6 +92,21 @@ def fit_cells(cells: CountHistogram, method: Method, zpd: float | None) -> FitRe
     if reason := _unidentified(used, method, zpd):
         return replace(blank, message=reason)
     return _maximum_likelihood(blank, used) if method == "mle" else _from_moments(blank, used)
+
+
+def _refuse_costly(cells: CountHistogram) -> None:
+    """Refuse numbers of rollouts that no one makes before anything is allocated in proportion to them."""
+    different = np.unique(cells.num_rollouts)
+    if different[-1] > MOST_ROLLOUTS:
+        raise ValueError(
+            f"fit: num_rollouts must be <= {MOST_ROLLOUTS:,}, got {different[-1]:,}. Check the number: a time stamp or "
+            "an id is not a count."
+        )
+    if (num_pairs := int(different.sum()) + different.size) > MOST_PAIRS:
+        raise ValueError(
+            f"fit: num_rollouts must allow at most {MOST_PAIRS:,} pairs (s, K), got {num_pairs:,} from "
+            f"{different.size:,} different values. Fit problems with equal numbers of rollouts."
+        )
 
 
 def _unidentified(used: CountHistogram, method: Method, zpd: float | None) -> str:

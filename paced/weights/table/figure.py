@@ -20,6 +20,8 @@ from paced.weights.fit.result import FitResult
 
 LABELS = {"mle": "maximum likelihood", "moments": "corrected moments", "paper": "paper (Prop. 11)"}
 LINES = ("-", "--", ":")
+MOST_BARS = 400
+"""Pass rates up to which each has a bar and a marker; more would touch, and take minutes to draw."""
 
 
 def plot_fit(result: FitResult, path: str | Path | None = None) -> Figure:
@@ -66,7 +68,11 @@ def fit_figure(table: Table) -> Figure:
     figure, axes = new_figure()
     rates = np.asarray(table["pass_rate_estimate"], dtype=float)
     gap = float(np.diff(rates).min()) if rates.size > 1 else 1.0
-    axes.bar(rates, table["num_problems"], width=0.8 * gap, color="#D0D0D0", edgecolor=GREY, label="observed")
+    many = rates.size > MOST_BARS
+    if many:
+        axes.vlines(rates, 0, table["num_problems"], color=GREY, linewidth=0.5, label="observed")
+    else:
+        axes.bar(rates, table["num_problems"], width=0.8 * gap, color="#D0D0D0", edgecolor=GREY, label="observed")
     methods = [name.removeprefix("expected_") for name in table if name.startswith("expected_")]
     for index, method in enumerate(methods):
         expected = np.asarray(table[f"expected_{method}"], dtype=float)
@@ -74,8 +80,9 @@ def fit_figure(table: Table) -> Figure:
             # The first fit lies on top, and the second is dashed: two that agree can both be seen.
             axes.plot(
                 rates, expected, linewidth=1.2, linestyle=LINES[index % len(LINES)], zorder=9 - index,
-                label=LABELS[method], **style_of(index),
+                label=LABELS[method], **style_of(index) | ({"marker": ""} if many else {}),
             )  # fmt: skip
     label(axes, x="pass rate estimate $\\hat p = s/K$", y="problems")
-    legend(axes)
+    # The best place is looked for among all points, which takes long when there are many.
+    legend(axes, loc="upper right" if many else "best")
     return figure

@@ -1,14 +1,15 @@
-"""Counts of passes from anyone's table, and weights back into one: CSV, JSONL or parquet, no run folder needed.
+"""Counts of passes from anyone's table, and weights back into one: CSV, JSON or parquet, no run folder needed.
 
 A clean file of counts is read by Arrow at once. If anything in it is odd, the file is read again row by row, so that
 every fault is named with its line, column, content and remedy, all in one message (:class:`paced.errors.BadRows`).
-Left out: dropping bad rows. A silently shorter table is a wrong table.
+Left out: dropping bad rows. A silently shorter table is a wrong table; the only rows left out are those that repeat a
+rollout, and their number is said.
 """
 
 from __future__ import annotations
 
-import csv
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,17 @@ from numpy.typing import NDArray
 
 from paced.errors import BadRow, BadRows
 from paced.run.storage import write_atomic
-from paced.weights.table import rows as table_rows
-from paced.weights.table.spellings import Layout, find_layout
+from paced.run.tablefile import Row, column_names, read_rows
+from paced.run.tablefile.cells import number_of, shown
+from paced.weights.table.clean import read_clean
+from paced.weights.table.ids import NameKinds, typed_names
+from paced.weights.table.readings import decide
+from paced.weights.table.rows import count_of, looks_like_row, name_of
+from paced.weights.table.samples import tally_samples, with_index
+from paced.weights.table.spellings import Layout, find_layout, has_a_role
 
-FORMATS = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".pq": "parquet"}
+PARQUET_NAMES, CSV_NAMES = (".parquet", ".pq"), (".csv",)
+"""Suffixes of the files that weights are written to."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -28,7 +36,7 @@ class CountTable:
     """Counts of all problems of a file, in the order in which the problems first appear."""
 
     problem_ids: Any
-    """Names of the problems: a sequence of strings or an Arrow array, length num_problems."""
+    """Names of the problems: an Arrow array of the type that they have in the file, length num_problems."""
     num_passed: NDArray[np.int64]
     """s, shape [num_problems]."""
     num_rollouts: NDArray[np.int64]
@@ -39,34 +47,52 @@ class CountTable:
     """Rollouts left out because the grader, not the student, failed."""
     num_without_rollouts: int = 0
     """Problems left out because none of their rollouts could be graded."""
+    num_repeated: int = 0
+    """Rows left out because they repeat a rollout, with the same outcome."""
+    notes: tuple[str, ...] = ()
+    """What a person should know of how the file was read, one sentence each."""
 
 
 def read_counts(path: Path) -> CountTable:
     """Read (num_passed, num_rollouts) of each problem, or one row for each graded rollout.
 
     Args:
-        path: ``.csv``/``.tsv``, ``.jsonl`` or ``.parquet``; columns under any spelling that ``spellings.py`` lists.
+        path: CSV, TSV, JSON lines, a JSON list or parquet, gzipped or not (:data:`paced.run.tablefile.FORMATS`);
+            columns under any spelling that ``spellings.py`` lists.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: a format or columns that are not understood, or a file without rows.
+        ValueError: a format or columns that are not understood, a damaged file, or one without rows.
         BadRows: rows that cannot be used, all of them.
+
+    Edges: a rollout that comes twice, as after a resumed job, counts once if a column such as ``sample_index`` shows
+        that it does.
+
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "a.csv"
+        >>> _ = file.write_text("id,correct,total\\n7,0,8\\n9,1,8\\n")
+        >>> table = read_counts(file)
+        >>> table.problem_ids.to_pylist(), table.num_passed.tolist(), table.num_rollouts.tolist()
+        ([7, 9], [0, 1], [8, 8])
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file. Give a CSV, JSONL or parquet file of counts.")
-    kind = FORMATS.get(path.suffix.lower())
-    if kind is None:
-        raise ValueError(
-            f"{path}: the name must end in {', '.join(FORMATS)}, got '{path.suffix}'. Rename or convert it."
-        )
-    if path.stat().st_size == 0:
-        raise ValueError(f"{path}: the file is empty. Write a header and one row for each problem.")
-    names = _header(path, kind)
+    names = column_names(path)
     layout = find_layout(str(path), names)
-    if layout.kind == "counts":
-        clean = _read_clean(path, kind, layout)
-        return clean if clean is not None else _read_count_rows(path, kind, layout)
-    return _read_sample_rows(path, kind, layout)
+
+    def rows() -> Iterator[Row]:
+        return read_rows(path, [], is_row=looks_like_row(layout))
+
+    if layout.kind != "counts":
+        layout = with_index(layout, names, rows)
+    table = _clean_table(path, layout)
+    if table is None:
+        decided = decide(str(path), layout, rows()) if layout.kind == "either" else layout
+        table = (_sample_table if decided.kind == "samples" else _count_table)(path, decided, names)
+    only_zero_one = table.num_passed.max() <= 1 < table.num_rollouts.max()
+    if layout.kind == "either" and table.layout.kind == "counts" and only_zero_one:
+        note = f"{shown(layout.first)} is 0 or 1 in every row: read as passes out of {shown(layout.second)}"
+        table = replace(table, notes=(*table.notes, note))
+    return table
 
 
 def write_weights(
@@ -74,142 +100,103 @@ def write_weights(
 ) -> None:
     """Write problem_id, num_passed, num_rollouts, weight, unit_mean_weight; the suffix chooses parquet or CSV.
 
-    Names are written as they came, so that the file joins with the one it was made from.
+    Names are written as they came and in the type they had, so that the file joins with the one it was made from.
     """
     import pyarrow as pa
     import pyarrow.csv
     import pyarrow.parquet as pq
 
     columns = {
-        "problem_id": pa.array(table.problem_ids, pa.string()),
+        "problem_id": table.problem_ids,
         "num_passed": table.num_passed,
         "num_rollouts": table.num_rollouts,
         "weight": weights,
         "unit_mean_weight": unit_mean_weights,
     }
     sink = pa.BufferOutputStream()
-    if FORMATS.get(path.suffix.lower()) == "parquet":
+    if path.suffix.lower() in PARQUET_NAMES:
         pq.write_table(pa.table(columns), sink, compression="zstd")
-    elif path.suffix.lower() == ".csv":
+    elif path.suffix.lower() in CSV_NAMES:
+        if pa.types.is_floating(table.problem_ids.type):  # Arrow writes 1.0 as 1, another name to who compares texts
+            columns["problem_id"] = pa.array(map(str, table.problem_ids.to_pylist()))
         pyarrow.csv.write_csv(pa.table(columns), sink, pyarrow.csv.WriteOptions(quoting_style="needed"))
     else:
         raise ValueError(f"write_weights: the name must end in .parquet or .csv, got '{path.name}'. Rename the output.")
     write_atomic(path, sink.getvalue().to_pybytes())
 
 
-def _header(path: Path, kind: str) -> list[str]:
-    """Names of the columns; for JSONL the fields of the first record."""
-    if kind == "parquet":
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        try:
-            return list(pq.read_schema(path).names)
-        except pa.ArrowInvalid as error:
-            raise ValueError(f"{path}: not a parquet file ({error}). Check the file or its name.") from error
-    if kind == "csv":
-        with table_rows.open_text(path) as file:
-            for row in csv.reader(file, delimiter=table_rows.delimiter(path)):
-                if any(cell.strip() for cell in row):
-                    return row
-        raise ValueError(f"{path}: the file holds blank lines only. Write a header and one row for each problem.")
-    for _, record in table_rows.json_rows(path):
-        if isinstance(record, dict):
-            return list(record)
-    raise ValueError(f"{path}: no line is a JSON object. Write one object on each line.")
-
-
-def _read_clean(path: Path, kind: str, layout: Layout) -> CountTable | None:
-    """The table if there is nothing to complain about, else None."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    import pyarrow.csv
-    import pyarrow.parquet as pq
-
-    wanted = [name for name in (layout.problem_id, layout.first, layout.second) if name is not None]
-    if kind == "csv":
-        types = {layout.first: pa.int64(), layout.second: pa.int64()}
-        if layout.problem_id is not None:
-            types[layout.problem_id] = pa.string()
-        try:
-            table = pyarrow.csv.read_csv(
-                path,
-                read_options=pyarrow.csv.ReadOptions(use_threads=False),
-                parse_options=pyarrow.csv.ParseOptions(delimiter=table_rows.delimiter(path), newlines_in_values=True),
-                convert_options=pyarrow.csv.ConvertOptions(include_columns=wanted, column_types=types),
-            )
-        except (pa.ArrowInvalid, KeyError):
-            return None
-    elif kind == "parquet":
-        table = pq.read_table(path, columns=wanted)
-        if not all(pa.types.is_integer(table[name].type) for name in (layout.first, layout.second)):
-            return None
-    else:
+def _clean_table(path: Path, layout: Layout) -> CountTable | None:
+    """The table if it holds whole numbers, one row for each problem, and nothing odd: counts, whatever their name."""
+    if layout.kind == "samples" or (layout.kind == "either" and layout.sample_index):
         return None
-    if table.num_rows == 0 or any(table[name].null_count for name in wanted):
+    clean = read_clean(path, layout)
+    if clean is None:
         return None
-    passed = table[layout.first].to_numpy().astype(np.int64, copy=False)
-    rollouts = table[layout.second].to_numpy().astype(np.int64, copy=False)
-    if not bool(((passed >= 0) & (passed <= rollouts) & (rollouts >= 1)).all()):
-        return None
-    if layout.problem_id is None:
-        ids: Any = pa.array(np.arange(len(passed))).cast(pa.string())
-    else:
-        ids = table[layout.problem_id].cast(pa.string()).combine_chunks()
-        if pc.count_distinct(ids).as_py() != len(ids) or pc.any(pc.equal(pc.utf8_trim_whitespace(ids), "")).as_py():
-            return None
+    ids, passed, rollouts = clean
+    layout = replace(layout, kind="counts")
     return CountTable(problem_ids=ids, num_passed=passed, num_rollouts=rollouts, layout=layout)
 
 
-def _read_count_rows(path: Path, kind: str, layout: Layout) -> CountTable:
+def _rows(path: Path, layout: Layout, names: list[str], bad: list[BadRow]) -> Iterator[Row]:
+    """The rows; a column that a later object of JSON brings is a fault if it would have been read in the first one."""
+    known = set(names)
+    for row, record in read_rows(path, bad, is_row=looks_like_row(layout)):
+        if new := record.keys() - known:
+            known |= new
+            for name in sorted(filter(has_a_role, new)):
+                fix = "The first row has no such column: write the same columns in every row."
+                bad.append(BadRow(row=row, column=name, found=shown(record[name]), fix=fix))
+        yield row, record
+
+
+def _count_table(path: Path, layout: Layout, names: list[str]) -> CountTable:
     bad: list[BadRow] = []
-    ids: list[str] = []
+    first_rows: dict[Hashable, int] = {}
     counts: list[tuple[int, int]] = []
-    seen: dict[str, int] = {}
-    for row, record in table_rows.rows(path, kind, bad):
+    kinds = NameKinds(layout.problem_id)
+    for row, record in _rows(path, layout, names, bad):
         before = len(bad)
-        name = table_rows.name_of(record, layout, row, bad, default=str(len(ids)))
-        passed = table_rows.count_of(record, layout.first, row, bad, smallest=0)
-        rollouts = table_rows.count_of(record, layout.second, row, bad, smallest=1)
-        if passed is not None and rollouts is not None and passed > rollouts:
-            fix = f"It must be at most {layout.second} = {rollouts}; are the two columns swapped?"
-            bad.append(BadRow(row=row, column=layout.first, found=str(passed), fix=fix))
-        if name is not None and name in seen:
-            fix = f"Row {seen[name]} has the same problem: add the two rows up or give the problems two names."
-            bad.append(BadRow(row=row, column=str(layout.problem_id), found=table_rows.shown(name), fix=fix))
-        if len(bad) == before:
-            assert name is not None
-            assert passed is not None
-            assert rollouts is not None
-            seen[name] = row
-            ids.append(name)
+        name = row if layout.problem_id is None else name_of(record, layout, row, bad)
+        passed = count_of(record, layout.first, row, bad, smallest=0)
+        rollouts = count_of(record, layout.second, row, bad, smallest=1)
+        if passed is not None and rollouts is not None:
+            if passed > rollouts:
+                fix = f"It must be at most {layout.second} = {rollouts}; are the two columns swapped?"
+                bad.append(BadRow(row=row, column=layout.first, found=str(passed), fix=fix))
+            for other in layout.also_rollouts:
+                if number_of(record.get(other)) not in (None, rollouts):
+                    fix = f"{layout.second} says {rollouts}: remove the one that is not the number of rollouts."
+                    bad.append(BadRow(row=row, column=other, found=shown(record[other]), fix=fix))
+        if name is not None and kinds.check(name, row, bad) and first_rows.setdefault(name, row) != row:
+            fix = f"Row {first_rows[name]} has the same problem: add the two rows up or give the problems two names."
+            bad.append(BadRow(row=row, column=str(layout.problem_id), found=shown(name), fix=fix))
+        if len(bad) == before and passed is not None and rollouts is not None:
             counts.append((passed, rollouts))
-    _finish(path, bad, len(ids))
-    passed_all, rollouts_all = np.array(counts, dtype=np.int64).T
-    return CountTable(problem_ids=ids, num_passed=passed_all, num_rollouts=rollouts_all, layout=layout)
+    _finish(path, bad, len(counts))
+    num_passed, num_rollouts = np.array(counts, dtype=np.int64).T
+    ids = typed_names(path, layout, list(first_rows))
+    return CountTable(problem_ids=ids, num_passed=num_passed, num_rollouts=num_rollouts, layout=layout)
 
 
-def _read_sample_rows(path: Path, kind: str, layout: Layout) -> CountTable:
+def _sample_table(path: Path, layout: Layout, names: list[str]) -> CountTable:
     bad: list[BadRow] = []
-    counts: dict[str, list[int]] = {}
-    ungradable = 0
-    for row, record in table_rows.rows(path, kind, bad):
-        name = table_rows.name_of(record, layout, row, bad, default="")
-        outcome = table_rows.outcome_of(record, layout.first, row, bad)
-        if name is None or outcome is None:
-            continue
-        tally = counts.setdefault(name, [0, 0])
-        if outcome == "ungradable":
-            ungradable += 1
-        else:
-            tally[0] += outcome == "passed"
-            tally[1] += 1
-    kept = {name: tally for name, tally in counts.items() if tally[1]}
-    _finish(path, bad, len(kept))
-    passed, rollouts = np.array(list(kept.values()), dtype=np.int64).T
+    tally = tally_samples(str(path), layout, _rows(path, layout, names, bad), bad)
+    kept = {name: counts for name, counts in tally.counts.items() if counts[1]}
+    _finish(path, bad, tally.num_rows)
+    if not kept:
+        raise ValueError(f"{path}: not one of {tally.num_rows:,} rollouts could be graded. Grade them again.")
+    num_passed, num_rollouts = np.array(list(kept.values()), dtype=np.int64).T
+    notes = tally.notes(layout)
+    others = [name for name in names if name not in layout.columns]
+    if others and num_rollouts.max() == 1:
+        notes += (
+            f"every problem has one row, read as one rollout (K = 1); not used: {', '.join(map(shown, others))}. "
+            "If one of them is the number of rollouts, call it num_rollouts",
+        )
     return CountTable(
-        problem_ids=list(kept), num_passed=passed, num_rollouts=rollouts, layout=layout,
-        num_ungradable=ungradable, num_without_rollouts=len(counts) - len(kept),
+        problem_ids=typed_names(path, layout, list(kept)), num_passed=num_passed, num_rollouts=num_rollouts,
+        layout=layout, num_ungradable=tally.num_ungradable, num_without_rollouts=len(tally.counts) - len(kept),
+        num_repeated=tally.num_repeated + tally.num_resampled, notes=notes,
     )  # fmt: skip
 
 

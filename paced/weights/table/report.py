@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from paced.run.tablefile.cells import number_of
 from paced.weights import WEIGHTS, BetaKernel, NormalisedWeights, WeightFunction, fit, normalise
 from paced.weights.budget.planner import plan_rollouts, plan_text
 from paced.weights.counts import CountHistogram
@@ -45,7 +46,8 @@ def fit_file(
     results = (best, fit_cells(cells, "moments", None), fit_cells(cells, "paper", zpd))
     quality = [result.gof(num_resamples=num_resamples, seed=seed) for result in results]
     fits = [{**result.to_dict(), "gof": _gof(one)} for result, one in zip(results, quality, strict=True)]
-    as_json = json.dumps({"file": path.name, "fits": fits}, indent=2, allow_nan=False)
+    data = {"file": path.name, "notes": _notes(table), "fits": fits}
+    as_json = json.dumps(data, indent=2, allow_nan=False)
     lines = [
         _read(table, path),
         "",
@@ -102,8 +104,6 @@ def weight_function(name: str, parameters: Sequence[str]) -> WeightFunction:
         >>> weight_function("beta", ["alpha=1", "beta=2", "estimator=posterior", "prior=[0.5, 0.5]"])
         BetaKernel(alpha=1, beta=2, estimator='posterior', prior=(0.5, 0.5), second_moment_exponents=(0.0, 0.0))
     """
-    import yaml
-
     if name not in WEIGHTS:
         raise ValueError(f"weigh: --weight must be one of {', '.join(WEIGHTS)}, got {name!r}.")
     fields = [entry.name for entry in dataclasses.fields(WEIGHTS[name])]  # type: ignore[arg-type]
@@ -113,9 +113,29 @@ def weight_function(name: str, parameters: Sequence[str]) -> WeightFunction:
         if not sign or field not in fields:
             known = ", ".join(fields) or "none"
             raise ValueError(f"weigh: parameters of '{name}' are field=value with fields {known}, got {text!r}.")
-        parsed = yaml.safe_load(value)
-        given[field] = tuple(parsed) if isinstance(parsed, list) else parsed
-    return WEIGHTS[name](**given)
+        if not value.strip():
+            raise ValueError(
+                f"weigh: parameter '{field}' of '{name}' has no value. Write {field}=VALUE, or leave it out."
+            )
+        if field in given:
+            raise ValueError(f"weigh: parameter '{field}' of '{name}' is given twice. Give it once.")
+        given[field] = _value(value)
+    try:
+        return WEIGHTS[name](**given)
+    except TypeError as error:  # a value of another type, such as alpha=big
+        raise ValueError(f"weigh: {error}") from error
+
+
+def _value(text: str) -> Any:
+    """A number, a pair of them in brackets, or the text itself.
+
+    Not by YAML, which reads 5e-1 as text, 010 as eight and 1:30 as ninety.
+    """
+    text = text.strip()
+    if text[0] in "[(" and text[-1] in "])":
+        return tuple(_value(part) for part in text[1:-1].split(",") if part.strip())
+    number = number_of(text)
+    return text.strip("'\"") if number is None else number
 
 
 def fitted_kernel(path: Path, *, zpd: float | None = None) -> BetaKernel:
@@ -127,17 +147,22 @@ def fitted_kernel(path: Path, *, zpd: float | None = None) -> BetaKernel:
 def _read(table: CountTable, path: Path) -> str:
     rollouts = table.num_rollouts
     low, high = int(rollouts.min()), int(rollouts.max())
-    columns = [name for name in (table.layout.problem_id, table.layout.first, table.layout.second) if name]
     text = (
         f"{path}: {len(table.num_passed):,} problems, {int(rollouts.sum()):,} rollouts "
-        f"(K = {low if low == high else f'{low} to {high}'}), columns {', '.join(columns)}"
+        f"(K = {low if low == high else f'{low} to {high}'}), columns {', '.join(table.layout.columns)}"
     )
+    return "\n".join([text, *_notes(table)])
+
+
+def _notes(table: CountTable) -> list[str]:
+    """What was left out of a table, and what was not beyond doubt when it was read."""
+    notes = list(table.notes)
     if table.num_ungradable:
-        text += (
-            f"\nleft out: {table.num_ungradable:,} rollouts that could not be graded and "
+        notes.append(
+            f"left out: {table.num_ungradable:,} rollouts that could not be graded and "
             f"{table.num_without_rollouts:,} problems with no other"
         )
-    return text
+    return notes
 
 
 def _plan(best: FitResult, budget: int) -> list[str]:

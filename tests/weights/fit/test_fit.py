@@ -334,3 +334,20 @@ def test_counts_crowded_at_one_end_of_the_zone_have_no_truncated_maximum():
     result = fit([7] * 12 + [6], 8, zpd=0.1)
     assert not result.success
     assert "spread no more" in result.message or "without a maximum towards its high end" in result.message
+
+
+@pytest.mark.parametrize("one_for_all", [True, False])
+@pytest.mark.parametrize("rollouts", [100_001, 1_000_000, 1_735_689_600])
+def test_numbers_of_rollouts_that_no_one_makes_are_refused_before_memory_is_asked_for(rollouts, one_for_all):
+    with pytest.raises(ValueError, match=f"fit: num_rollouts must be <= 100,000, got {rollouts:,}. Check the number"):
+        fit([3, 4], rollouts if one_for_all else [8, rollouts])
+
+
+def test_more_pairs_than_fit_into_memory_are_refused():
+    rollouts = np.arange(90_000, 90_020)
+    with pytest.raises(ValueError, match="at most 1,000,000 pairs .*from 20 different values"):
+        fit(rollouts // 2, rollouts)
+
+
+def test_weights_of_any_number_of_rollouts_need_memory_for_the_problems_only():
+    assert BetaKernel()([0, 500_000_000], 1_000_000_000).tolist() == [0.0, 0.25]

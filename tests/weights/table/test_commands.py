@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from paced.weights import WEIGHTS, BetaKernel, fit
+from paced.weights.table.figure import fit_figure, fit_table
 from paced.weights.table.report import fit_file, fitted_kernel, weigh_file, weight_function
 
 PASSED = np.random.default_rng(0).binomial(8, np.random.default_rng(1).beta(3, 3, 300))
@@ -99,12 +101,50 @@ def test_every_weight_function_can_be_named(name, table, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("parameters", "kernel"),
+    [
+        (["alpha=5e-1"], BetaKernel(0.5)),
+        (["alpha=.5", "beta= 2. "], BetaKernel(0.5, 2)),
+        (["alpha=1E0", "beta=010"], BetaKernel(1, 10)),
+        (["prior=[5e-1, 1]"], BetaKernel(prior=(0.5, 1))),
+        (["prior=(.5,1)"], BetaKernel(prior=(0.5, 1))),
+        (["prior=empirical", "estimator='posterior'"], BetaKernel(prior="empirical", estimator="posterior")),
+    ],
+)
+def test_numbers_are_read_as_everyone_writes_them(parameters, kernel):
+    assert weight_function("beta", parameters) == kernel
+
+
+@pytest.mark.parametrize("parameter", ["alpha=big", "alpha=", "prior=3", "second_moment_exponents=x"])
+def test_a_wrong_parameter_is_one_sentence_and_no_traceback(table, tmp_path, parameter):
+    done = command("weigh", table, "-o", tmp_path / "w.csv", parameter)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
     ("name", "parameters", "message"),
     [
         ("gauss", [], "--weight must be one of uniform, beta"),
         ("beta", ["gamma=1"], "field=value with fields alpha, beta, estimator.*got 'gamma=1'"),
         ("beta", ["alpha"], "got 'alpha'"),
         ("beta", ["alpha=-1"], "alpha must be finite and >= 0, got -1"),
+        ("beta", ["alpha=big"], "alpha must be a number, got 'big'"),
+        ("beta", ["alpha="], "parameter 'alpha' of 'beta' has no value"),
+        ("beta", ["alpha=[1, 2]"], r"alpha must be a number, got \(1, 2\)"),
+        ("beta", ["alpha=nan"], "alpha must be finite and >= 0, got nan"),
+        ("beta", ["alpha=1e999"], "alpha must be finite and >= 0, got inf"),
+        ("beta", ["alpha=1", "alpha=2"], "parameter 'alpha' of 'beta' is given twice"),
+        ("beta", ["prior=3"], "prior must be two numbers, got 3"),
+        ("beta", ["prior=[1]"], r"prior must be two numbers, got \(1,\)"),
+        ("beta", ["prior=[1, x]"], r"prior\[1\] must be a number, got 'x'"),
+        ("beta", ["prior=3, 4"], "prior must be .*got '3, 4'"),
+        ("beta", ["second_moment_exponents=1"], "second_moment_exponents must be two numbers, got 1"),
+        ("beta", ["estimator=5"], "estimator must be one of .*got 5"),
+        ("hard_filter", ["low=true"], "low must be a number, got 'true'"),
+        ("target_difficulty", ["width=0x10"], "width must be a number, got '0x10'"),
     ],
 )
 def test_parameters_that_are_not_understood_are_explained(name, parameters, message):
@@ -117,3 +157,42 @@ def test_the_input_is_never_overwritten(table):
     with pytest.raises(ValueError, match="the output must not be the input"):
         weigh_file(table, table, weight=BetaKernel())
     assert table.read_bytes() == before
+
+
+def test_what_was_left_out_or_doubtful_is_printed_and_in_the_json(tmp_path):
+    path = tmp_path / "rollouts.csv"
+    rows = [f"p{i},{k},{int(k < i)}" for i in range(8) for k in range(8)]
+    path.write_text("problem_id,sample_index,correct\n" + "\n".join([*rows, *rows[:12]]) + "\n")
+    note = "left out: 12 repeated rows, with problem_id and sample_index of an earlier row"
+    done = command("weigh", path, "-o", tmp_path / "w.csv")
+    assert note in done.stdout
+    assert "8 problems, 64 rollouts (K = 8)" in done.stdout
+    text, _ = fit_file(path, as_json=True, num_resamples=9)
+    assert json.loads(text)["notes"] == [note]
+
+
+def test_gzipped_and_pretty_files_go_through_both_commands(table, tmp_path):
+    rows = [{"id": f"p{i}", "correct": int(s), "total": 8} for i, s in enumerate(PASSED)]
+    pretty, packed = tmp_path / "counts.json", tmp_path / "counts.csv.gz"
+    pretty.write_text(json.dumps(rows, indent=2))
+    packed.write_bytes(gzip.compress(table.read_bytes()))
+    for path in (pretty, packed):
+        assert fitted_kernel(path) == fit(PASSED, 8).kernel
+        assert "300 problems" in weigh_file(path, tmp_path / "w.parquet", weight=BetaKernel())
+
+
+def test_a_time_stamp_as_a_count_is_refused_before_anything_is_allocated(tmp_path):
+    path = tmp_path / "stamped.csv"
+    path.write_text("id,s,K\na,3,8\nb,3,1735689600\n")
+    for arguments in (("fit", path), ("weigh", path, "-o", tmp_path / "w.csv")):
+        done = command(*arguments)
+        assert done.returncode == 2
+        assert "row 3, column 'K': found '1735689600'. No problem has more than 100,000 rollouts" in done.stderr
+
+
+def test_a_figure_of_many_pass_rates_is_drawn_as_lines(tmp_path):
+    cells = fit(np.arange(0, 5001, 10), 5000)
+    figure = fit_figure(fit_table([cells]))
+    assert not figure.axes[0].patches
+    assert len(figure.axes[0].collections) == 1
+    assert fit_figure(fit_table([fit(PASSED, 8)])).axes[0].patches

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import json
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from paced.errors import BadRows
 from paced.weights.table.read import read_counts, write_weights
@@ -92,6 +95,10 @@ def test_lines_are_counted_as_an_editor_counts_them(tmp_path):
         ("inf", "finite count"),
         ("0.5", "not a rate or a mean"),
         ("1e30", "check the number"),
+        ("1735689600", "No problem has more than 100,000 rollouts: check the number"),
+        ("0x3", "whole number in digits"),
+        ("1_0", "whole number in digits"),
+        ("\u0663", "whole number in digits"),
         (" ", "Write the count"),
         ("=cmd|' /C calc'!A0", "whole number in digits"),
         ("\x1b[31m7", "whole number in digits"),
@@ -126,6 +133,21 @@ def test_more_than_twenty_bad_rows_are_all_kept_and_twenty_shown(tmp_path):
         ("problem_id,sample_index,verdict", "samples", ("problem_id", "verdict", "")),
         ("question_id,is_correct", "samples", ("question_id", "is_correct", "")),
         ("id,passed", "samples", ("id", "passed", "")),
+        ("problem_id,correct,total", "either", ("problem_id", "correct", "total")),
+        ("question_id,score,n_samples", "either", ("question_id", "score", "n_samples")),
+        ("id,passed,attempts", "either", ("id", "passed", "attempts")),
+        ("id,passes,attempts", "counts", ("id", "passes", "attempts")),
+        ("num_correct,n", "counts", (None, "num_correct", "n")),
+        ("correct,total", "either", (None, "correct", "total")),
+        ("id,is_correct,k", "either", ("id", "is_correct", "k")),
+        ("id,completions,n_correct,total", "counts", ("id", "n_correct", "total")),
+        ("id,correct_answers,samples_per_problem", "counts", ("id", "correct_answers", "samples_per_problem")),
+        ("id,total_correct,max_attempts", "counts", ("id", "total_correct", "max_attempts")),
+        ("id,NumberOfPasses,number of rollouts", "counts", ("id", "NumberOfPasses", "number of rollouts")),
+        ("id,n_pass,n_gen_tokens,num_total", "counts", ("id", "n_pass", "num_total")),
+        ("id,correct,total_tokens", "samples", ("id", "correct", "")),
+        ("id,attempt_num,correct", "samples", ("id", "correct", "")),
+        (",id,s,K,", "counts", ("id", "s", "K")),
     ],
 )
 def test_common_spellings_are_understood(header, kind, columns):
@@ -142,7 +164,12 @@ def test_common_spellings_are_understood(header, kind, columns):
         ("is_correct,x", "'is_correct' is understood, 'problem_id' is missing"),
         ("num_pased,num_rolouts", "Did you mean 'num_passed' by 'num_pased'.*Did you mean 'num_rollouts'"),
         ("id,pass_rate", "A pass rate alone is not enough"),
-        ("passed,Passed", "column 'Passed' stands twice"),
+        ("id,passed,failed", "'passed' and 'failed' are understood, .*Add 'num_rollouts', their sum"),
+        ("id,correct,incorrect", "Add 'num_rollouts', their sum"),
+        ("id,num_correct,total_wrong_answers", "Add 'num_rollouts', their sum"),
+        ("id,correct,num_correct", "'num_correct' is understood, its partner 'num_rollouts' is missing"),
+        ("id,k,n,correct", "both 'k' and 'correct' can be the number of passes"),
+        ("passed,Passed", "column 'Passed' appears twice \\(as 'passed' too\\)"),
     ],
 )
 def test_columns_that_are_not_understood_are_explained(header, message):
@@ -158,12 +185,12 @@ def test_columns_that_are_not_understood_are_explained(header, message):
     ("name", "content", "message"),
     [
         ("a.csv", b"", "the file is empty"),
-        ("a.csv", b"\n\n", "blank lines only"),
+        ("a.csv", b"\n\n", "holds no row"),
         ("a.csv", b"num_passed,num_rollouts\n", "no row of data below the header"),
         ("a.csv", b"num_passed,num_rollouts\n\xff,8\n", "row 2 is not UTF-8 \\(byte 0xff at position 1\\)"),
         ("a.xlsx", b"PK", "the name must end in .csv"),
         ("a.parquet", b"not parquet", "not a parquet file"),
-        ("a.jsonl", b"[1, 2]\n", "no line is a JSON object"),
+        ("a.jsonl", b"[1, 2]\n", "Write one JSON object"),
     ],
 )
 def test_files_that_are_no_tables_are_explained(tmp_path, name, content, message):
@@ -213,7 +240,7 @@ def test_graded_samples_are_counted_and_ungradable_ones_leave_the_denominator(tm
     rows += [{"problem_id": "b", "verdict": "grader_timeout"}, {"problem_id": "c", "verdict": "correct"}]
     path = write(tmp_path / "grades.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
     table = read_counts(path)
-    assert list(table.problem_ids) == ["a", "c"]
+    assert table.problem_ids.to_pylist() == ["a", "c"]
     assert table.num_passed.tolist() == [1, 1]
     assert table.num_rollouts.tolist() == [4, 1]
     assert (table.num_ungradable, table.num_without_rollouts) == (3, 1)
@@ -257,3 +284,82 @@ def test_weights_are_written_as_parquet_or_csv_only(tmp_path):
     table = read_counts(write(tmp_path / "a.csv", "s,K\n3,8\n"))
     with pytest.raises(ValueError, match=r"must end in .parquet or .csv, got 'w.txt'"):
         write_weights(tmp_path / "w.txt", table, np.ones(1), np.ones(1))
+
+
+NAMES = st.text(
+    st.one_of(st.sampled_from("\",\n;\t\r' 0q"), st.characters(exclude_categories=["Cs"], exclude_characters="\0")),
+    min_size=1,
+    max_size=8,
+).filter(str.strip)
+TABLES = st.lists(
+    st.tuples(NAMES, st.integers(0, 100_000), st.integers(1, 100_000)).map(lambda row: (row[0], min(row[1:]), row[2])),
+    min_size=1,
+    max_size=8,
+    unique_by=lambda row: row[0],
+)
+
+
+@given(rows=TABLES, integer_names=st.booleans())
+def test_any_table_comes_back_with_the_same_names_and_counts(tmp_path_factory, rows, integer_names):
+    folder = tmp_path_factory.mktemp("tables")
+    if integer_names:
+        rows = [(index * 7 - 3, s, k) for index, (_, s, k) in enumerate(rows)]
+    records = [dict(zip(("problem_id", "num_passed", "num_rollouts"), row, strict=True)) for row in rows]
+    with (folder / "a.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([tuple(records[0]), *rows])
+    write(folder / "a.jsonl", "\n".join(map(json.dumps, records)))
+    write(folder / "a.json", json.dumps(records, ensure_ascii=False, indent=1))
+    pq.write_table(pa.Table.from_pylist(records), folder / "a.parquet")
+    for name in ("a.csv", "a.jsonl", "a.json", "a.parquet"):
+        table = read_counts(folder / name)
+        names = table.problem_ids.to_pylist()
+        if name == "a.csv" and not integer_names:
+            names = list(map(str, names))  # a name such as 00 is text, 0 is a number
+        assert list(zip(names, table.num_passed.tolist(), table.num_rollouts.tolist(), strict=True)) == rows, name
+        write_weights(folder / f"w-{name}.csv", table, np.ones(len(rows)), np.ones(len(rows)))
+        with (folder / f"w-{name}.csv").open(encoding="utf-8", newline="") as file:
+            assert [row["problem_id"] for row in csv.DictReader(file)] == [str(row[0]) for row in rows], name
+
+
+def test_columns_that_only_later_rows_have_are_not_passed_over(tmp_path):
+    rows = [{"id": "a", "correct": 1}, {"id": "a", "correct": 0, "total": 8, "model": "m"}]
+    (message,) = faults(write(tmp_path / "a.jsonl", "\n".join(map(json.dumps, rows))))
+    assert message.startswith("row 2, column 'total': found 8. The first row has no such column")
+
+
+def test_two_numbers_of_rollouts_must_agree(tmp_path):
+    path = write(tmp_path / "a.csv", "id,num_correct,n_samples,total\na,3,8,8\nb,3,8,9\n")
+    assert faults(path) == [
+        "row 3, column 'total': found '9'. n_samples says 8: remove the one that is not the number of rollouts."
+    ]
+
+
+def test_half_a_surrogate_pair_and_nul_in_a_name_are_named_by_row(tmp_path):
+    path = write(tmp_path / "a.jsonl", '{"id": "\\ud83d", "s": 1, "K": 8}\n{"id": "a\\u0000", "s": 1, "K": 8}\n')
+    first, second = faults(path)
+    assert first.startswith("row 1, column 'id'")
+    assert "Half of a surrogate pair is not a character" in first
+    assert second.startswith("row 2, column 'id'")
+    assert "Remove the NUL character" in second
+
+
+def test_an_integer_with_hundreds_of_digits_is_a_bad_row_not_a_crash(tmp_path):
+    (message,) = faults(write(tmp_path / "a.jsonl", '{"id": "a", "s": 1, "K": %s}' % ("9" * 400)))
+    assert "check the number" in message
+
+
+def test_a_fault_of_quotes_is_named_among_the_others(tmp_path):
+    path = write(tmp_path / "a.csv", 'id,s,K\na,9,8\n"b,3,8\nc,3,8\nd,"x",8\n')
+    assert [row.split(":")[0] for row in faults(path)] == [
+        "row 2, column 's'",
+        "row 3, column '(line)'",
+        "row 5, column 's'",
+    ]
+
+
+@pytest.mark.parametrize("kind", ["counts", "samples"])
+def test_a_quote_that_swallows_rows_is_refused(tmp_path, kind):
+    text = 'id,s,K\n"q1,3,8\nq2,4,8\nq3",5,8\n' if kind == "counts" else 'id,correct\n"q1,1\nq2,0\nq3",1\n'
+    (message,) = faults(write(tmp_path / "a.csv", text))
+    assert "row 2" in message
+    assert "swallows the rows up to 4" in message
