@@ -19,6 +19,16 @@ from paced.models.smollm2 import PACKAGED_MODELS
 from paced.run.config import ModelConfig, RunConfig
 from paced.run.folder import RunFolder
 
+GENERATION_CONFIG = "generation_config.json"
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+    "chat_template.json",
+)
+"""Files of any tokenizer; those of its vocabulary are named by its class."""
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -130,6 +140,35 @@ def locate(model: ModelConfig) -> str:
             "Convert them where you trust them: model.save_pretrained(folder) writes safetensors."
         )
     return str(folder)
+
+
+def own_files(model: ModelConfig, tokenizer: Any) -> list[Path]:
+    """The files with which a model brings its tokenizer, chat template and generation config, those that there are.
+
+    Args:
+        model: a folder, or a hub name whose files are in the local cache since the tokenizer was loaded.
+        tokenizer: loaded from it; it names the files of its vocabulary.
+    """
+    from transformers.utils import cached_file
+
+    names = {*TOKENIZER_FILES, GENERATION_CONFIG, *tokenizer.vocab_files_names.values()}
+    source = locate(model)
+    if Path(source).exists():
+        files = [Path(source) / name for name in sorted(names)]
+        return [file for file in files if file.is_file()]
+    found = [
+        cached_file(
+            source,
+            name,
+            revision=model.revision or None,
+            local_files_only=True,
+            _raise_exceptions_for_gated_repo=False,
+            _raise_exceptions_for_missing_entries=False,
+            _raise_exceptions_for_connection_errors=False,
+        )
+        for name in sorted(names)
+    ]
+    return [Path(file) for file in found if file]
 
 
 def context_limit(model_config: Any) -> int | None:

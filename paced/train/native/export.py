@@ -1,5 +1,8 @@
 """A trained student as an ordinary Hugging Face folder: safetensors, tokenizer, generation config, model card.
 
+Tokenizer and generation config are the files that the student came with, byte for byte: saving them again would change
+special tokens (a padding token that was only lent to it), and transformers reads generation configs that it refuses to
+write, which would end a run after its last step.
 The weights are the float32 master weights, so the next stage starts from exactly what this one ended with; load them
 with ``dtype="bfloat16"`` to serve what a bfloat16 run computed with. The card states facts of the run that can be
 reproduced, and no path of a machine.
@@ -12,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import paced
+from paced.models.loading import GENERATION_CONFIG, own_files
 from paced.run.config import ModelConfig, RunConfig
 from paced.run.storage import sync_folder, write_atomic
 
@@ -22,20 +26,39 @@ def export_student(folder: Path, model: Any, tokenizer: Any, *, config: RunConfi
     Args:
         folder: where it goes; an older one is replaced.
         model: a causal language model with all its weights.
-        tokenizer: the student's.
-        config: the run's configuration, for the card.
+        tokenizer: the student's; saved as it is only for a student that came from no folder (an empty
+            ``student.path``), which has no files of its own.
+        config: the run's configuration: where the student came from, and the card.
         facts: what the card says besides, name -> value.
     """
     temporary = folder.parent / f".{folder.name}"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    model.save_pretrained(temporary)
-    tokenizer.save_pretrained(temporary)
+    _save_weights(temporary, model)
+    if config.student.path:
+        for file in own_files(config.student, tokenizer):
+            shutil.copyfile(file, temporary / file.name)
+    else:
+        tokenizer.save_pretrained(temporary)
+        model.generation_config.to_json_file(temporary / GENERATION_CONFIG)  # writes what it holds, valid or not
     write_atomic(temporary / "README.md", model_card(config, facts))
     sync_folder(temporary)
     shutil.rmtree(folder, ignore_errors=True)
     temporary.rename(folder)
     sync_folder(folder.parent)
+
+
+def _save_weights(folder: Path, model: Any) -> None:
+    """config.json and safetensors alone; transformers would write, and so validate, the generation config as well."""
+    from transformers import GenerationConfig
+
+    own = model.generation_config
+    model.generation_config = GenerationConfig()
+    try:
+        model.save_pretrained(folder)
+    finally:
+        model.generation_config = own
+    (folder / GENERATION_CONFIG).unlink(missing_ok=True)
 
 
 def model_card(config: RunConfig, facts: dict[str, Any]) -> str:
