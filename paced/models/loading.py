@@ -63,7 +63,7 @@ def load_model(model: ModelConfig, *, dtype: str = "", device: torch.device | st
         device: where it goes.
 
     Raises:
-        ConfigError: no such folder, weights that are not safetensors, or a vocabulary smaller than the tokenizer's.
+        ConfigError: no such folder, weights that are not safetensors, or tensors that are missing.
     """
     from transformers import AutoModelForCausalLM
 
@@ -140,6 +140,16 @@ def locate(model: ModelConfig) -> str:
             "Convert them where you trust them: model.save_pretrained(folder) writes safetensors."
         )
     return str(folder)
+
+
+def load_generation_config(model: ModelConfig) -> Any:
+    """A model's generation config; without a file of that name, what its config.json says."""
+    from transformers import GenerationConfig
+
+    try:
+        return GenerationConfig.from_pretrained(locate(model), revision=model.revision or None)
+    except (OSError, ValueError, TypeError):
+        return GenerationConfig.from_model_config(load_config(model))
 
 
 def own_files(model: ModelConfig, tokenizer: Any) -> list[Path]:

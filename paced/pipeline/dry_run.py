@@ -27,7 +27,7 @@ def show_dry_run(config: RunConfig, say: Callable[[str], None]) -> None:
     """
     from paced.models.loading import quiet_transformers
     from paced.pipeline.cost import estimate_cost
-    from paced.pipeline.preflight import check_inputs
+    from paced.pipeline.preflight import check_all
     from paced.problems.files import read_problems
 
     quiet_transformers()
@@ -39,7 +39,7 @@ def show_dry_run(config: RunConfig, say: Callable[[str], None]) -> None:
             run.claim(config)
             build_untrained_world(run.lab, config.lab)
             config = run.config()
-        inputs = check_inputs(config)
+        inputs = check_all(config)
         for note in inputs.notes:
             say(note)
         num_heldout = sum(len(read_problems(item.path).problems) for item in config.evaluation.sets)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from paced.pipeline.evaluate import evaluate
 from paced.pipeline.methods import prepare, run_shared
 from paced.pipeline.open import method_folder
-from paced.pipeline.preflight import check_inputs, check_options
+from paced.pipeline.preflight import check_all, check_options
+from paced.pipeline.preflight_models import check_weights
 from paced.pipeline.steps import train_run
 from paced.run.folder import RunFolder
 from paced.run.progress import Progress
@@ -24,12 +25,13 @@ def run_job(run: RunFolder, progress: Progress) -> None:
     """
     config = run.config()
     check_trackers(config)
+    check_options(config)
     prepare(run, progress)
-    for note in check_inputs(config).notes:
+    for note in check_all(config).notes:
         progress.note(note)
+    if not run.stage(1).pass_rates.exists():  # a run that goes on has loaded these models before
+        check_weights(config)
     folders = {method: method_folder(run, method) for method in config.methods}
-    for folder in folders.values():
-        check_options(folder.config())
     if not folders:
         evaluate(run, "base", progress)
         train_run(run, progress)

@@ -1,24 +1,30 @@
 """Look at everything that a run will need before its first rollout: files, templates, tokenizers, lengths, options.
 
 A fault that would show after an hour shows here in a second, in one message with all its fellows where that is
-possible. Models are not loaded, only their configurations and tokenizers.
+possible. Models are not loaded, only their configurations and tokenizers. What is looked at is in three files:
+models, prompts, problems; the list of them all is here.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from paced.errors import ConfigError, did_you_mean
+from paced.errors import BadRows, ConfigError, did_you_mean
 from paced.grading.extract import EXTRACTIONS
 from paced.models.loading import context_limit, load_config, load_tokenizer, teacher_model
 from paced.models.tokens import check_same_tokenizer
-from paced.problems.files import read_problems
-from paced.problems.prompts import Prompt, make_prompts
+from paced.pipeline.preflight_models import generation_notes, model_faults
+from paced.pipeline.preflight_problems import gold_faults, overlap
+from paced.pipeline.preflight_prompts import date_notes, end_faults, prompt_faults
+from paced.problems.files import ProblemFile, read_problems
+from paced.problems.prompts import Prompt, Reader, make_prompts
 from paced.records import Problem
 from paced.rollouts.engines import SAMPLERS
 from paced.run.config import ModelConfig, RunConfig, SamplingConfig
+from paced.run.configfile import with_method
 from paced.run.schema import Choice
 from paced.weights import WEIGHTS
 
@@ -40,48 +46,80 @@ class Inputs:
 
 
 def check_inputs(config: RunConfig) -> Inputs:
-    """Read the problem files, render every prompt and hold all lengths against the models' limits.
+    """Read the problem files, render every prompt, look at both models' folders and hold all lengths against limits.
 
     Raises:
-        ConfigError: options that do not exist, tokenizers that differ, completions that do not fit behind a prompt.
-        BadRows: rows of a problem file that cannot be used.
+        ConfigError: everything about options, models, prompts and lengths that would stop the run, a sentence each.
+        BadRows: rows of a problem file that cannot be used, or whose gold answer the recipe's grader calls wrong.
     """
     check_options(config)
-    file = read_problems(config.problems.path, limit=config.problems.limit)
+    answer_format = config.grading.answer_format.name
+    file = _read_graded(config.problems.path, answer_format, limit=config.problems.limit)
     student_tokenizer = load_tokenizer(config.student)
     teacher_tokenizer = load_tokenizer(teacher_model(config)) if config.teacher.path else student_tokenizer
     if config.teacher.path:
         check_same_tokenizer(student_tokenizer, teacher_tokenizer)
-    seen = make_prompts(
-        file.problems,
-        reader="student",
-        config=config.prompts,
-        tokenizer=student_tokenizer,
-        file=config.problems.path,
+    faults = model_faults(config, student_tokenizer, teacher_tokenizer)
+    notes = [*file.notes, *generation_notes(config.student)]
+    prompts: dict[Reader, list[Prompt]] = {}
+    readers: tuple[tuple[Reader, ModelConfig, Any], ...] = (
+        ("student", config.student, student_tokenizer),
+        ("teacher", teacher_model(config), teacher_tokenizer),
     )
-    shown = make_prompts(
-        file.problems,
-        reader="teacher",
-        config=config.prompts,
-        tokenizer=teacher_tokenizer,
-        file=config.problems.path,
-    )
+    for reader, model, tokenizer in readers:
+        prompts[reader] = make_prompts(
+            file.problems, reader=reader, config=config.prompts, tokenizer=tokenizer, file=config.problems.path
+        )
+        faults += prompt_faults(
+            file.problems, prompts[reader], reader=reader, config=config.prompts, tokenizer=tokenizer
+        )
+        faults += end_faults(model, reader=reader, config=config.prompts, tokenizer=tokenizer)
+        notes += date_notes(file.problems[0], reader=reader, config=config.prompts, tokenizer=tokenizer)
     held_out: list[Prompt] = []
-    notes = list(file.notes)
     for item in config.evaluation.sets:
-        problems = read_problems(item.path)
+        problems = _read_graded(item.path, answer_format)
         notes += problems.notes
+        sentence, forbidden = overlap(item, problems.problems, file.problems)
+        (faults if forbidden else notes).extend([sentence] if sentence else [])
         held_out += make_prompts(
             problems.problems, reader="student", config=config.prompts, tokenizer=student_tokenizer, file=item.path
         )
-    _check_lengths(config, seen, shown, held_out)
+    faults += _length_faults(config, prompts["student"], prompts["teacher"], held_out)
+    if faults:
+        raise ConfigError(f"{config.name}: {' '.join(dict.fromkeys(faults))}")
     return Inputs(
         problems=file.problems,
-        notes=tuple(notes),
+        notes=tuple(dict.fromkeys(notes)),
         tokenizer=student_tokenizer,
-        student_prompts=seen,
-        teacher_prompts=shown,
+        student_prompts=prompts["student"],
+        teacher_prompts=prompts["teacher"],
     )
+
+
+def check_all(config: RunConfig) -> Inputs:
+    """:func:`check_inputs` of a recipe and of every method that it compares; the recipe's inputs, everybody's notes.
+
+    Raises:
+        ConfigError: as there, with the name of the method whose settings are at fault.
+        BadRows: as there.
+    """
+    inputs = check_inputs(config)
+    notes = list(inputs.notes)
+    for method in config.methods:
+        changed = with_method(config, method)
+        try:
+            notes += check_inputs(changed).notes
+        except ConfigError as error:
+            raise ConfigError(f"methods.{method}: {error}") from error
+    return dataclasses.replace(inputs, notes=tuple(dict.fromkeys(notes)))
+
+
+def _read_graded(path: str, answer_format: str, *, limit: int = 0) -> ProblemFile:
+    file = read_problems(path, limit=limit)
+    faults = gold_faults(file.problems, answer_format=answer_format)
+    if faults:
+        raise BadRows(path, faults)
+    return file
 
 
 def check_options(config: RunConfig) -> None:
@@ -92,7 +130,13 @@ def check_options(config: RunConfig) -> None:
     """
     from paced.train.loss import DIVERGENCES, make_divergence
 
-    faults = _choice_faults("weights", config.weights, WEIGHTS, lambda name, given: WEIGHTS[name](**given))
+    num_rollouts = config.rollouts.num_samples
+
+    def build_weights(name: str, given: dict[str, Any]) -> None:
+        """Weigh a problem of every pass rate: estimators need a number of rollouts that only a call shows."""
+        WEIGHTS[name](**given)(list(range(num_rollouts + 1)), [num_rollouts] * (num_rollouts + 1))
+
+    faults = _choice_faults("weights", config.weights, WEIGHTS, build_weights)
     for number, stage in enumerate(config.stages, start=1):
         key = f"stages.{number}.divergence"
         faults += _choice_faults(key, stage.divergence, DIVERGENCES, lambda name, given: make_divergence(name, **given))
@@ -127,7 +171,7 @@ def _without_parameters(name: str, given: dict[str, Any]) -> None:
         raise TypeError(f"{name} takes no parameters, got {', '.join(given)}")
 
 
-def _check_lengths(config: RunConfig, seen: list[Prompt], shown: list[Prompt], held_out: list[Prompt]) -> None:
+def _length_faults(config: RunConfig, seen: list[Prompt], shown: list[Prompt], held_out: list[Prompt]) -> list[str]:
     faults: list[str] = []
 
     def fits(model: ModelConfig, who: str, prompts: list[Prompt], sampling: SamplingConfig, section: str) -> None:
@@ -146,9 +190,9 @@ def _check_lengths(config: RunConfig, seen: list[Prompt], shown: list[Prompt], h
     fits(config.student, "student", seen, config.rollouts, "rollouts")
     if any(stage.along == "reference" for stage in config.stages):
         fits(teacher_model(config), "teacher", shown, config.references, "references")
+        fits(config.student, "student", seen, config.references, "references")
     if any(stage.along == "rollout" for stage in config.stages):
         fits(teacher_model(config), "teacher", shown, config.rollouts, "rollouts")
     if held_out:
         fits(config.student, "student", held_out, config.evaluation.sampling, "evaluation.sampling")
-    if faults:
-        raise ConfigError(f"{config.name}: " + " ".join(dict.fromkeys(faults)))
+    return faults

@@ -9,8 +9,9 @@ Left out: few-shot banks and prompt languages. Write them into the template.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Literal
 
 from paced.errors import BadRow, BadRows, ConfigError
@@ -18,6 +19,9 @@ from paced.records import Problem
 from paced.run.config import PromptsConfig
 
 Reader = Literal["student", "teacher"]
+PROMPT_DAY = date(2024, 7, 26)
+"""The day that a chat template with a date is told, so that a problem has one prompt in every step of a run; it is the
+one that Llama 3's template names when nobody tells it another."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,8 +73,34 @@ def render(problem: Problem, *, template: str, config: PromptsConfig, tokenizer:
         return f"{config.system}\n\n{message}" if config.system else message
     messages = [{"role": "system", "content": config.system}] if config.system else []
     messages.append({"role": "user", "content": message})
-    settings = {} if config.enable_thinking is None else {"enable_thinking": config.enable_thinking}
-    text: str = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True, **settings)
+    settings: dict[str, Any] = {} if config.enable_thinking is None else {"enable_thinking": config.enable_thinking}
+    return chat_text(tokenizer, messages, add_generation_prompt=True, **settings)
+
+
+def chat_text(tokenizer: Any, messages: Sequence[Mapping[str, str]], *, day: date = PROMPT_DAY, **settings: Any) -> str:
+    """Render messages with the tokenizer's chat template, on one day for the whole run whatever the clock says.
+
+    Args:
+        tokenizer: with a chat template.
+        messages: ``role`` and ``content`` each.
+        day: what a template that asks for the date is told.
+        settings: passed to the template.
+
+    Raises:
+        ConfigError: the template refuses the messages, e.g. a system message, or is not valid.
+    """
+    import jinja2
+
+    try:
+        text: str = tokenizer.apply_chat_template(messages, tokenize=False, strftime_now=day.strftime, **settings)
+    except (jinja2.TemplateError, TypeError, ValueError, LookupError) as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        roles = ", ".join(message["role"] for message in messages)
+        fix = "Leave prompts.system empty if it refuses that role" if roles.startswith("system") else "Correct it"
+        raise ConfigError(
+            f"prompts: the chat template cannot render messages of the roles {roles} ({type(error).__name__}: "
+            f"{reason}). {fix}, or set prompts.use_chat_template=false."
+        ) from error
     return text
 
 

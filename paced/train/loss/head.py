@@ -153,6 +153,8 @@ def trunk_of(model: Any) -> nn.Module:
     """The model without its head: token ids in, final hidden states out (``last_hidden_state``)."""
     inner = model.get_base_model() if hasattr(model, "get_base_model") else model
     trunk = getattr(inner, inner.base_model_prefix, None)
+    if trunk is None:  # Llama 4's text model has a prefix that is none of its attributes
+        trunk = getattr(inner, "model", None)
     if trunk is None or trunk is inner:
         raise TypeError(
             f"trunk_of: {type(inner).__name__} has no attribute '{inner.base_model_prefix}' without the head. "

@@ -1,0 +1,118 @@
+"""What a run needs of its prompts: they hold what they should, begin once, do not end, and an answer's end is known.
+
+Each fault is a sentence; a fault of a template shows in every prompt, so the first prompt stands for all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+from paced.models.loading import load_generation_config
+from paced.models.tokens import ends_of
+from paced.problems.prompts import PROMPT_DAY, Prompt, Reader, chat_text, fill
+from paced.records import Problem
+from paced.run.config import ModelConfig, PromptsConfig
+
+OTHER_DAY = date(2031, 12, 3)
+"""Differs from PROMPT_DAY in year, month, day and day of the week."""
+ANSWER = "ANSWER"
+"""What an assistant says in a rendered turn, to see what follows it."""
+
+
+def prompt_faults(
+    problems: Sequence[Problem], prompts: Sequence[Prompt], *, reader: Reader, config: PromptsConfig, tokenizer: Any
+) -> list[str]:
+    """A sentence for each kind of fault in the prompts of one reader.
+
+    Args:
+        problems: the tasks.
+        prompts: made from them, in the same order.
+        reader: who reads them.
+        config: the recipe's section ``prompts``.
+        tokenizer: the reader's.
+    """
+    template = config.teacher if reader == "teacher" else config.student
+    lost, unsaid, empty, doubled, ended = [], [], [], [], []
+    for problem, prompt in zip(problems, prompts, strict=True):
+        ids = prompt.token_ids
+        if not ids:
+            empty.append(problem)
+            continue
+        if fill(template, problem).strip() not in prompt.text:
+            lost.append(problem)
+        if config.system.strip() not in prompt.text:
+            unsaid.append(problem)
+        if tokenizer.bos_token_id is not None and ids[:2] == (tokenizer.bos_token_id,) * 2:
+            doubled.append(problem)
+        if not config.use_chat_template and tokenizer.eos_token_id is not None and ids[-1] == tokenizer.eos_token_id:
+            ended.append(problem)
+    bare = "or set prompts.use_chat_template=false"
+    found = (
+        (empty, "has no token", f"Write a prompts.{reader} that says something, {bare}."),
+        (lost, "lacks the message with the problem", f"The chat template drops or changes it: correct it, {bare}."),
+        (
+            unsaid,
+            "lacks the system message",
+            f"The chat template drops it: move prompts.system into the others, {bare}.",
+        ),
+        (doubled, f"begins twice with {tokenizer.bos_token!r}", f"Take it out of prompts.{reader} or of the template."),
+        (
+            ended,
+            f"ends with {tokenizer.eos_token!r}, so the {reader} is asked to go on after the end",
+            "Set add_eos_token to false in the tokenizer's configuration, or take it out of the prompt.",
+        ),
+    )
+    return [
+        f"prompts: the {reader}'s prompt of {len(faulty):,} of {len(problems):,} problems {what} (first: problem "
+        f"{faulty[0].problem_id}). {fix}"
+        for faulty, what, fix in found
+        if faulty
+    ]
+
+
+def date_notes(problem: Problem, *, reader: Reader, config: PromptsConfig, tokenizer: Any) -> list[str]:
+    """A note where the chat template writes a date: the run tells it one day, whenever it is rendered."""
+    if not config.use_chat_template:
+        return []
+    messages = [{"role": "user", "content": problem.problem}]
+    first, second = (
+        chat_text(tokenizer, messages, day=day, add_generation_prompt=True, **_thinking(config))
+        for day in (PROMPT_DAY, OTHER_DAY)
+    )
+    if first == second:
+        return []
+    return [
+        f"the {reader}'s chat template writes a date: every prompt says {PROMPT_DAY.isoformat()}, whenever it is "
+        "rendered, so that rollouts, training and evaluation read the same."
+    ]
+
+
+def end_faults(model: ModelConfig, *, reader: Reader, config: PromptsConfig, tokenizer: Any) -> list[str]:
+    """A sentence when the chat template ends an answer with a token that does not end a completion.
+
+    A model that was trained on this template writes that token, and every completion would run into the token limit.
+    """
+    if not config.use_chat_template:
+        return []
+    messages = [{"role": "user", "content": "?"}, {"role": "assistant", "content": ANSWER}]
+    text = chat_text(tokenizer, messages, add_generation_prompt=False, **_thinking(config))
+    _, answered, rest = text.rpartition(ANSWER)
+    if not answered:
+        return []
+    special = {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
+    after = [number for number in tokenizer(rest, add_special_tokens=False)["input_ids"] if number in special]
+    ends = ends_of(load_generation_config(model), tokenizer, config.end_of_answer)
+    if not after or after[0] in ends:
+        return []
+    name = tokenizer.convert_ids_to_tokens(after[0])
+    known = ", ".join(f"{tokenizer.convert_ids_to_tokens(number)!r}" for number in ends)
+    return [
+        f"prompts: the {reader}'s chat template ends an answer with {name!r} (id {after[0]}), and a completion ends "
+        f"only with {known}. Set prompts.end_of_answer={name!r}."
+    ]
+
+
+def _thinking(config: PromptsConfig) -> dict[str, Any]:
+    return {} if config.enable_thinking is None else {"enable_thinking": config.enable_thinking}
