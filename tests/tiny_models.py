@@ -78,8 +78,11 @@ def write_model(folder: Path, family: str, *, chat: bool, eos: str | None = "<|e
     return folder
 
 
-def write_sums(path: Path, count: int = 12) -> Path:
-    """A problem file of small sums with solutions."""
-    rows = [{"problem": f"{i} + {i + 1}", "answer": 2 * i + 1, "solution": f"{2 * i + 1}"} for i in range(count)]
+def write_sums(path: Path, count: int = 12, *, first: int = 0) -> Path:
+    """A problem file of small sums with solutions, of the numbers from ``first`` on."""
+    rows = [
+        {"problem": f"{i} + {i + 1}", "answer": 2 * i + 1, "solution": f"{2 * i + 1}"}
+        for i in range(first, first + count)
+    ]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path

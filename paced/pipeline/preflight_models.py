@@ -1,4 +1,4 @@
-"""What a run needs of its models: they can be sampled, trained and saved, and both stop where the other does.
+"""What a run needs of its models: they can be sampled and trained, and the student stops where its teacher does.
 
 :func:`model_faults` reads configurations and tokenizers and builds the architecture without its weights, so a dry run
 can afford it. :func:`check_weights` loads the weights once and compares the head as the loss reads it with the model's
@@ -8,7 +8,6 @@ Left out: sampling a token for trial; a model that cannot be sampled says so in 
 
 from __future__ import annotations
 
-import tempfile
 from typing import Any
 
 from paced.errors import ConfigError
@@ -36,7 +35,6 @@ def model_faults(config: RunConfig, student_tokenizer: Any, teacher_tokenizer: A
         teacher_tokenizer: the teacher's; the same object for a self-teacher.
     """
     faults = _architecture_faults(config.student, student_tokenizer, "student", sampled=True)
-    faults += _saving_faults(config.student)
     if config.teacher.path:
         sampled = any(stage.along == "reference" for stage in config.stages)
         faults += _architecture_faults(config.teacher, teacher_tokenizer, "teacher", sampled=sampled)
@@ -128,20 +126,6 @@ def recurrent_state(settings: Any, model: Any) -> str:
         count = sum(kind in recurrent for kind in layers)
         return f"{count} of {len(layers)} layers of type {' and '.join(recurrent)}"
     return "recurrent layers" if getattr(model, "_is_stateful", False) else ""
-
-
-def _saving_faults(model: ModelConfig) -> list[str]:
-    """Write config.json once for trial: transformers refuses some that it reads, which would be after the training."""
-    try:
-        with tempfile.TemporaryDirectory(prefix="paced-preflight-") as folder:
-            load_config(model).save_pretrained(folder)
-    except (ValueError, TypeError) as error:
-        reason = " ".join(str(error).split()).rstrip(".")[:300]
-        return [
-            f"student: transformers reads {model.path}/config.json and will not write it ({reason}). "
-            "Move generation parameters into generation_config.json, or correct what it names."
-        ]
-    return []
 
 
 def _end_faults(config: RunConfig, student_tokenizer: Any, teacher_tokenizer: Any) -> list[str]:

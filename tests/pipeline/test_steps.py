@@ -33,7 +33,7 @@ DIFFERS = {"timings.jsonl", "environment.json", ".lock", ".lock-holder.json"}
 
 def recipe(tmp_path, model, **changes):
     write_sums(tmp_path / "sums.jsonl")
-    write_sums(tmp_path / "heldout.jsonl", 5)
+    write_sums(tmp_path / "heldout.jsonl", 5, first=20)
     return {
         "name": "tiny",
         "student": {"path": str(model)},

@@ -93,7 +93,7 @@ def whole_job(tmp_path_factory):
     folder = tmp_path_factory.mktemp("job")
     write_model(folder / "model", "gpt2", chat=False)
     write_sums(folder / "sums.jsonl", 8)
-    write_sums(folder / "heldout.jsonl", 4)
+    write_sums(folder / "heldout.jsonl", 4, first=20)
     killing.run(run_whole_job, str(folder), "warm", root=Path("/nowhere"))
     operations, seconds = killing.measure(run_whole_job, str(folder), "calm", root=folder / "calm")
     return folder, killing.contents(folder / "calm", DIFFERS), operations, seconds

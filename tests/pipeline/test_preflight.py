@@ -1,0 +1,232 @@
+"""One look before the first rollout finds what would stop or spoil a run later, through real tiny models on disk."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+import transformers
+from tiny_models import CHAT, byte_tokenizer, write_model, write_sums
+
+from paced.errors import BadRows, ConfigError
+from paced.models.loading import load_tokenizer
+from paced.pipeline.dry_run import show_dry_run
+from paced.pipeline.job import run_job
+from paced.pipeline.preflight import check_all, check_inputs
+from paced.pipeline.preflight_models import check_weights
+from paced.problems.files import read_problems
+from paced.problems.prompts import PROMPT_DAY, make_prompts
+from paced.run.config import ModelConfig
+from paced.run.configfile import apply_overrides, build_config
+from paced.run.folder import RunFolder
+from paced.run.progress import Silent
+
+SIZES = {"vocab_size": 264, "hidden_size": 32, "num_hidden_layers": 2, "intermediate_size": 48}
+HEADS = {"num_attention_heads": 4, "num_key_value_heads": 2}
+RECURRENT = {
+    "Qwen3_5Text": {**SIZES, **HEADS, "layer_types": ["linear_attention", "full_attention"]},
+    "Qwen3Next": {**SIZES, **HEADS, "layer_types": ["linear_attention", "full_attention"]},
+    "Lfm2": {**SIZES, **HEADS, "layer_types": ["conv", "full_attention"]},
+    "Jamba": {**SIZES, **HEADS, "num_experts": 2},
+    "Mamba": {"vocab_size": 264, "hidden_size": 32, "num_hidden_layers": 2, "state_size": 4},
+    "Mamba2": {"vocab_size": 264, "hidden_size": 32, "num_hidden_layers": 2, "num_heads": 8, "head_dim": 8},
+    "Rwkv": {"vocab_size": 264, "hidden_size": 32, "num_hidden_layers": 2},
+    "FalconH1": {**SIZES, **HEADS, "mamba_d_ssm": 32, "mamba_n_heads": 4, "mamba_d_head": 8},
+}
+
+
+def recipe(tmp_path, model):
+    """A recipe over 12 sums and 5 held-out ones for a model folder; a held-out file that is there is kept."""
+    write_sums(tmp_path / "sums.jsonl")
+    if not (tmp_path / "heldout.jsonl").exists():
+        write_sums(tmp_path / "heldout.jsonl", 5, first=20)
+    return {
+        "name": "tiny",
+        "student": {"path": str(model)},
+        "problems": {"path": str(tmp_path / "sums.jsonl")},
+        "prompts": {"teacher": "{problem} is {solution}. {problem}", "use_chat_template": False},
+        "rollouts": {"num_samples": 4, "max_new_tokens": 6},
+        "references": {"max_new_tokens": 6},
+        "grading": {"answer_format": "last_number"},
+        "weights": "uniform",
+        "training": {"batch_size": 4, "learning_rate": 1e-3},
+        "evaluation": {
+            "sets": [{"name": "heldout", "path": str(tmp_path / "heldout.jsonl")}],
+            "sampling": {"num_samples": 2, "max_new_tokens": 6},
+        },
+    }
+
+
+def tiny(tmp_path, model, **changes):
+    """A recipe over 12 sums for a model folder, with dotted changes."""
+    return build_config(apply_overrides(recipe(tmp_path, model), changes, "test"))
+
+
+def chat_model(folder, template=CHAT, *, eos="<|end|>"):
+    """A chat model whose template is as given; its generation config names the token ``eos``."""
+    tokenizer = byte_tokenizer(chat=True, eos=eos)
+    write_model(folder, "qwen2", chat=True)
+    tokenizer.chat_template = template
+    tokenizer.save_pretrained(folder)
+    generation = {"eos_token_id": tokenizer.convert_tokens_to_ids(eos)}
+    (folder / "generation_config.json").write_text(json.dumps(generation))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def gpt2(tmp_path_factory):
+    return write_model(tmp_path_factory.mktemp("gpt2"), "gpt2", chat=False)
+
+
+def test_a_generation_config_that_cannot_be_saved_is_said_and_costs_nothing(tmp_path):
+    model = write_model(tmp_path / "mine", "gpt2", chat=False)
+    text = '{"do_sample": false, "temperature": 0.6, "top_p": 0.9, "eos_token_id": 0}'
+    (model / "generation_config.json").write_text(text)
+    config = tiny(tmp_path, model, **{"training.batch_size": 12})
+    assert any("will not save this generation_config.json again" in note for note in check_inputs(config).notes)
+    run = RunFolder(tmp_path / "runs" / "tiny")
+    run.claim(config)
+    run_job(run, Silent())
+    assert (run.stage(1).student / "generation_config.json").read_text() == text
+
+
+@pytest.mark.parametrize("name", RECURRENT)
+def test_a_model_with_recurrent_layers_is_refused_by_name(tmp_path, name):
+    settings = getattr(transformers, f"{name}Config")(**RECURRENT[name])
+    settings.save_pretrained(tmp_path / "mine")
+    byte_tokenizer(chat=False).save_pretrained(tmp_path / "mine")
+    (tmp_path / "mine" / "model.safetensors").write_bytes(b"")  # weights are not read
+    with pytest.raises(ConfigError, match="student: the engine 'hf' samples models that keep keys and values alone"):
+        check_inputs(tiny(tmp_path, tmp_path / "mine"))
+
+
+def test_a_head_that_transforms_its_input_is_refused_by_its_numbers(tmp_path):
+    """ModernBERT's decoder has a dense layer between trunk and projection: the loss was off by a fifth, silently."""
+    torch.manual_seed(0)
+    settings = transformers.ModernBertDecoderConfig(
+        **SIZES, num_attention_heads=4, eos_token_id=0, bos_token_id=0, cls_token_id=0, sep_token_id=0, pad_token_id=0
+    )
+    model = transformers.ModernBertDecoderForCausalLM(settings)
+    model.save_pretrained(tmp_path / "mine")
+    byte_tokenizer(chat=False).save_pretrained(tmp_path / "mine")
+    with pytest.raises(ConfigError, match="student: .*transforms its logits"):
+        check_weights(tiny(tmp_path, tmp_path / "mine"))
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama", "qwen2", "neox"])
+def test_ordinary_heads_pass(tmp_path, family):
+    check_weights(tiny(tmp_path, write_model(tmp_path / family, family, chat=False)))
+
+
+def test_a_model_with_fewer_rows_than_tokens_is_refused_without_its_weights(tmp_path):
+    model = write_model(tmp_path / "mine", "gpt2", chat=False, vocab_size=200)
+    with pytest.raises(ConfigError, match="got 200 rows for 260 token ids"):
+        check_inputs(tiny(tmp_path, model))
+
+
+def test_a_student_is_not_asked_to_read_a_reference_beyond_its_positions(tmp_path, gpt2):
+    with pytest.raises(ConfigError, match="references.max_new_tokens is 95, .* the student has 96 positions"):
+        check_inputs(tiny(tmp_path, gpt2, **{"references.max_new_tokens": 95}))
+
+
+def test_a_choice_that_cannot_be_built_in_any_stage_or_method_is_refused(tmp_path, gpt2):
+    weights = {"name": "beta", "parameters": {"estimator": "unbiased", "alpha": 3, "beta": 3}}
+    with pytest.raises(ConfigError, match="weights.parameters do not fit 'beta' .*num_rollouts must be >= alpha"):
+        check_inputs(tiny(tmp_path, gpt2, weights=weights))
+    stages = [{"share": 0.5}, {"share": 0.5, "divergence": {"name": "jsd", "parameters": {"beta": 1.0}}}]
+    with pytest.raises(ConfigError, match=r"stages\.2\.divergence"):
+        check_inputs(tiny(tmp_path, gpt2, stages=stages))
+    with pytest.raises(ConfigError, match=r"methods.other: .*stages\.2\.divergence"):
+        check_all(tiny(tmp_path, gpt2, methods={"other": {"stages": stages}}))
+
+
+def test_golds_that_no_completion_can_equal_are_named_all_at_once(tmp_path, gpt2):
+    golds = ["3", "One and two make 3. #### 3", "5", "It is five"]
+    rows = [{"problem": f"{i} + 1", "answer": gold, "solution": "s"} for i, gold in enumerate(golds)]
+    (tmp_path / "golds.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    config = tiny(tmp_path, gpt2, **{"problems.path": str(tmp_path / "golds.jsonl")})
+    with pytest.raises(BadRows, match="2 rows cannot be used") as caught:
+        check_inputs(config)
+    assert [row.row for row in caught.value.rows] == [2, 4]
+
+
+def test_held_out_problems_that_are_trained_on_are_named_and_a_whole_set_is_refused(tmp_path, gpt2):
+    write_sums(tmp_path / "heldout.jsonl", 5)
+    with pytest.raises(ConfigError, match="5 of 5 problems of 'heldout' are training problems .*nothing is held out"):
+        check_inputs(tiny(tmp_path, gpt2))
+    write_sums(tmp_path / "heldout.jsonl", 5, first=9)
+    notes = check_inputs(tiny(tmp_path, gpt2)).notes
+    assert any("3 of 5 problems of 'heldout' are training problems" in note for note in notes)
+
+
+TEMPLATES = {
+    "{{ raise_exception('no system role') }}": "cannot render messages of the roles system, user .*no system role",
+    "{% for m in messages %}": "cannot render messages",
+    "{{ messages[7]['content'] }}": "cannot render messages",
+    "<|user|>{{ messages[-1]['content'] }}<|assistant|>": "lacks the system message",
+    "<|user|>{{ messages[0]['content'] }}<|assistant|>": "lacks the message with the problem",
+    "": "without a chat template",
+    "{{ '' }}": "has no token",
+}
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_a_template_that_fails_or_loses_a_message_is_one_sentence(tmp_path, template):
+    model = chat_model(tmp_path / "mine", template)
+    changes = {"prompts.use_chat_template": True, "prompts.system": "Put the answer in a box."}
+    with pytest.raises(ConfigError, match=TEMPLATES[template]):
+        check_inputs(tiny(tmp_path, model, **changes))
+
+
+def test_a_date_in_a_template_is_the_same_on_every_day_and_said(tmp_path):
+    model = chat_model(tmp_path / "mine", "{{ strftime_now('%d %b %Y') }} " + CHAT)
+    config = tiny(tmp_path, model, **{"prompts.use_chat_template": True})
+    inputs = check_inputs(config)
+    assert inputs.student_prompts[0].text.startswith(PROMPT_DAY.strftime("%d %b %Y"))
+    assert any("the student's chat template writes a date" in note for note in inputs.notes)
+    problems = read_problems(config.problems.path).problems
+    again = make_prompts(
+        problems, reader="student", config=config.prompts, tokenizer=load_tokenizer(ModelConfig(path=str(model)))
+    )
+    assert again == inputs.student_prompts
+
+
+def test_an_answers_end_that_ends_no_completion_is_named_with_what_to_set(tmp_path):
+    model = chat_model(tmp_path / "mine", eos="<|system|>")
+    changes = {"prompts.use_chat_template": True}
+    with pytest.raises(ConfigError, match=r"ends an answer with '<\|end\|>' .*Set prompts.end_of_answer='<\|end\|>'"):
+        check_inputs(tiny(tmp_path, model, **changes))
+    check_inputs(tiny(tmp_path, model, **changes, **{"prompts.end_of_answer": "<|end|>"}))
+
+
+def test_a_base_student_of_an_instruct_teacher_needs_the_teachers_end_as_well(tmp_path):
+    base = chat_model(tmp_path / "base", eos="<|system|>")
+    teacher = chat_model(tmp_path / "teacher")
+    changes = {"teacher.path": str(teacher)}
+    with pytest.raises(ConfigError, match=r"teacher: ends with '<\|end\|>' .*Set prompts.end_of_answer='<\|end\|>'"):
+        check_inputs(tiny(tmp_path, base, **changes))
+    check_inputs(tiny(tmp_path, base, **changes, **{"prompts.end_of_answer": "<|end|>"}))
+
+
+def test_a_prompt_that_ends_with_the_end_is_refused(tmp_path, gpt2):
+    changes = {"prompts.student": "{problem}<|end|>"}
+    with pytest.raises(ConfigError, match=r"student's prompt of 12 of 12 problems ends with '<\|end\|>'"):
+        check_inputs(tiny(tmp_path, gpt2, **changes))
+
+
+def test_a_prompt_that_begins_twice_is_refused(tmp_path):
+    model = write_model(tmp_path / "mine", "gpt2", chat=False)
+    tokenizer = byte_tokenizer(chat=False)
+    tokenizer.bos_token = "<|user|>"
+    tokenizer.save_pretrained(model)
+    changes = {"prompts.student": "<|user|><|user|>{problem}"}
+    with pytest.raises(ConfigError, match=r"begins twice with '<\|user\|>'"):
+        check_inputs(tiny(tmp_path, model, **changes))
+
+
+def test_the_dry_run_says_what_was_seen(tmp_path, gpt2):
+    said: list[str] = []
+    write_sums(tmp_path / "heldout.jsonl", 5, first=9)
+    show_dry_run(tiny(tmp_path, gpt2), said.append)
+    assert any("are training problems" in line for line in said)
