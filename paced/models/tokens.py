@@ -96,6 +96,12 @@ def vocabulary_size(tokenizer: Any) -> int:
     return max(tokenizer.get_vocab().values()) + 1
 
 
+def absent_ids(tokenizer: Any) -> tuple[int, ...]:
+    """Ids below :func:`vocabulary_size` that no token has: gaps that an added token leaves behind it."""
+    known = set(tokenizer.get_vocab().values())
+    return tuple(number for number in range(vocabulary_size(tokenizer)) if number not in known)
+
+
 def _cutting(tokenizer: Any) -> Any:
     """How a fast tokenizer cuts text, as data; a slow one by its class."""
     core = getattr(tokenizer, "backend_tokenizer", None)

@@ -17,6 +17,7 @@ import numpy as np
 from paced.errors import ConfigError
 from paced.grading.grade import count_passes, grade_all
 from paced.models.loading import load_model, load_teacher, load_tokenizer, pick_device, student_model, teacher_model
+from paced.pipeline.preflight_models import check_loaded_head
 from paced.pipeline.weighing import weights_of
 from paced.problems.files import read_problems
 from paced.problems.prompts import make_prompts
@@ -209,12 +210,15 @@ def distill(run: RunFolder, stage_number: int, progress: Progress) -> None:
         teacher_tokenizer=load_tokenizer(teacher_model(config)),
         progress=progress,
     )
+    student, teacher = load_model(model, dtype="float32", device=device), load_teacher(config, device=device)
+    for who, loaded in (("student", student), ("teacher", teacher)):
+        check_loaded_head(loaded, who=who)
     train_stage(
         run=run,
         config=config,
         stage_number=stage_number,
-        student=load_model(model, dtype="float32", device=device),
-        teacher=load_teacher(config, device=device),
+        student=student,
+        teacher=teacher,
         tokenizer=tokenizer,
         source=source,
         progress=progress,

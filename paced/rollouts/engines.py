@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from paced.errors import ConfigError
-from paced.models.tokens import end_tokens, padding_token, vocabulary_size
+from paced.models.tokens import absent_ids, end_tokens, padding_token, vocabulary_size
 from paced.records import SampledCompletion
 from paced.rollouts.hf import sample_completions
 from paced.run.config import SamplingConfig
@@ -38,6 +38,7 @@ class HfSampler:
         self.ends = end_tokens(model, tokenizer, end_of_answer)
         self.padding = padding_token(tokenizer, self.ends)
         self.vocab_size = vocabulary_size(tokenizer)
+        self.absent_ids = absent_ids(tokenizer)
 
     def sample(
         self, prompts: Sequence[Sequence[int]], keys: NDArray[np.uint64], sampling: SamplingConfig
@@ -54,6 +55,7 @@ class HfSampler:
             pad_token_id=self.padding,
             max_rows=sampling.max_rows,
             vocab_size=self.vocab_size,
+            absent_ids=self.absent_ids,
         )
 
 

@@ -44,6 +44,7 @@ def sample_completions(
     max_rows: int,
     top_p: float = 1.0,
     vocab_size: int | None = None,
+    absent_ids: Sequence[int] = (),
 ) -> list[list[SampledCompletion]]:
     """Sample K completions of each prompt from softmax(logits / sampling_temperature).
 
@@ -59,6 +60,7 @@ def sample_completions(
         top_p: nucleus mass in (0, 1]: the smallest set of most probable tokens that holds it.
         vocab_size: of the tokenizer, when the head has padding rows: tokens that nobody can read are never chosen.
             None for every row of the head.
+        absent_ids: ids below it that no token has, in a tokenizer whose ids have gaps; never chosen either.
 
     Returns:
         For each prompt, in the order given, its K completions in the order of its keys.
@@ -107,6 +109,7 @@ def sample_completions(
                     ends=ends,
                     pad_token_id=pad_token_id,
                     vocab_size=vocab_size,
+                    absent_ids=absent_ids,
                 )
                 for index, of_prompt in zip(chosen, sampled, strict=True):
                     completions[index].extend(of_prompt)
@@ -169,6 +172,7 @@ def _decode(
     ends: tuple[int, ...],
     pad_token_id: int,
     vocab_size: int | None,
+    absent_ids: Sequence[int],
 ) -> list[list[SampledCompletion]]:
     """Decode one batch: prefill, repeat, then token by token until every row has ended."""
     num_samples = keys.shape[1]
@@ -181,7 +185,9 @@ def _decode(
     rows = np.arange(len(row_keys))  # which completion each row of the batch is
     for position in range(max_new_tokens):
         noise = uniforms(row_keys[rows], position) if sampling_temperature > 0 else None
-        known = logits[:, :vocab_size]
+        known = logits[:, :vocab_size]  # [num_rows, V]
+        if absent_ids:
+            known = known.index_fill(-1, torch.tensor(absent_ids, device=known.device), -torch.inf)
         tokens = choose_tokens(known, noise, sampling_temperature=sampling_temperature, top_p=top_p)
         ids = tokens.cpu().numpy()
         if position == sampled.shape[1]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import oracles_sampling as oracle
 import pytest
@@ -9,6 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+from tiny_models import write_model
 from tolerances import F32, MC_SE
 from transformers import (
     GPT2Config,
@@ -21,8 +24,13 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
+from paced.models.loading import load_model, load_tokenizer
+from paced.models.tokens import absent_ids
 from paced.rollouts import hf
+from paced.rollouts.engines import make_sampler
 from paced.rollouts.hf import choose_tokens, sample_completions
+from paced.run.config import ModelConfig, SamplingConfig
+from paced.run.schema import Choice
 from paced.run.seeds import sample_key, sample_keys, splitmix64, uniforms
 
 VOCABULARY = 23
@@ -357,3 +365,22 @@ def test_token_ids_with_gaps_are_counted_by_the_largest():
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=core)
     assert len(tokenizer) == 2
     assert vocabulary_size(tokenizer) == 8
+
+
+def test_an_id_that_no_token_has_is_never_sampled(tmp_path):
+    """The last token has an id behind a gap: the ids between are rows of the head below the largest id."""
+    folder = write_model(tmp_path, "gpt2", chat=False, vocab_size=310)
+    rules = json.loads((folder / "tokenizer.json").read_text())
+    vocabulary = rules["model"]["vocab"]
+    vocabulary[max(vocabulary, key=vocabulary.get)] = 300
+    (folder / "tokenizer.json").write_text(json.dumps(rules))
+    config = ModelConfig(path=str(folder))
+    tokenizer = load_tokenizer(config)
+    gap = absent_ids(tokenizer)
+    assert gap == tuple(range(259, 300))
+    keys = sample_keys(run_seed=1, stage=1, problem_ids=["a", "b"], num_samples=64)
+    sampling = SamplingConfig(max_new_tokens=8)
+    sampled = make_sampler(Choice("hf"), load_model(config), tokenizer).sample([(40, 41), (42,)], keys, sampling)
+    ids = {token for completions in sampled for completion in completions for token in completion.token_ids}
+    assert not ids & set(gap)
+    assert max(ids) <= 300
