@@ -167,8 +167,8 @@ def test_what_was_left_out_or_doubtful_is_printed_and_in_the_json(tmp_path):
     done = command("weigh", path, "-o", tmp_path / "w.csv")
     assert note in done.stdout
     assert "8 problems, 64 rollouts (K = 8)" in done.stdout
-    text, _ = fit_file(path, as_json=True, num_resamples=9)
-    assert json.loads(text)["notes"] == [note]
+    _, as_json, _ = fit_file(path, num_resamples=9)
+    assert json.loads(as_json)["notes"] == [note]
 
 
 def test_gzipped_and_pretty_files_go_through_both_commands(table, tmp_path):
