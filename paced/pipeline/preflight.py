@@ -23,7 +23,7 @@ from paced.problems.files import ProblemFile, read_problems
 from paced.problems.prompts import Prompt, Reader, make_prompts
 from paced.records import Problem
 from paced.rollouts.engines import SAMPLERS
-from paced.run.config import ModelConfig, RunConfig, SamplingConfig
+from paced.run.config import GradingConfig, ModelConfig, RunConfig, SamplingConfig
 from paced.run.configfile import with_method
 from paced.run.schema import Choice
 from paced.weights import WEIGHTS
@@ -53,8 +53,7 @@ def check_inputs(config: RunConfig) -> Inputs:
         BadRows: rows of a problem file that cannot be used, or whose gold answer the recipe's grader calls wrong.
     """
     check_options(config)
-    answer_format = config.grading.answer_format.name
-    file = _read_graded(config.problems.path, answer_format, limit=config.problems.limit)
+    file = _read_graded(config.problems.path, config.grading, limit=config.problems.limit)
     student_tokenizer = load_tokenizer(config.student)
     teacher_tokenizer = load_tokenizer(teacher_model(config)) if config.teacher.path else student_tokenizer
     if config.teacher.path:
@@ -77,7 +76,7 @@ def check_inputs(config: RunConfig) -> Inputs:
         notes += date_notes(file.problems[0], reader=reader, config=config.prompts, tokenizer=tokenizer)
     held_out: list[Prompt] = []
     for item in config.evaluation.sets:
-        problems = _read_graded(item.path, answer_format)
+        problems = _read_graded(item.path, config.grading)
         notes += problems.notes
         sentence, forbidden = overlap(item, problems.problems, file.problems)
         (faults if forbidden else notes).extend([sentence] if sentence else [])
@@ -114,9 +113,9 @@ def check_all(config: RunConfig) -> Inputs:
     return dataclasses.replace(inputs, notes=tuple(dict.fromkeys(notes)))
 
 
-def _read_graded(path: str, answer_format: str, *, limit: int = 0) -> ProblemFile:
+def _read_graded(path: str, config: GradingConfig, *, limit: int = 0) -> ProblemFile:
     file = read_problems(path, limit=limit)
-    faults = gold_faults(file.problems, answer_format=answer_format)
+    faults = gold_faults(file.problems, config)
     if faults:
         raise BadRows(path, faults)
     return file

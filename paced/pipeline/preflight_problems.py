@@ -8,40 +8,45 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from paced.errors import BadRow
-from paced.grading.grade import grade_rollout
+from paced.grading.grade import grade_all
 from paced.records import Problem, Rollout
-from paced.run.config import EvaluationSet
+from paced.run.config import EvaluationSet, GradingConfig
 
-AS_WRITTEN = {"boxed": "\\boxed{{{}}}"}
+AS_WRITTEN = {"boxed": "\\boxed{{{}}}", "gsm8k": "#### {}"}
 """Answer format -> how a completion writes a bare answer in it; the other formats read the bare answer."""
 
 
-def gold_faults(problems: Sequence[Problem], *, answer_format: str) -> list[BadRow]:
+def gold_faults(problems: Sequence[Problem], config: GradingConfig) -> list[BadRow]:
     """The problems whose own gold answer, written as the format asks, is not graded as correct.
 
     No completion could ever be right there, and the student would be blamed for the grader.
 
     Args:
         problems: the tasks of one file, in its order.
-        answer_format: name in ``EXTRACTIONS``.
+        config: the recipe's section ``grading``.
 
     Example:
+        >>> from paced.run.schema import Choice
         >>> gsm8k = Problem(problem_id="a", problem="1 + 2", answer="One and two make 3. #### 3")
-        >>> print(gold_faults([gsm8k], answer_format="last_number")[0].fix)
+        >>> print(gold_faults([gsm8k], GradingConfig(answer_format=Choice("last_number")))[0].fix)
         A completion that says it is graded 'incorrect' under grading.answer_format=last_number: '3' is not the text \
 'One and two make 3. #### 3'. Give the final answer alone, or another answer_format.
     """
-    faults = []
-    for number, problem in enumerate(problems, start=1):
-        said = Rollout(
+    answer_format = config.answer_format.name
+    written = AS_WRITTEN.get(answer_format, "{}")
+    said = [
+        Rollout(
             problem_id=problem.problem_id,
             sample_index=0,
             token_ids=(),
-            text=AS_WRITTEN.get(answer_format, "{}").format(problem.answer),
+            text=written.format(problem.answer),
             finish_reason="stop",
             seed=0,
         )
-        grade = grade_rollout(problem, said, answer_format=answer_format)
+        for problem in problems
+    ]
+    faults = []
+    for number, (problem, grade) in enumerate(zip(problems, grade_all(problems, said, config), strict=True), start=1):
         if grade.verdict != "correct":
             fix = (
                 f"A completion that says it is graded '{grade.verdict}' under grading.answer_format={answer_format}: "

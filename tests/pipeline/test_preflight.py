@@ -10,17 +10,21 @@ import transformers
 from tiny_models import CHAT, byte_tokenizer, write_model, write_sums
 
 from paced.errors import BadRows, ConfigError
+from paced.grading.extract import EXTRACTIONS
 from paced.models.loading import load_tokenizer
 from paced.pipeline.dry_run import show_dry_run
 from paced.pipeline.job import run_job
 from paced.pipeline.preflight import check_all, check_inputs
 from paced.pipeline.preflight_models import check_weights
+from paced.pipeline.preflight_problems import gold_faults
 from paced.problems.files import read_problems
 from paced.problems.prompts import PROMPT_DAY, make_prompts
-from paced.run.config import ModelConfig
+from paced.records import Problem
+from paced.run.config import GradingConfig, ModelConfig
 from paced.run.configfile import apply_overrides, build_config
 from paced.run.folder import RunFolder
 from paced.run.progress import Silent
+from paced.run.schema import Choice
 
 SIZES = {"vocab_size": 264, "hidden_size": 32, "num_hidden_layers": 2, "intermediate_size": 48}
 HEADS = {"num_attention_heads": 4, "num_key_value_heads": 2}
@@ -230,3 +234,9 @@ def test_the_dry_run_says_what_was_seen(tmp_path, gpt2):
     write_sums(tmp_path / "heldout.jsonl", 5, first=9)
     show_dry_run(tiny(tmp_path, gpt2), said.append)
     assert any("are training problems" in line for line in said)
+
+
+@pytest.mark.parametrize("answer_format", sorted(EXTRACTIONS))
+def test_a_bare_gold_is_right_in_every_answer_format(answer_format):
+    problem = Problem(problem_id="a", problem="1 + 2", answer="3")
+    assert gold_faults([problem], GradingConfig(answer_format=Choice(answer_format))) == []
