@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+if TYPE_CHECKING:
+    from paced.run.progress import Progress
+
 Target = Annotated[Path, Parameter(help="Recipe (YAML), or the folder of a run that has begun.")]
 RunTarget = Annotated[Path, Parameter(help="The folder of a run.")]
-Overrides = Annotated[str, Parameter(help="Settings as section.field=value; only with a recipe.")]
+Overrides = Annotated[str, Parameter(help="Settings as section.field=value.")]
 Stage = Annotated[int, Parameter(help="Which stage, counted from 1.")]
 Method = Annotated[str, Parameter(help="A compared method of the recipe; empty for the run itself.")]
 Root = Annotated[Path, Parameter(help="Folder that holds the run folders.")]
@@ -27,6 +30,12 @@ class Verbosity:
         False
     )
     verbose: Annotated[bool, Parameter(negative="", help="Show plain lines of progress every two seconds.")] = False
+
+    def progress(self) -> Progress:
+        """Where progress and notes are shown."""
+        from paced.run.progress import make_progress
+
+        return make_progress(quiet=self.quiet, verbose=self.verbose)
 
 
 NORMAL = Verbosity()

@@ -61,7 +61,7 @@ def working(
 
     Of several processes that work together the first holds the lock and shows the progress.
     """
-    from paced.run.progress import Silent, make_progress
+    from paced.run.progress import Silent
     from paced.run.signals import stop_on_signals
 
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not together:
@@ -70,7 +70,7 @@ def working(
         with stop_on_signals():
             return work(folder, Silent())
     with stop_on_signals(), folder.locked():
-        return work(folder, make_progress(quiet=verbosity.quiet, verbose=verbosity.verbose))
+        return work(folder, verbosity.progress())
 
 
 def write_json_text(target: Path | None, text: str) -> bool:

@@ -24,6 +24,7 @@ def run(
     seed: int | None = None,
     method: Method = "",
     root: Root = Path("runs"),
+    redo: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=False)] = (),
     dry_run: Annotated[bool, Parameter(negative="")] = False,
     verbosity: Verbosity = NORMAL,
 ) -> int:
@@ -33,6 +34,8 @@ def run(
     ----------
     seed
         the run's seed; every other seed is derived from it.
+    redo
+        a step to give up and do again with all that follows from it, e.g. stage-1-distill; may be given several times.
     dry_run
         show the first prompts and the estimated cost, train nothing, write nothing.
     """
@@ -54,7 +57,7 @@ def run(
         run_job(folder, progress)
         return write_report(folder)
 
-    folder = open_run(target, overrides, seed=seed, root=root, method=method)
+    folder = open_run(target, overrides, seed=seed, root=root, method=method, redo=redo, progress=verbosity.progress())
     report = working(folder, job_and_report, verbosity=verbosity)
     print_results(folder)
     print(f"report: {report}")
@@ -75,8 +78,8 @@ def rollout(
     from paced.pipeline import steps
     from paced.pipeline.open import open_run
 
-    folder = open_run(target, overrides, root=root, method=method)
-    do_step(steps.roll_out, folder, stage, verbosity=verbosity)
+    folder = open_run(target, overrides, root=root, method=method, progress=verbosity.progress())
+    do_step(steps.rollout, folder, stage, verbosity=verbosity)
     return say_result("rollout", folder.stage(stage).rollouts)
 
 
@@ -94,7 +97,7 @@ def grade(
     from paced.pipeline import steps
     from paced.pipeline.open import open_run
 
-    folder = open_run(target, overrides, root=root, method=method)
+    folder = open_run(target, overrides, root=root, method=method, progress=verbosity.progress())
     do_step(steps.grade, folder, stage, verbosity=verbosity)
     return say_result("grade", folder.stage(stage).pass_rates)
 
@@ -113,8 +116,8 @@ def reference(
     from paced.pipeline import steps
     from paced.pipeline.open import open_run
 
-    folder = open_run(target, overrides, root=root, method=method)
-    do_step(steps.refer, folder, stage, verbosity=verbosity)
+    folder = open_run(target, overrides, root=root, method=method, progress=verbosity.progress())
+    do_step(steps.reference, folder, stage, verbosity=verbosity)
     return say_result("reference", folder.stage(stage).references)
 
 
@@ -135,7 +138,7 @@ def distill(
     from paced.pipeline import steps
     from paced.pipeline.open import open_run
 
-    folder = open_run(target, overrides, root=root, method=method)
+    folder = open_run(target, overrides, root=root, method=method, progress=verbosity.progress())
     do_step(steps.distill, folder, stage, verbosity=verbosity, together=True)
     return say_result("distill", folder.stage(stage).student)
 
@@ -163,7 +166,7 @@ def evaluate(
     from paced.pipeline.methods import prepare
     from paced.pipeline.open import open_run
 
-    folder = open_run(target, overrides, root=root, method=method)
+    folder = open_run(target, overrides, root=root, method=method, progress=verbosity.progress())
     checkpoints: tuple[Checkpoint, ...] = ("base", "final") if checkpoint == "both" else (checkpoint,)
 
     def measure_all(folder: RunFolder, progress: Progress) -> None:

@@ -100,7 +100,7 @@ def weigh(
         from paced.pipeline import steps
         from paced.pipeline.open import open_run
 
-        folder = open_run(target, parameters, root=root, method=method)
+        folder = open_run(target, parameters, root=root, method=method, progress=verbosity.progress())
         do_step(steps.weigh, folder, stage, verbosity=verbosity)
         return say_result("weigh", folder.stage(stage).weights)
     from paced.weights.table.report import fitted_kernel, weigh_file, weight_function

@@ -15,6 +15,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from paced.errors import RunFolderError
 from paced.lab.pretrain import pretrain
 from paced.lab.recipe import PretrainRecipe, describe, recipe_key
 from paced.lab.tokenizer import build_tokenizer
@@ -67,7 +68,7 @@ def is_whole(folder: Path) -> bool:
     """Whether ``folder`` holds a model whose weights have the hash in its note."""
     try:
         return bool(read_json(folder / NOTE_FILE)["sha256"] == file_hash(folder / WEIGHTS_FILE))
-    except (OSError, ValueError, KeyError):
+    except (OSError, RunFolderError, KeyError, TypeError):
         return False
 
 

@@ -7,26 +7,29 @@ over sets would hide a skill that was frozen out.
 
 from __future__ import annotations
 
-import dataclasses
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from paced.grading.grade import count_passes, grade_all
 from paced.models.loading import load_model, load_tokenizer, pick_device, student_model
+from paced.pipeline.dependence import TRAINING, set_sampling
+from paced.pipeline.held import HELD_OUT_FILE, computing, contents, finished, student_contents, written
+from paced.pipeline.prompts import stored_prompts
 from paced.problems.files import read_problems
-from paced.problems.prompts import make_prompts
+from paced.problems.prompts import Prompt, make_prompts
 from paced.records import PassRate, Problem, Rollout
 from paced.rollouts.collect import collect_rollouts
 from paced.rollouts.engines import make_sampler
-from paced.run.config import EvaluationSet, ModelConfig, RunConfig, SamplingConfig
+from paced.run.config import RunConfig, SamplingConfig
 from paced.run.folder import RunFolder
 from paced.run.progress import Progress
-from paced.run.storage import read_parquet, read_records, write_parquet
+from paced.run.steprecord import Step
+from paced.run.storage import file_hash, read_parquet, read_records, write_parquet
 
 Checkpoint = Literal["base", "final"]
 """The student before training, and after the last stage."""
-TRAINING = "training"
-"""Name of the set of training problems that ``evaluation.rate_training`` asks for."""
 
 
 def evaluate(run: RunFolder, checkpoint: Checkpoint, progress: Progress) -> None:
@@ -34,71 +37,84 @@ def evaluate(run: RunFolder, checkpoint: Checkpoint, progress: Progress) -> None
 
     Raises:
         ConfigError: ``final`` before the last stage has been trained.
+        RunFolderError: a held-out file or the student is no longer what the run has read.
         StopRequested: a signal came; finished batches of rollouts are kept.
     """
     config = run.config()
-    todo = [
-        (name, path, sampling)
-        for name, path, sampling in _sets(run, config, checkpoint)
-        if not counts_file(run, checkpoint, name).exists()
-    ]
-    if not todo:
-        return
-    model = _checkpoint_model(run, config, checkpoint)
-    tokenizer = load_tokenizer(model)
-    network = load_model(model, device=pick_device())
-    for name, problems, sampling in todo:
-        rates = _rate(run, config, network, tokenizer, checkpoint, name, problems, sampling, progress)
-        write_parquet(counts_file(run, checkpoint, name), rates, PassRate)
+    names = [item.name for item in config.evaluation.sets]
+    names += [TRAINING] if checkpoint == "final" and config.evaluation.rate_training else []
+    unsampled = [name for name in names if not finished(run, Step("evaluate", part=f"{checkpoint}-{name}"), progress)]
+    if unsampled:
+        _sample(run, config, checkpoint, unsampled, progress)
+    for name in names:
+        step = Step("count", part=f"{checkpoint}-{name}")
+        if not finished(run, step, progress):
+            rated = _read_set(run, config, name)
+            rollouts = rollouts_file(run, checkpoint, name)
+            with computing(run, step, rated.contents | contents(run, rollouts)):
+                grades = grade_all(rated.problems, read_records(rollouts, Rollout), config.grading)
+                write_parquet(counts_file(run, checkpoint, name), count_passes(rated.problems, grades), PassRate)
 
 
 def counts_file(run: RunFolder, checkpoint: str, name: str) -> Path:
-    """Where the counts of one checkpoint on one set lie."""
+    """Where the counts of one checkpoint on one set are written."""
     return run.evaluation / f"{checkpoint}-{name}.parquet"
 
 
-def _sets(run: RunFolder, config: RunConfig, checkpoint: Checkpoint) -> list[tuple[str, list[Problem], SamplingConfig]]:
-    """(name, problems, sampling) of everything that is measured at this checkpoint."""
-    sets = [
-        (item.name, list(read_problems(item.path).problems), _sampling(config, item)) for item in config.evaluation.sets
-    ]
-    if checkpoint == "final" and config.evaluation.rate_training:
-        sets.append((TRAINING, read_parquet(run.problems, Problem), config.rollouts))
-    return sets
+def rollouts_file(run: RunFolder, checkpoint: str, name: str) -> Path:
+    """Where the rollouts of one checkpoint on one set are written."""
+    return run.evaluation / f"{checkpoint}-{name}-rollouts.jsonl"
 
 
-def _sampling(config: RunConfig, item: EvaluationSet) -> SamplingConfig:
-    sampling = config.evaluation.sampling
-    if item.role == "stability" and config.evaluation.stability_samples:
-        return dataclasses.replace(sampling, num_samples=config.evaluation.stability_samples)
-    return sampling
+def prompts_file(run: RunFolder, name: str) -> Path:
+    """Where the prompts of one set are stored: the same ones for every checkpoint."""
+    return run.evaluation / f"{name}-prompts.jsonl"
 
 
-def _checkpoint_model(run: RunFolder, config: RunConfig, checkpoint: Checkpoint) -> ModelConfig:
-    return student_model(run, config, stage_number=1 if checkpoint == "base" else len(config.stages) + 1)
+@dataclass(frozen=True)
+class _RatedSet:
+    """One set of problems on which a checkpoint is measured."""
+
+    name: str
+    problems: list[Problem]
+    sampling: SamplingConfig
+    contents: dict[str, str]
+    """Its file by content, for the records of the steps that read it."""
 
 
-def _rate(
-    run: RunFolder,
-    config: RunConfig,
-    network: Any,
-    tokenizer: Any,
-    checkpoint: Checkpoint,
-    name: str,
-    problems: list[Problem],
-    sampling: SamplingConfig,
-    progress: Progress,
-) -> list[PassRate]:
-    file = run.evaluation / f"{checkpoint}-{name}-rollouts.jsonl"
-    collect_rollouts(
-        file,
-        sampler=make_sampler(sampling.engine, network, tokenizer, config.prompts.end_of_answer),
-        tokenizer=tokenizer,
-        prompts=make_prompts(problems, reader="student", config=config.prompts, tokenizer=tokenizer, file=name),
-        sampling=sampling,
-        run_seed=config.seed,
-        draw=f"evaluation of {name}",
-        label=f"evaluation of the {checkpoint} student on '{name}'",
-        progress=progress,
-    )
-    return count_passes(problems, grade_all(problems, read_records(file, Rollout), config.grading))
+def _read_set(run: RunFolder, config: RunConfig, name: str) -> _RatedSet:
+    if name == TRAINING:
+        problems = read_parquet(run.problems, Problem)
+        return _RatedSet(name, problems, config.rollouts, written(run, Step("problems")))
+    (item,) = (item for item in config.evaluation.sets if item.name == name)
+    problems = list(read_problems(item.path).problems)
+    read = {f"{HELD_OUT_FILE} {name}": file_hash(Path(item.path))}
+    return _RatedSet(name, problems, set_sampling(config, item), read)
+
+
+def _sample(run: RunFolder, config: RunConfig, checkpoint: Checkpoint, names: list[str], progress: Progress) -> None:
+    """Sample the completions of every set that lacks some; the student is loaded once."""
+    entering = 1 if checkpoint == "base" else len(config.stages) + 1
+    model = student_model(run, config, stage_number=entering)
+    student = student_contents(run, entering)
+    tokenizer, network = load_tokenizer(model), load_model(model, device=pick_device())
+    for name in names:
+        rated, file = _read_set(run, config, name), prompts_file(run, name)
+        prompts = stored_prompts(run, file, partial(_render, rated, config, tokenizer))
+        read = rated.contents | student | contents(run, file)
+        with computing(run, Step("evaluate", part=f"{checkpoint}-{name}"), read):
+            collect_rollouts(
+                rollouts_file(run, checkpoint, name),
+                sampler=make_sampler(rated.sampling.engine, network, tokenizer, config.prompts.end_of_answer),
+                tokenizer=tokenizer,
+                prompts=prompts,
+                sampling=rated.sampling,
+                run_seed=config.seed,
+                draw=f"evaluation of {name}",
+                label=f"evaluation of the {checkpoint} student on '{name}'",
+                progress=progress,
+            )
+
+
+def _render(rated: _RatedSet, config: RunConfig, tokenizer: Any) -> list[Prompt]:
+    return make_prompts(rated.problems, reader="student", config=config.prompts, tokenizer=tokenizer, file=rated.name)

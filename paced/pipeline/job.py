@@ -31,7 +31,7 @@ def run_job(run: RunFolder, progress: Progress) -> None:
         progress.note(note)
     if not run.stage(1).pass_rates.exists():  # a run that goes on has loaded these models before
         check_weights(config)
-    folders = {method: method_folder(run, method) for method in config.methods}
+    folders = {method: method_folder(run, method, progress) for method in config.methods}
     if not folders:
         evaluate(run, "base", progress)
         train_run(run, progress)

@@ -7,18 +7,23 @@ first rollouts, grades, references, the base student's evaluation) and each meth
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from paced.lab.world import build_world
 from paced.models.loading import quiet_transformers
+from paced.pipeline.dependence import outputs_of, settings_of
 from paced.pipeline.evaluate import evaluate
+from paced.pipeline.held import contents, hashes_of, refuse_changed_files
 from paced.pipeline.preflight import check_options
-from paced.pipeline.steps import grade, refer, roll_out, stage_problems
+from paced.pipeline.steps import grade, reference, rollout, stage_problems
 from paced.run.configfile import to_dict
 from paced.run.folder import RunFolder
 from paced.run.progress import Progress
+from paced.run.steprecord import Step, StepRecord, read_record, write_record
 from paced.run.storage import write_atomic
 
 
@@ -27,6 +32,7 @@ def prepare(run: RunFolder, progress: Progress) -> None:
 
     Raises:
         ConfigError: the recipe chooses a weight function, divergence, engine or answer format that there is not.
+        RunFolderError: a file of problems is no longer what the run has read.
     """
     quiet_transformers()
     config = run.config()
@@ -35,14 +41,15 @@ def prepare(run: RunFolder, progress: Progress) -> None:
         build_world(Path(config.problems.path).parent, config.lab, progress)
     if run.whole.root != run.root:
         share(run.whole, run)
+    refuse_changed_files(run)
 
 
 def run_shared(run: RunFolder, progress: Progress) -> None:
     """What the compared methods have in common: rollouts of the first student, grades, references, its evaluation."""
     evaluate(run, "base", progress)
-    roll_out(run, 1, progress)
+    rollout(run, 1, progress)
     grade(run, 1, progress)
-    refer(run, 1, progress)
+    reference(run, 1, progress)
 
 
 def share(run: RunFolder, method: RunFolder) -> None:
@@ -51,26 +58,49 @@ def share(run: RunFolder, method: RunFolder) -> None:
     A stage that takes a share of the problems gets the lines of those problems; the order of the lines is the one that
     sampling them alone would have given (``collect.py``), so nothing downstream can tell the difference.
     """
-    ours, theirs = to_dict(run.config()), to_dict(method.config())
+    config = method.config()
+    ours, theirs = to_dict(run.config()), to_dict(config)
     first = ("seed", "student", "problems")
     if _same(ours, theirs, "problems"):
-        _copy(run.problems, method.problems)
-    if _same(ours, theirs, *first, "prompts", "grading", "evaluation"):
-        for file in sorted(run.evaluation.glob("base-*")):
-            _copy(file, method.evaluation / file.name)
+        _share(run, Step("problems"), method, Step("problems"))
+    if _same(ours, theirs, *first, "prompts", "evaluation"):
+        for item in config.evaluation.sets:
+            _copy(run.evaluation / f"{item.name}-prompts.jsonl", method.evaluation / f"{item.name}-prompts.jsonl")
+            _share(run, Step("evaluate", part=f"base-{item.name}"), method, Step("evaluate", part=f"base-{item.name}"))
+            if _same(ours, theirs, "grading"):
+                _share(run, Step("count", part=f"base-{item.name}"), method, Step("count", part=f"base-{item.name}"))
     if not method.problems.exists():
         return
-    for number in range(1, len(method.config().stages) + 1):
+    for number, stage in enumerate(config.stages, start=1):
         wanted = [problem.problem_id for problem in stage_problems(method, number)]
-        stage = method.stage(number)
         if number == 1 and _same(ours, theirs, *first, "prompts", "rollouts"):
-            _copy_lines(run.stage(1).rollouts, stage.rollouts, wanted)
+            _copy_lines(run.stage(1).student_prompts, method.stage(1).student_prompts, wanted)
+            _share(run, Step("rollout", 1), method, Step("rollout", 1), wanted)
             if ours["grading"] == theirs["grading"] and len(wanted) == len(stage_problems(run, 1)):
-                _copy(run.stage(1).grades, stage.grades)
-                _copy(run.stage(1).pass_rates, stage.pass_rates)
-        along_reference = method.config().stages[number - 1].along == "reference"
-        if along_reference and _same(ours, theirs, *first, "teacher", "prompts", "references"):
-            _copy_lines(run.stage(1).references, stage.references, wanted)
+                _share(run, Step("grade", 1), method, Step("grade", 1))
+        if stage.along == "reference" and _same(ours, theirs, *first, "teacher", "prompts", "references"):
+            _copy_lines(run.stage(1).teacher_prompts, method.stage(number).teacher_prompts, wanted)
+            _share(run, Step("reference", 1), method, Step("reference", number), wanted)
+
+
+def _share(run: RunFolder, source: Step, method: RunFolder, target: Step, problem_ids: Sequence[str] = ()) -> None:
+    """Copy the files of a complete step, or their lines of these problems, and its record, unless the method has it."""
+    record, own = read_record(run, source), read_record(method, target)
+    if record is None or not record.wrote or (own is not None and own.wrote):
+        return
+    for file, copy in zip(outputs_of(run, source), outputs_of(method, target), strict=True):
+        if problem_ids:
+            _copy_lines(file, copy, problem_ids)
+        else:
+            _copy(file, copy)
+        if not copy.exists():
+            return
+    read: dict[str, str] = {}
+    for name, content in record.read.items():
+        path = method.root / name.replace(f"stage-{source.stage}/", f"stage-{target.stage}/")
+        read |= contents(method, path) if path.is_file() else {name: content}
+    copied = StepRecord(step=target, settings=settings_of(method.config(), target), read=read)
+    write_record(method, dataclasses.replace(copied, wrote=hashes_of(method, target)))
 
 
 def _same(ours: dict[str, Any], theirs: dict[str, Any], *sections: str) -> bool:
@@ -78,13 +108,13 @@ def _same(ours: dict[str, Any], theirs: dict[str, Any], *sections: str) -> bool:
 
 
 def _copy(source: Path, target: Path) -> None:
-    if source.exists() and not target.exists():
+    if source.exists():
         write_atomic(target, source.read_bytes())
 
 
-def _copy_lines(source: Path, target: Path, problem_ids: list[str]) -> None:
+def _copy_lines(source: Path, target: Path, problem_ids: Sequence[str]) -> None:
     """Copy the lines of these problems, if the source has them all."""
-    if target.exists() or not source.exists():
+    if not source.exists():
         return
     wanted = set(problem_ids)
     lines = [

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 from paced.errors import ConfigError, RunFolderError
 from paced.lab.files import with_lab_paths
+from paced.pipeline.change import adopt
 from paced.run.config import RunConfig, check_name
-from paced.run.configfile import load_config, with_method
-from paced.run.folder import RunFolder
+from paced.run.configfile import apply_overrides, build_config, load_config, to_dict, with_method
+from paced.run.folder import INSIDE, RunFolder
+from paced.run.progress import Lines, Progress
 
 
 def open_run(
@@ -18,54 +23,95 @@ def open_run(
     seed: int | None = None,
     root: Path = Path("runs"),
     method: str = "",
+    redo: tuple[str, ...] = (),
+    progress: Progress | None = None,
 ) -> RunFolder:
     """The run folder of a recipe (begun if it is not there), or of a run that has begun.
 
+    A run that has begun takes on other settings where nothing that it has computed depends on them (``change.py``).
+
     Args:
         target: a YAML recipe, or the folder of a run.
-        overrides: ``section.field=value``, for a recipe only: a folder belongs to one configuration for good.
-        seed: the run's seed; another than the recipe's puts ``-seed-N`` behind the run's name.
+        overrides: ``section.field=value``.
+        seed: the run's seed, for a recipe only; another than the recipe's puts ``-seed-N`` behind the run's name.
         root: folder of the run folders.
         method: the run folder of this compared method.
+        redo: steps to give up and do again, e.g. ``stage-1-distill``.
+        progress: where changes are said; plain lines by default.
 
     Raises:
-        ConfigError: a recipe that cannot be read, settings given for a run that has begun, an unknown method.
-        RunFolderError: the folder holds another configuration.
+        ConfigError: a recipe that cannot be read, an unknown method or step, a seed for a run that has begun.
+        RunFolderError: something that was computed depends on a setting that differs.
     """
+    progress = progress or Lines()
     if target.is_dir():
-        if overrides or seed is not None:
-            raise ConfigError(
-                f"{target}: is a run that has begun, its settings are fixed. Give the recipe to run it with others."
-            )
         run = RunFolder(target)
+        config = run.written_config()
+        if seed is not None:
+            raise ConfigError(
+                f"{target}: is a run that has begun with seed {config.seed}. Give --seed with its recipe."
+            )
+        if overrides:
+            if run.whole != run:
+                raise ConfigError(
+                    f"{target}: takes its settings from {run.whole.root}. Change methods.{target.name} there."
+                )
+            config = build_config(apply_overrides(to_dict(config), overrides, str(target)), str(target))
     else:
         config = read_recipe(target, overrides, seed=seed)
         run = RunFolder(root / config.name)
-        run.claim(config)
-    if not method:
-        run.written_config()
-        return run
-    return method_folder(run, method)
+        config = with_paths(config, lambda path: _from_run(run, path))
+    adopt(run, config, redo=redo, say=progress.note)
+    return method_folder(run, method, progress) if method else run
 
 
 def read_recipe(recipe: Path, overrides: tuple[str, ...] = (), *, seed: int | None = None) -> RunConfig:
-    """A recipe with its overrides, its seed and the lab's paths; nothing is written."""
+    """A recipe with its overrides, its seed and the lab's paths; nothing is written.
+
+    A relative path is looked for from the working folder, then from the recipe's.
+    """
     config = load_config(recipe, overrides)
     if seed is not None and seed != config.seed:
         named = any(override.partition("=")[0].strip() == "name" for override in overrides)
         name = config.name if named else check_name(f"{recipe}: name", f"{config.name}-seed-{seed}")
         config = load_config(recipe, (*overrides, f"seed={seed}", f"name={name}"))
-    return with_lab_paths(config)
+    return with_lab_paths(with_paths(config, lambda path: _beside(recipe.parent, path)))
 
 
-def method_folder(run: RunFolder, method: str) -> RunFolder:
+def with_paths(config: RunConfig, change: Callable[[str], str]) -> RunConfig:
+    """The configuration with ``change`` applied to every path of a model or problem file that it names."""
+    sets = tuple(dataclasses.replace(item, path=change(item.path)) for item in config.evaluation.sets)
+    return dataclasses.replace(
+        config,
+        student=dataclasses.replace(config.student, path=change(config.student.path)),
+        teacher=dataclasses.replace(config.teacher, path=change(config.teacher.path)),
+        problems=dataclasses.replace(config.problems, path=change(config.problems.path)),
+        evaluation=dataclasses.replace(config.evaluation, sets=sets),
+    )
+
+
+def _beside(folder: Path, path: str) -> str:
+    """A relative path that is not found from the working folder, from ``folder`` if it is found there."""
+    if path and not path.startswith(INSIDE) and not Path(path).exists() and (folder / path).exists():
+        return str(folder / path)
+    return path
+
+
+def _from_run(run: RunFolder, path: str) -> str:
+    """A relative path as one from the run folder; a hub name and what is absolute stay as they are."""
+    if path and not path.startswith(INSIDE) and not Path(path).is_absolute() and Path(path).exists():
+        return INSIDE + os.path.relpath(Path(path).resolve(), run.root.resolve())
+    return path
+
+
+def method_folder(run: RunFolder, method: str, progress: Progress) -> RunFolder:
     """The run folder of one compared method, begun if it is not there."""
     config = run.written_config()
     if method not in config.methods:
         known = ", ".join(config.methods) or "none"
         raise ConfigError(f"{run.root}: method must be one of its compared methods ({known}), got {method!r}.")
     folder = run.method(method)
-    folder.claim(with_method(config, method))
+    adopt(folder, with_method(config, method), say=progress.note)
     return folder
 
 

@@ -13,8 +13,9 @@ from typing import Any
 
 from paced.errors import ConfigError, RunFolderError
 from paced.grading.grade import count_passes, grade_all
+from paced.pipeline.prompts import stage_prompts
 from paced.pipeline.weighing import weights_of
-from paced.problems.prompts import Prompt, make_prompts
+from paced.problems.prompts import Prompt, Reader
 from paced.records import PassRate, Problem, ProblemWeight, Rollout
 from paced.rollouts.collect import collect_rollouts
 from paced.rollouts.engines import make_sampler
@@ -146,14 +147,8 @@ class StageExamples(FixedExamples):
     def _completions(self) -> dict[str, list[Rollout]]:
         return _by_problem(self.folder.references if self.stage.along == "reference" else self.folder.rollouts)
 
-    def _prompts(self, reader: Any, tokenizer: Any) -> list[Prompt]:
-        return make_prompts(
-            self.problems,
-            reader=reader,
-            config=self.config.prompts,
-            tokenizer=tokenizer,
-            file=self.config.problems.path,
-        )
+    def _prompts(self, reader: Reader, tokenizer: Any) -> list[Prompt]:
+        return stage_prompts(self.run, self.stage_number, reader, self.problems, tokenizer)
 
     def _example(self, index: int, completion: Rollout, weight: float) -> Example:
         return Example(

@@ -17,10 +17,22 @@ import numpy as np
 from paced.errors import ConfigError
 from paced.grading.grade import count_passes, grade_all
 from paced.models.loading import load_model, load_teacher, load_tokenizer, pick_device, student_model, teacher_model
+from paced.pipeline.held import (
+    PROBLEM_FILE,
+    begin,
+    complete,
+    computing,
+    contents,
+    finished,
+    is_there,
+    student_contents,
+    teacher_contents,
+    written,
+)
 from paced.pipeline.preflight_models import check_loaded_head
+from paced.pipeline.prompts import stage_prompts
 from paced.pipeline.weighing import weights_of
 from paced.problems.files import read_problems
-from paced.problems.prompts import make_prompts
 from paced.records import Grade, PassRate, Problem, ProblemWeight, Rollout
 from paced.rollouts.collect import collect_rollouts
 from paced.rollouts.engines import make_sampler
@@ -28,7 +40,9 @@ from paced.run.config import RunConfig
 from paced.run.folder import RunFolder
 from paced.run.progress import Progress
 from paced.run.seeds import text_key
-from paced.run.storage import encode_line, read_parquet, read_records, write_atomic, write_parquet
+from paced.run.steprecord import Step
+from paced.run.storage import encode_line, file_hash, read_parquet, read_records, write_atomic, write_parquet
+from paced.train.native.parallel import team_for_files
 from paced.weights import normalise
 
 REFERENCE_DRAW = "references"
@@ -43,22 +57,24 @@ def train_run(run: RunFolder, progress: Progress) -> None:
     """
     take_problems(run, progress)
     for number in range(1, len(run.config().stages) + 1):
-        roll_out(run, number, progress)
+        rollout(run, number, progress)
         grade(run, number, progress)
         weigh(run, number, progress)
-        refer(run, number, progress)
+        reference(run, number, progress)
         distill(run, number, progress)
 
 
 def take_problems(run: RunFolder, progress: Progress) -> None:
     """Problem file -> ``problems.parquet``: the training set as it was read, whatever becomes of the file."""
-    if run.problems.exists():
+    step = Step("problems")
+    if finished(run, step, progress):
         return
     config = run.config()
-    file = read_problems(config.problems.path, limit=config.problems.limit)
-    for note in file.notes:
-        progress.note(note)
-    write_parquet(run.problems, file.problems, Problem)
+    with computing(run, step, {PROBLEM_FILE: file_hash(Path(config.problems.path))}):
+        file = read_problems(config.problems.path, limit=config.problems.limit)
+        for note in file.notes:
+            progress.note(note)
+        write_parquet(run.problems, file.problems, Problem)
 
 
 def stage_problems(run: RunFolder, stage_number: int) -> list[Problem]:
@@ -87,47 +103,49 @@ def _part(problems: list[Problem], config: RunConfig, stage_number: int) -> list
     return [problems[index] for index in chosen]
 
 
-def roll_out(run: RunFolder, stage_number: int, progress: Progress) -> None:
+def rollout(run: RunFolder, stage_number: int, progress: Progress) -> None:
     """Student + problems -> ``rollouts.jsonl``: K samples of each problem by the student that enters the stage."""
-    config = run.config()
-    if run.stage(stage_number).pass_rates.exists():
+    config, stage, step = run.config(), run.stage(stage_number), Step("rollout", stage_number)
+    if finished(run, step, progress):
         return
     take_problems(run, progress)
     problems = stage_problems(run, stage_number)
     model = student_model(run, config, stage_number=stage_number)
     tokenizer = load_tokenizer(model)
-    collect_rollouts(
-        run.stage(stage_number).rollouts,
-        sampler=make_sampler(
-            config.rollouts.engine,
-            load_model(model, device=pick_device()),
-            tokenizer,
-            config.prompts.end_of_answer,
-        ),
-        tokenizer=tokenizer,
-        prompts=make_prompts(
-            problems, reader="student", config=config.prompts, tokenizer=tokenizer, file=config.problems.path
-        ),
-        sampling=config.rollouts,
-        run_seed=config.seed,
-        draw=stage_number,
-        label=f"rollouts of {len(problems):,} problems x {config.rollouts.num_samples} (stage {stage_number})",
-        progress=progress,
-    )
+    prompts = stage_prompts(run, stage_number, "student", problems, tokenizer)
+    read = written(run, Step("problems")) | student_contents(run, stage_number) | contents(run, stage.student_prompts)
+    with computing(run, step, read):
+        collect_rollouts(
+            stage.rollouts,
+            sampler=make_sampler(
+                config.rollouts.engine,
+                load_model(model, device=pick_device()),
+                tokenizer,
+                config.prompts.end_of_answer,
+            ),
+            tokenizer=tokenizer,
+            prompts=prompts,
+            sampling=config.rollouts,
+            run_seed=config.seed,
+            draw=stage_number,
+            label=f"rollouts of {len(problems):,} problems x {config.rollouts.num_samples} (stage {stage_number})",
+            progress=progress,
+        )
 
 
 def grade(run: RunFolder, stage_number: int, progress: Progress) -> None:
     """Rollouts -> ``grades.jsonl`` (a verdict and a reason each) -> ``pass_rates.parquet`` (s of K each)."""
-    config, stage = run.config(), run.stage(stage_number)
-    if stage.pass_rates.exists():
+    config, stage, step = run.config(), run.stage(stage_number), Step("grade", stage_number)
+    if finished(run, step, progress):
         return
     problems = stage_problems(run, stage_number)
     rollouts = read_records(stage.rollouts, Rollout)
     _refuse_gaps(run, stage_number, Counter(rollout.problem_id for rollout in rollouts), problems)
-    grades = grade_all(problems, rollouts, config.grading)
-    write_atomic(stage.grades, "".join(f"{encode_line(one)}\n" for one in grades))
-    rates = count_passes(problems, grades)
-    write_parquet(stage.pass_rates, rates, PassRate)
+    with computing(run, step, written(run, Step("problems")) | contents(run, stage.rollouts)):
+        grades = grade_all(problems, rollouts, config.grading)
+        write_atomic(stage.grades, "".join(f"{encode_line(one)}\n" for one in grades))
+        rates = count_passes(problems, grades)
+        write_parquet(stage.pass_rates, rates, PassRate)
     progress.note(f"stage {stage_number}: {describe_grades(grades)}")
     ungradable = sum(rate.num_rollouts == 0 for rate in rates)
     if ungradable:
@@ -143,15 +161,16 @@ def describe_grades(grades: list[Grade]) -> str:
 
 def weigh(run: RunFolder, stage_number: int, progress: Progress) -> None:
     """Pass rates -> ``weights.parquet``: the weight function's w and w̃ = w / mean(w) over the stage's problems."""
-    config, stage = run.config(), run.stage(stage_number)
-    if stage.weights.exists():
+    config, stage, step = run.config(), run.stage(stage_number), Step("weigh", stage_number)
+    if finished(run, step, progress):
         return
     if not stage.pass_rates.exists():
         raise ConfigError(
             f"{run.root}: stage {stage_number} has no pass rates. Run: paced grade {run.root} --stage {stage_number}"
         )
-    weights = weights_of(read_parquet(stage.pass_rates, PassRate), config)
-    write_parquet(stage.weights, weights, ProblemWeight)
+    with computing(run, step, contents(run, stage.pass_rates)):
+        weights = weights_of(read_parquet(stage.pass_rates, PassRate), config)
+        write_parquet(stage.weights, weights, ProblemWeight)
     summary = normalise([weight.weight for weight in weights])
     progress.note(
         f"stage {stage_number}: '{config.weights.name}' gives weight 0 to {100 * summary.share_zero:.0f} % of the "
@@ -159,29 +178,28 @@ def weigh(run: RunFolder, stage_number: int, progress: Progress) -> None:
     )
 
 
-def refer(run: RunFolder, stage_number: int, progress: Progress) -> None:
+def reference(run: RunFolder, stage_number: int, progress: Progress) -> None:
     """Teacher + problems + expert solutions -> ``references.jsonl``, Eq. (2); only for a stage that follows them."""
-    config, stage = run.config(), run.stage(stage_number)
+    config, stage, step = run.config(), run.stage(stage_number), Step("reference", stage_number)
     problems = stage_problems(run, stage_number)
-    if config.stages[stage_number - 1].along != "reference" or (stage.student / "config.json").exists():
-        return
-    if _lines(stage.references) == len(problems):
+    if config.stages[stage_number - 1].along != "reference" or finished(run, step, progress):
         return
     tokenizer = load_tokenizer(teacher_model(config))
-    teacher = load_teacher(config, device=pick_device())
-    collect_rollouts(
-        stage.references,
-        sampler=make_sampler(config.references.engine, teacher, tokenizer, config.prompts.end_of_answer),
-        tokenizer=tokenizer,
-        prompts=make_prompts(
-            problems, reader="teacher", config=config.prompts, tokenizer=tokenizer, file=config.problems.path
-        ),
-        sampling=config.references,
-        run_seed=config.seed,
-        draw=REFERENCE_DRAW,
-        label=f"references of {len(problems):,} problems (stage {stage_number})",
-        progress=progress,
-    )
+    prompts = stage_prompts(run, stage_number, "teacher", problems, tokenizer)
+    read = written(run, Step("problems")) | teacher_contents(config) | contents(run, stage.teacher_prompts)
+    with computing(run, step, read):
+        teacher = load_teacher(config, device=pick_device())
+        collect_rollouts(
+            stage.references,
+            sampler=make_sampler(config.references.engine, teacher, tokenizer, config.prompts.end_of_answer),
+            tokenizer=tokenizer,
+            prompts=prompts,
+            sampling=config.references,
+            run_seed=config.seed,
+            draw=REFERENCE_DRAW,
+            label=f"references of {len(problems):,} problems (stage {stage_number})",
+            progress=progress,
+        )
     grades = grade_all(problems, read_records(stage.references, Rollout), config.grading)
     progress.note(f"stage {stage_number}: references, {describe_grades(grades)}")
 
@@ -191,14 +209,16 @@ def distill(run: RunFolder, stage_number: int, progress: Progress) -> None:
 
     The teacher is frozen and sees the expert solution; the student is the one that enters the stage, in float32.
     """
-    config, stage = run.config(), run.stage(stage_number)
-    if (stage.student / "config.json").exists():
+    config, step, device = run.config(), Step("distill", stage_number), pick_device()
+    team = team_for_files(device)
+    student_folder = run.stage(stage_number).student
+    if team.first_then_others(
+        lambda: _ready_to_train(run, stage_number, progress) if team.is_first else is_there(student_folder)
+    ):
         return
-    _need_files(run, stage_number)
     from paced.pipeline.sources import StageExamples
     from paced.train.native.loop import train_stage
 
-    device = pick_device()
     model = student_model(run, config, stage_number=stage_number)
     tokenizer = load_tokenizer(model)
     source = StageExamples(
@@ -223,12 +243,16 @@ def distill(run: RunFolder, stage_number: int, progress: Progress) -> None:
         source=source,
         progress=progress,
     )
+    if team.is_first:
+        complete(run, step)
 
 
-def _need_files(run: RunFolder, stage_number: int) -> None:
-    """Refuse to train before the steps that come first, with the command that makes what is missing."""
-    stage = run.stage(stage_number)
-    along_reference = run.config().stages[stage_number - 1].along == "reference"
+def _ready_to_train(run: RunFolder, stage_number: int, progress: Progress) -> bool:
+    """Whether a stage is trained already; of one that is not, what it reads is made sure of and written down."""
+    config, stage, step = run.config(), run.stage(stage_number), Step("distill", stage_number)
+    if finished(run, step, progress):
+        return True
+    along_reference = config.stages[stage_number - 1].along == "reference"
     completions = (stage.references, "reference") if along_reference else (stage.rollouts, "rollout")
     for file, command in ((stage.pass_rates, "grade"), (stage.weights, "weigh"), completions):
         if not file.exists():
@@ -236,10 +260,15 @@ def _need_files(run: RunFolder, stage_number: int) -> None:
                 f"{run.root}: stage {stage_number} has no {file.name}. "
                 f"Run: paced {command} {run.root} --stage {stage_number}"
             )
-
-
-def _lines(path: Path) -> int:
-    return path.read_bytes().count(b"\n") if path.exists() else 0
+    for earlier in (reference if along_reference else rollout, grade, weigh):  # again, where a file was damaged
+        earlier(run, stage_number, progress)
+    problems = stage_problems(run, stage_number)
+    student, teacher = student_model(run, config, stage_number=stage_number), teacher_model(config)
+    stage_prompts(run, stage_number, "student", problems, load_tokenizer(student))
+    stage_prompts(run, stage_number, "teacher", problems, load_tokenizer(teacher))
+    files = (stage.student_prompts, stage.teacher_prompts, stage.weights, completions[0])
+    begin(run, step, student_contents(run, stage_number) | teacher_contents(config) | contents(run, *files))
+    return False
 
 
 def _refuse_gaps(run: RunFolder, stage_number: int, rollouts_of: Counter[str], problems: list[Problem]) -> None:

@@ -153,6 +153,8 @@ class StageConfig(Section):
     """Passes over this stage's problems."""
     num_steps: NonNegativeInt = 0
     """Optimiser steps; 0 lets ``num_epochs`` decide."""
+    learning_rate: NonNegativeFloat = 0.0
+    """AdamW step size of this stage; 0 takes ``training.learning_rate``."""
     recompute_every: NonNegativeInt = 0
     """Renew the pass rates after this many steps; 0 keeps them for the whole stage (Assumption 4)."""
 

@@ -2,9 +2,11 @@
 
     runs/<name>/
       config.yaml  environment.json          what was asked for, resolved; versions, device, commit
+      steps/                                 what each step read and wrote, with hashes
       problems.parquet                       the training set as it was read
       lab/                                   student and problem files of the embedded world, if there is one
       stage-1/rollouts.jsonl  grades.jsonl  pass_rates.parquet  weights.parquet  references.jsonl
+      stage-1/student-prompts.jsonl  teacher-prompts.jsonl
       stage-1/checkpoints/step-000100/       verified, atomic
       stage-1/student/                       the stage's trained student, an ordinary Hugging Face folder
       metrics.jsonl  timings.jsonl           what was computed (reproducible); how long it took (not)
@@ -34,7 +36,7 @@ from paced.run.storage import read_json, write_atomic, write_json
 from paced.run.yamltext import parse_yaml, yaml_text
 
 INSIDE = "run:"
-"""Begins a path inside the run folder, as the lab's are."""
+"""Begins a path that is given from the run folder, so that the run continues from any working folder."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,16 @@ class StageFolder:
     def references(self) -> Path:
         """JSONL of Rollout: the teacher's solutions."""
         return self.root / "references.jsonl"
+
+    @property
+    def student_prompts(self) -> Path:
+        """JSONL of Prompt: what the student reads, as it was sampled and trained."""
+        return self.root / "student-prompts.jsonl"
+
+    @property
+    def teacher_prompts(self) -> Path:
+        """JSONL of Prompt: what the teacher reads."""
+        return self.root / "teacher-prompts.jsonl"
 
     @property
     def checkpoints(self) -> Path:
@@ -106,6 +118,11 @@ class RunFolder:
     def lab(self) -> Path:
         """What the embedded world wrote."""
         return self.root / "lab"
+
+    @property
+    def steps(self) -> Path:
+        """Folder of what each step read and wrote, by content (``steprecord.py``)."""
+        return self.root / "steps"
 
     @property
     def metrics(self) -> Path:
@@ -150,13 +167,18 @@ class RunFolder:
         """The run that this one is a compared method of, or itself."""
         return RunFolder(self.root.parent.parent) if self.root.parent.name == "methods" else self
 
+    @property
+    def begun(self) -> bool:
+        """Whether the folder holds a run."""
+        return self.config_file.exists()
+
     def methods(self) -> dict[str, RunFolder]:
         """The compared methods that have a folder, in the order of the configuration."""
         config = self.config()
-        return {name: self.method(name) for name in config.methods if self.method(name).config_file.exists()}
+        return {name: self.method(name) for name in config.methods if self.method(name).begun}
 
     def config(self) -> RunConfig:
-        """The configuration of the run, with paths inside the run folder (``run:lab/student``) made real.
+        """The configuration of the run, with paths given from the run folder (``run:lab/student``) made real.
 
         Raises:
             RunFolderError: the folder holds no run.
@@ -175,14 +197,19 @@ class RunFolder:
         return parse_yaml(self.config_file.read_text(encoding="utf-8"), str(self.config_file))
 
     def _real_paths(self, data: Any) -> Any:
-        """``data`` with every text ``run:…`` as a path below the run; a compared method looks below the whole run."""
+        """``data`` with every text ``run:…`` as a path from the run; of a compared method from the whole run."""
         if isinstance(data, dict):
             return {key: self._real_paths(value) for key, value in data.items()}
         if isinstance(data, list):
             return [self._real_paths(value) for value in data]
         if isinstance(data, str) and data.startswith(INSIDE):
-            return str(self.whole.root / data.removeprefix(INSIDE))
+            return self._real_path(data.removeprefix(INSIDE))
         return data
+
+    def _real_path(self, inside: str) -> str:
+        """A path given from the run folder, as short as it can be said from the working folder."""
+        path = os.path.normpath(self.whole.root.resolve() / inside)
+        return os.path.relpath(path) if Path(path).is_relative_to(Path.cwd()) else path
 
     def claim(self, config: RunConfig) -> None:
         """Make the folder and bind it to ``config``; a folder of another configuration is refused with the difference.

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
-from paced.errors import BadRow, BadRows
+from paced.errors import BadRow, BadRows, RunFolderError
 
 Record = TypeVar("Record")
 
@@ -67,8 +67,15 @@ def write_json(path: Path, data: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read one JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Read one JSON file of a run.
+
+    Raises:
+        RunFolderError: the file is not JSON in UTF-8.
+    """
+    try:
+        return json.loads(path.read_bytes().decode("utf-8"))
+    except ValueError as error:
+        raise RunFolderError(f"{path}: must be JSON, but is damaged ({_reason(error)}). Restore the file.") from error
 
 
 def encode_line(record: Any) -> str:
@@ -129,13 +136,24 @@ def truncate_lines(path: Path, keep: int) -> None:
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The mappings of a JSONL file in order; a line cut short at the end of the file is passed over."""
+    """The mappings of a JSONL file in order; a line cut short at the end of the file is passed over.
+
+    Raises:
+        RunFolderError: a line that is not a JSON object, by its number.
+    """
     if not path.exists():
         return
     with path.open("rb") as file:
-        for line in file:
-            if line.endswith(b"\n"):
-                yield json.loads(line)
+        for number, line in enumerate(file, start=1):
+            if not line.endswith(b"\n"):
+                return
+            try:
+                yield _mapping_of(line)
+            except ValueError as error:
+                raise RunFolderError(
+                    f"{path}: line {number} must be a JSON object, got {_short(line)} ({_reason(error)}). "
+                    "Restore the file, or do the step anew that wrote it (paced run RUN --redo STEP)."
+                ) from error
 
 
 def read_records(path: Path, kind: type[Record]) -> list[Record]:
@@ -157,16 +175,16 @@ def read_records(path: Path, kind: type[Record]) -> list[Record]:
     faults: list[BadRow] = []
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
-            if not line.strip() or (not line.endswith(b"\n") and not _is_json(line)):
-                continue
             try:
-                data = json.loads(line)
+                data = _mapping_of(line) if line.strip() else None
             except ValueError as error:
-                faults.append(
-                    BadRow(row=number, column="-", found=_short(line), fix=f"Write one JSON object ({error}).")
-                )
+                if line.endswith(b"\n"):  # else a write that a kill cut short
+                    fix = f"Write one JSON object ({_reason(error)})."
+                    faults.append(BadRow(row=number, column="-", found=_short(line), fix=fix))
                 continue
-            unknown = set(data) - known if isinstance(data, dict) else set()
+            if data is None:
+                continue
+            unknown = set(data) - known
             if unknown:
                 fix = f"Known fields are {', '.join(sorted(known))}."
                 faults.append(BadRow(row=number, column=", ".join(sorted(unknown)), found="an unknown field", fix=fix))
@@ -198,10 +216,23 @@ def write_parquet(path: Path, records: Sequence[Any], kind: type) -> None:
 
 
 def read_parquet(path: Path, kind: type[Record]) -> list[Record]:
-    """Read records back from a parquet file written by :func:`write_parquet`."""
+    """Read records back from a parquet file written by :func:`write_parquet`.
+
+    Raises:
+        RunFolderError: the file is not parquet, is damaged, or holds other columns.
+    """
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    return [kind(**row) for row in pq.read_table(path).to_pylist()]
+    try:
+        return [kind(**row) for row in pq.read_table(path).to_pylist()]
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, OSError, TypeError, ValueError) as error:
+        raise RunFolderError(
+            f"{path}: must be a parquet file of {kind.__name__} rows, but is damaged ({_reason(error)}). "
+            "Restore the file, or do the step anew that wrote it (paced run RUN --redo STEP)."
+        ) from error
 
 
 def file_hash(path: Path) -> str:
@@ -225,12 +256,16 @@ def text_hash(*parts: str) -> str:
     return digest.hexdigest()
 
 
-def _is_json(line: bytes) -> bool:
-    try:
-        json.loads(line)
-    except ValueError:
-        return False
-    return True
+def _mapping_of(line: bytes) -> dict[str, Any]:
+    """One line as a mapping; bytes are never guessed to be UTF-16 or UTF-32, as ``json.loads`` would."""
+    data = json.loads(line.decode("utf-8"))
+    if not isinstance(data, dict):
+        raise ValueError(f"it is a {type(data).__name__}")
+    return data
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
 
 
 def _short(line: bytes) -> str:

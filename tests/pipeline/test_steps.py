@@ -8,11 +8,11 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import yaml
-from tiny_models import FAMILIES, write_model, write_sums
+from tiny_models import FAMILIES, write_model
+from tiny_run import begin, contents, recipe
 
 from paced.analysis.report.report import write_report
 from paced.errors import ConfigError
@@ -26,35 +26,6 @@ from paced.run.configfile import build_config
 from paced.run.folder import RunFolder
 from paced.run.progress import Silent
 from paced.run.storage import read_lines, read_records
-
-DIFFERS = {"timings.jsonl", "environment.json", ".lock", ".lock-holder.json"}
-"""Files that say when and where a run ran; which checkpoints are kept depends on when a stop was asked for."""
-
-
-def recipe(tmp_path, model, **changes):
-    write_sums(tmp_path / "sums.jsonl")
-    write_sums(tmp_path / "heldout.jsonl", 5, first=20)
-    return {
-        "name": "tiny",
-        "student": {"path": str(model)},
-        "problems": {"path": str(tmp_path / "sums.jsonl")},
-        "prompts": {"teacher": "{problem} is {solution}. {problem}", "use_chat_template": False},
-        "rollouts": {"num_samples": 4, "max_new_tokens": 6, "max_rows": 16},
-        "references": {"num_samples": 1, "sampling_temperature": 0.0, "max_new_tokens": 6},
-        "grading": {"answer_format": "last_number"},
-        "weights": "uniform",
-        "training": {"batch_size": 4, "learning_rate": 1e-3},
-        "evaluation": {
-            "sets": [{"name": "heldout", "path": str(tmp_path / "heldout.jsonl")}],
-            "sampling": {"num_samples": 2, "max_new_tokens": 6, "sampling_temperature": 0.6, "top_p": 0.95},
-        },
-    } | changes
-
-
-def begin(tmp_path, data):
-    run = RunFolder(tmp_path / "runs" / "tiny")
-    run.claim(build_config(data))
-    return run
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +54,7 @@ def test_any_small_hugging_face_model_runs_on_any_problem_file(tmp_path, family)
 
 def test_teacher_and_student_prompts_differ_in_length_and_share_the_completion(tmp_path, gpt2):
     run = begin(tmp_path, recipe(tmp_path, gpt2))
-    for step in (steps.roll_out, steps.grade, steps.weigh, steps.refer):
+    for step in (steps.rollout, steps.grade, steps.weigh, steps.reference):
         step(run, 1, Silent())
     tokenizer = steps.load_tokenizer(run.config().student)
     problems = steps.stage_problems(run, 1)
@@ -115,7 +86,7 @@ def test_rollouts_do_not_depend_on_the_batch(tmp_path, gpt2):
         data["rollouts"]["max_rows"] = max_rows
         run = RunFolder(tmp_path / f"rows-{max_rows}")
         run.claim(build_config(data))
-        steps.roll_out(run, 1, Silent())
+        steps.rollout(run, 1, Silent())
         found.append(run.stage(1).rollouts.read_bytes())
     assert found[0] == found[1] == found[2]
 
@@ -123,23 +94,23 @@ def test_rollouts_do_not_depend_on_the_batch(tmp_path, gpt2):
 @pytest.mark.parametrize("keep_bytes", [0, 1, 900, -40])
 def test_a_rollout_file_that_was_cut_anywhere_is_completed_to_the_same_bytes(tmp_path, gpt2, keep_bytes):
     run = begin(tmp_path, recipe(tmp_path, gpt2))
-    steps.roll_out(run, 1, Silent())
+    steps.rollout(run, 1, Silent())
     whole = run.stage(1).rollouts.read_bytes()
     run.stage(1).rollouts.write_bytes(whole[:keep_bytes])
-    steps.roll_out(run, 1, Silent())
+    steps.rollout(run, 1, Silent())
     assert run.stage(1).rollouts.read_bytes() == whole
 
 
 def test_finished_rollouts_are_not_sampled_again(tmp_path, gpt2, monkeypatch):
     run = begin(tmp_path, recipe(tmp_path, gpt2))
-    steps.roll_out(run, 1, Silent())
+    steps.rollout(run, 1, Silent())
 
     def never(*arguments, **settings):
         raise AssertionError("sampled again")
 
     whole = run.stage(1).rollouts.read_bytes()
     monkeypatch.setattr("paced.rollouts.engines.sample_completions", never)
-    steps.roll_out(run, 1, Silent())
+    steps.rollout(run, 1, Silent())
     assert run.stage(1).rollouts.read_bytes() == whole
 
 
@@ -217,7 +188,7 @@ def test_weights_that_a_file_lacks_are_not_made_up(tmp_path):
     save_file(tensors, model / "model.safetensors", metadata={"format": "pt"})
     run = begin(tmp_path, recipe(tmp_path, model))
     with pytest.raises(ConfigError, match="the weights lack 1 tensors of the model, e.g. model.layers.1.mlp.up_proj"):
-        steps.roll_out(run, 1, Silent())
+        steps.rollout(run, 1, Silent())
 
 
 def test_pickled_weights_are_refused(tmp_path):
@@ -225,7 +196,7 @@ def test_pickled_weights_are_refused(tmp_path):
     (model / "model.safetensors").rename(model / "pytorch_model.bin")
     run = begin(tmp_path, recipe(tmp_path, model))
     with pytest.raises(ConfigError, match="weights must be safetensors, found pytorch_model.bin"):
-        steps.roll_out(run, 1, Silent())
+        steps.rollout(run, 1, Silent())
 
 
 def test_a_tokenizer_without_an_end_of_sequence_token_is_refused(tmp_path):
@@ -234,7 +205,7 @@ def test_a_tokenizer_without_an_end_of_sequence_token_is_refused(tmp_path):
     (model / "config.json").write_text(json.dumps(config))
     run = begin(tmp_path, recipe(tmp_path, model))
     with pytest.raises(ConfigError, match="names an end-of-sequence token"):
-        steps.roll_out(run, 1, Silent())
+        steps.rollout(run, 1, Silent())
 
 
 @pytest.mark.slow
@@ -279,14 +250,6 @@ def test_a_run_killed_at_any_point_ends_in_the_bytes_of_an_undisturbed_one(tmp_p
     ours, theirs = contents(tmp_path / "calm"), contents(tmp_path / "lively")
     assert sorted(ours) == sorted(theirs)
     assert [name for name in ours if ours[name] != theirs[name]] == []
-
-
-def contents(root):
-    return {
-        str(file.relative_to(root)): file.read_bytes()
-        for file in sorted(Path(root).rglob("*"))
-        if file.is_file() and file.name not in DIFFERS and "checkpoints" not in file.parts
-    }
 
 
 def test_the_first_loss_is_the_kl_of_aligned_completions_computed_by_hand(tmp_path, gpt2):

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paced.errors import BadRows
-from paced.records import PassRate, Rollout
+from paced.errors import BadRows, RunFolderError
+from paced.records import Grade, PassRate, Rollout
 from paced.run import storage
 
 
@@ -116,3 +116,34 @@ def test_what_a_kill_leaves_of_a_write_is_gone_after_the_next(tmp_path):
     storage.write_atomic(target, "whole")
     assert os.listdir(tmp_path) == ["a.json"]
     assert target.read_text() == "whole"
+
+
+@pytest.mark.parametrize("damage", [b"\0" * 40, b'{"problem_id":"a","num_pas', b"\xff\xfe{\0}\0", b"[1, 2]", b"NaN"])
+def test_a_damaged_line_is_named_with_its_file_and_number(tmp_path, damage):
+    file = tmp_path / "a.jsonl"
+    storage.append_lines(file, [PassRate(problem_id="a", num_passed=1, num_rollouts=8)] * 3)
+    lines = file.read_bytes().splitlines()
+    file.write_bytes(b"\n".join([lines[0], damage, lines[2], b""]))
+    with pytest.raises(RunFolderError, match=r"a\.jsonl: line 2 must be a JSON object"):
+        list(storage.read_lines(file))
+    with pytest.raises(BadRows, match=r"a\.jsonl: 1 row cannot be used\.\n  row 2"):
+        storage.read_records(file, PassRate)
+
+
+@pytest.mark.parametrize("keep", [0, 4, 100, -1])
+def test_a_damaged_parquet_or_json_file_is_named(tmp_path, keep):
+    file = tmp_path / "a.parquet"
+    storage.write_parquet(file, [PassRate(problem_id="a", num_passed=1, num_rollouts=8)], PassRate)
+    file.write_bytes(file.read_bytes()[:keep])
+    with pytest.raises(RunFolderError, match=r"a\.parquet: must be a parquet file of PassRate rows, but is damaged"):
+        storage.read_parquet(file, PassRate)
+    storage.write_json(tmp_path / "a.json", {"numbers": [1] * 50})
+    (tmp_path / "a.json").write_bytes((tmp_path / "a.json").read_bytes()[: keep if keep > 0 else -5])
+    with pytest.raises(RunFolderError, match=r"a\.json: must be JSON, but is damaged"):
+        storage.read_json(tmp_path / "a.json")
+
+
+def test_rows_of_another_kind_are_not_taken_for_ours(tmp_path):
+    storage.write_parquet(tmp_path / "a.parquet", [PassRate(problem_id="a", num_passed=1, num_rollouts=8)], PassRate)
+    with pytest.raises(RunFolderError, match="must be a parquet file of Grade rows"):
+        storage.read_parquet(tmp_path / "a.parquet", Grade)

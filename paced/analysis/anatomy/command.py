@@ -32,7 +32,8 @@ from paced.errors import ConfigError
 from paced.grading.grade import grade_all
 from paced.models.loading import load_model, load_teacher, load_tokenizer, pick_device, student_model, teacher_model
 from paced.models.tokens import vocabulary_size
-from paced.pipeline.steps import grade, roll_out, stage_problems
+from paced.pipeline import steps
+from paced.pipeline.steps import stage_problems
 from paced.problems.files import read_problems
 from paced.problems.prompts import Prompt, make_prompts
 from paced.records import PassRate, Problem, Rollout
@@ -68,8 +69,8 @@ def measure_anatomy(
         ConfigError: the model is too large for gradients of this many problems.
         StopRequested: a signal came; samples that are there are kept, gradients are made anew.
     """
-    roll_out(run, stage, progress)
-    grade(run, stage, progress)
+    steps.rollout(run, stage, progress)
+    steps.grade(run, stage, progress)
     at = _Measurement(run, stage, progress, token_reduction)
     useful, prior = at.direction("plasticity"), at.direction("stability")
     rates = {rate.problem_id: rate for rate in read_parquet(run.stage(stage).pass_rates, PassRate)}

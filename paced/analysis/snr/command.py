@@ -30,7 +30,8 @@ from paced.errors import ConfigError
 from paced.grading.grade import count_passes, grade_all
 from paced.models.loading import load_model, load_teacher, load_tokenizer, pick_device, student_model, teacher_model
 from paced.models.tokens import vocabulary_size
-from paced.pipeline.steps import grade, roll_out, stage_problems
+from paced.pipeline import steps
+from paced.pipeline.steps import stage_problems
 from paced.problems.prompts import Prompt, make_prompts
 from paced.records import PassRate, Problem, Rollout
 from paced.rollouts.collect import collect_rollouts
@@ -81,8 +82,8 @@ def measure_run(run: RunFolder, settings: SnrSettings, progress: Progress) -> li
         StopRequested: a signal came; the same call goes on from there.
     """
     _claim(run, settings)
-    roll_out(run, settings.stage, progress)
-    grade(run, settings.stage, progress)
+    steps.rollout(run, settings.stage, progress)
+    steps.grade(run, settings.stage, progress)
     problems = _choose(run, settings)
     config, device = run.config(), pick_device()
     model = student_model(run, config, stage_number=settings.stage)

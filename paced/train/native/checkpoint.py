@@ -146,7 +146,7 @@ class Checkpoints:
             return f"it has no {MANIFEST}"
         try:
             expected = read_json(folder / MANIFEST)
-        except ValueError:
+        except RunFolderError:
             expected = None
         if not isinstance(expected, dict):
             return f"{MANIFEST} cannot be read"

@@ -97,7 +97,7 @@ def train_stage(
             with stage.clock.phase("update"):
                 norm = learner.gradient_norm()
                 tally.finish(learner, norm, examples, where=stage.place(step))
-                rate = learning_rate(step, num_steps=stage.num_steps, training=training)
+                rate = learning_rate(step, num_steps=stage.num_steps, training=training, stage=settings)
                 if examples:
                     learner.update(norm=norm, clip_norm=training.clip_norm, learning_rate=rate)
 

@@ -17,8 +17,10 @@ from paced.train.examples import Ratings
 from paced.train.loss import Divergence, make_divergence
 
 
-def learning_rate(step: int, *, num_steps: int, training: TrainingConfig) -> float:
+def learning_rate(step: int, *, num_steps: int, training: TrainingConfig, stage: StageConfig | None = None) -> float:
     """AdamW's step size at ``step`` (from 0): linear warm-up, then constant (the paper) or a cosine that ends near 0.
+
+    A stage with a learning rate of its own takes that in place of ``training.learning_rate``.
 
     Example:
         >>> warm = TrainingConfig(learning_rate=1.0, warmup_steps=4)
@@ -28,7 +30,7 @@ def learning_rate(step: int, *, num_steps: int, training: TrainingConfig) -> flo
     scale = min(1.0, (step + 1) / training.warmup_steps) if training.warmup_steps else 1.0
     if training.schedule == "cosine":
         scale *= 0.5 * (1 + math.cos(math.pi * step / num_steps))
-    return training.learning_rate * scale
+    return ((stage.learning_rate if stage else 0) or training.learning_rate) * scale
 
 
 def renewal_due(step: int, stage: StageConfig) -> bool:

@@ -146,10 +146,10 @@ def test_torchrun_trains_the_student_that_one_process_trains(tmp_path):
         run = RunFolder(tmp_path / name)
         run.claim(build_config(data))
         steps.take_problems(run, Silent())
-        steps.roll_out(run, 1, Silent())
+        steps.rollout(run, 1, Silent())
         steps.grade(run, 1, Silent())
         steps.weigh(run, 1, Silent())
-        steps.refer(run, 1, Silent())
+        steps.reference(run, 1, Silent())
     steps.distill(RunFolder(tmp_path / "one"), 1, Silent())
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     done = subprocess.run(

@@ -1,0 +1,189 @@
+"""What each step's results depend on: its settings, the files that it leaves, and the steps that come after it.
+
+What a setting cannot change is left out, so that it can be changed in a run that has begun: trackers, how often a
+checkpoint is saved, how many rows are decoded side by side, on how many devices a step is spread. Paths are left out
+as well: what a file holds decides (``held.py``), not where it is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from paced.run.config import EvaluationSet, ModelConfig, RunConfig, SamplingConfig
+from paced.run.configfile import to_dict
+from paced.run.folder import RunFolder
+from paced.run.steprecord import Step
+
+CHECKPOINTS = ("base", "final")
+"""The student before training, and after the last stage."""
+TRAINING = "training"
+"""Name of the set of training problems that ``evaluation.rate_training`` asks for."""
+QUICK = ("grade", "weigh", "count")
+"""Steps that take seconds: what they gave is made anew whenever something that it depends on changes."""
+READS_PROMPTS = ("system", "use_chat_template", "end_of_answer", "enable_thinking")
+UNTRAINED = ("checkpoint_every", "keep_checkpoints", "learning_rate")
+"""Keys of ``training`` that a trained student does not depend on; the learning rate is taken for each stage."""
+
+
+def steps_of(config: RunConfig) -> list[Step]:
+    """Every step of a run, each after those that it depends on."""
+    steps = [Step("problems")]
+    steps += [Step(name, part=f"base-{item.name}") for item in config.evaluation.sets for name in ("evaluate", "count")]
+    for number, stage in enumerate(config.stages, start=1):
+        steps += [Step("rollout", number), Step("grade", number), Step("weigh", number)]
+        steps += [Step("reference", number)] if stage.along == "reference" else []
+        steps.append(Step("distill", number))
+    names = [item.name for item in config.evaluation.sets] + [TRAINING] * config.evaluation.rate_training
+    return steps + [Step(name, part=f"final-{one}") for one in names for name in ("evaluate", "count")]
+
+
+def outputs_of(run: RunFolder, step: Step) -> list[Path]:
+    """The files that a step leaves; of a training the folder of its student."""
+    stage = run.stage(step.stage)
+    files: dict[str, list[Path]] = {
+        "problems": [run.problems],
+        "rollout": [stage.rollouts],
+        "grade": [stage.grades, stage.pass_rates],
+        "weigh": [stage.weights],
+        "reference": [stage.references],
+        "distill": [stage.student],
+        "evaluate": [run.evaluation / f"{step.part}-rollouts.jsonl"],
+        "count": [run.evaluation / f"{step.part}.parquet"],
+    }
+    return files[step.name]
+
+
+def after(step: Step, steps: list[Step]) -> list[Step]:
+    """The steps whose results depend on this one's, itself left out, in their order.
+
+    Example:
+        >>> from paced.run.config import StageConfig
+        >>> config = RunConfig(name="a", stages=(StageConfig(share=0.5), StageConfig(along="rollout", share=0.5)))
+        >>> [one.label for one in after(Step("grade", 2), steps_of(config))]
+        ['stage-2-weigh', 'stage-2-distill']
+    """
+    changed = {step}
+    for one in steps:
+        if any(before in changed for before in _needs(one, steps)):
+            changed.add(one)
+    return [one for one in steps if one in changed and one != step]
+
+
+def readers_of(step: Step, steps: list[Step]) -> list[Step]:
+    """The steps that read this one's files."""
+    return [one for one in steps if step in _needs(one, steps)]
+
+
+def _needs(step: Step, steps: list[Step]) -> list[Step]:
+    """The steps whose files a step reads."""
+    number = step.stage
+    student = [Step("distill", number - 1)] if number > 1 else []
+    along_rollouts = Step("reference", number) not in steps
+    if step.name == "evaluate":
+        trained = max((one.stage for one in steps), default=0)
+        final = step.part.startswith("final-")
+        return ([Step("distill", trained)] if final else []) + (
+            [Step("problems")] if step.part == f"final-{TRAINING}" else []
+        )
+    return {
+        "problems": [],
+        "rollout": [Step("problems"), *student],
+        "grade": [Step("rollout", number)],
+        "weigh": [Step("grade", number)],
+        "reference": [Step("problems")],
+        "distill": [Step("weigh", number), Step("rollout" if along_rollouts else "reference", number), *student],
+        "count": [Step("evaluate", part=step.part)],
+    }[step.name]
+
+
+def settings_of(config: RunConfig, step: Step) -> dict[str, Any]:
+    """The settings that a step's results depend on: key of the recipe -> value, in plain data."""
+    seed = {"seed": config.seed, "lab": to_dict(config.lab) if config.lab else None}
+    grading = {f"grading.{key}": value for key, value in to_dict(config.grading).items()}
+    if step.name == "problems":
+        return {"problems.limit": config.problems.limit, "lab": seed["lab"]}
+    if step.name == "grade":
+        return grading
+    if step.name == "count":
+        return grading
+    if step.name == "weigh":
+        return {"weights": to_dict(config.weights)}
+    if step.name == "evaluate":
+        return seed | _student(config) | _prompts(config, "student") | _evaluation(config, step.part)
+    part = seed | _part(config, step.stage)
+    if step.name == "rollout":
+        return part | _student(config) | _prompts(config, "student") | _sampling("rollouts", config.rollouts)
+    if step.name == "reference":
+        return part | _teacher(config) | _prompts(config, "teacher") | _sampling("references", config.references)
+    return part | _student(config) | _teacher(config) | _training(config, step.stage) | _renewals(config, step.stage)
+
+
+def _training(config: RunConfig, number: int) -> dict[str, Any]:
+    stage = config.stages[number - 1]
+    training = to_dict(config.training)
+    settings = {f"training.{key}": value for key, value in training.items() if key not in UNTRAINED}
+    settings |= {
+        f"stages.{number}.{key}": value
+        for key, value in to_dict(stage).items()
+        if key not in ("share", "learning_rate")
+    }
+    settings["learning_rate"] = stage.learning_rate or config.training.learning_rate
+    return settings | _prompts(config, "student") | _prompts(config, "teacher")
+
+
+def _renewals(config: RunConfig, number: int) -> dict[str, Any]:
+    """How a stage samples, grades and weighs on its way, when it does."""
+    stage = config.stages[number - 1]
+    settings: dict[str, Any] = {}
+    if stage.fresh_rollouts or stage.recompute_every:
+        settings |= _sampling("rollouts", config.rollouts)
+    if stage.recompute_every:
+        settings |= {"weights": to_dict(config.weights), "grading": to_dict(config.grading)}
+    return settings
+
+
+def _part(config: RunConfig, number: int) -> dict[str, Any]:
+    """Which part of the problems belongs to a stage."""
+    start = sum(stage.share for stage in config.stages[: number - 1])
+    return {"stages.share": [start, start + config.stages[number - 1].share]}
+
+
+def _student(config: RunConfig) -> dict[str, Any]:
+    return _model("student", config.student)
+
+
+def _teacher(config: RunConfig) -> dict[str, Any]:
+    own = config.teacher if config.teacher.path else dataclasses.replace(config.student, dtype=config.teacher.dtype)
+    return _model("teacher", own)
+
+
+def _model(section: str, model: ModelConfig) -> dict[str, Any]:
+    """How a model computes; what it is, by content, is among the things that a step reads."""
+    return {f"{section}.{key}": value for key, value in to_dict(model).items() if key not in ("path", "revision")}
+
+
+def _prompts(config: RunConfig, reader: str) -> dict[str, Any]:
+    prompts = to_dict(config.prompts)
+    return {f"prompts.{key}": prompts[key] for key in (reader, *READS_PROMPTS)}
+
+
+def _sampling(section: str, sampling: SamplingConfig) -> dict[str, Any]:
+    return {f"{section}.{key}": value for key, value in to_dict(sampling).items() if key != "max_rows"}
+
+
+def _evaluation(config: RunConfig, part: str) -> dict[str, Any]:
+    name = part.partition("-")[2]
+    if name == TRAINING:
+        return _sampling("rollouts", config.rollouts)
+    (item,) = (item for item in config.evaluation.sets if item.name == name)
+    return _sampling("evaluation.sampling", set_sampling(config, item))
+
+
+def set_sampling(config: RunConfig, item: EvaluationSet) -> SamplingConfig:
+    """How the completions of one held-out set are sampled."""
+    sampling = config.evaluation.sampling
+    if item.role == "stability" and config.evaluation.stability_samples:
+        return dataclasses.replace(sampling, num_samples=config.evaluation.stability_samples)
+    return sampling

@@ -1,0 +1,44 @@
+"""The prompts of a run: rendered once, stored, and read back by every step that needs them.
+
+So a problem has one prompt for sampling and for training, whatever becomes of the clock and of the tokenizer's files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from paced.errors import BadRows
+from paced.problems.prompts import Prompt, Reader, make_prompts
+from paced.records import Problem
+from paced.run.folder import RunFolder
+from paced.run.steprecord import read_all
+from paced.run.storage import encode_line, file_hash, read_records, write_atomic
+
+
+def stage_prompts(
+    run: RunFolder, stage_number: int, reader: Reader, problems: Sequence[Problem], tokenizer: Any
+) -> list[Prompt]:
+    """What the student or the teacher of a stage reads, in the order of the problems; stored by the first step."""
+    config, stage = run.config(), run.stage(stage_number)
+    return stored_prompts(
+        run,
+        stage.student_prompts if reader == "student" else stage.teacher_prompts,
+        lambda: make_prompts(
+            problems, reader=reader, config=config.prompts, tokenizer=tokenizer, file=config.problems.path
+        ),
+    )
+
+
+def stored_prompts(run: RunFolder, path: Path, render: Callable[[], list[Prompt]]) -> list[Prompt]:
+    """The prompts in a file of the run; rendered and stored when it is not there, or not what the steps have read."""
+    name = str(path.relative_to(run.root))
+    known = {record.read[name] for record in read_all(run) if name in record.read}
+    if path.exists() and (not known or file_hash(path) in known):
+        with contextlib.suppress(BadRows):
+            return read_records(path, Prompt)
+    prompts = render()
+    write_atomic(path, "".join(f"{encode_line(prompt)}\n" for prompt in prompts))
+    return prompts
