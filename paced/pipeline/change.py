@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -65,6 +66,10 @@ def adopt(run: RunFolder, config: RunConfig, *, redo: Sequence[str] = (), say: C
     if refused:
         raise RunFolderError(
             f"{run.root}: " + "\n  ".join([*refused, "Difference of the settings (- held, + asked):", *difference])
+        )
+    if (difference or given_up) and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ConfigError(
+            f"{run.root}: settings of a run that has begun are changed by one process. Give them once without torchrun."
         )
     if difference:
         say("\n  ".join([f"{run.root}: goes on with other settings (- held, + asked):", *difference]))

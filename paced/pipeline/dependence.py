@@ -111,7 +111,8 @@ def settings_of(config: RunConfig, step: Step) -> dict[str, Any]:
     if step.name == "weigh":
         return {"weights": to_dict(config.weights)}
     if step.name == "evaluate":
-        return seed | _student(config) | _prompts(config, "student") | _evaluation(config, step.part)
+        trained = {"num_stages": len(config.stages)} if step.part.startswith("final-") else {}
+        return seed | trained | _student(config) | _prompts(config, "student") | _evaluation(config, step.part)
     part = seed | _part(config, step.stage)
     if step.name == "rollout":
         return part | _student(config) | _prompts(config, "student") | _sampling("rollouts", config.rollouts)

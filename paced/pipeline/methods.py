@@ -65,7 +65,6 @@ def share(run: RunFolder, method: RunFolder) -> None:
         _share(run, Step("problems"), method, Step("problems"))
     if _same(ours, theirs, *first, "prompts", "evaluation"):
         for item in config.evaluation.sets:
-            _copy(run.evaluation / f"{item.name}-prompts.jsonl", method.evaluation / f"{item.name}-prompts.jsonl")
             _share(run, Step("evaluate", part=f"base-{item.name}"), method, Step("evaluate", part=f"base-{item.name}"))
             if _same(ours, theirs, "grading"):
                 _share(run, Step("count", part=f"base-{item.name}"), method, Step("count", part=f"base-{item.name}"))
@@ -74,51 +73,53 @@ def share(run: RunFolder, method: RunFolder) -> None:
     for number, stage in enumerate(config.stages, start=1):
         wanted = [problem.problem_id for problem in stage_problems(method, number)]
         if number == 1 and _same(ours, theirs, *first, "prompts", "rollouts"):
-            _copy_lines(run.stage(1).student_prompts, method.stage(1).student_prompts, wanted)
             _share(run, Step("rollout", 1), method, Step("rollout", 1), wanted)
             if ours["grading"] == theirs["grading"] and len(wanted) == len(stage_problems(run, 1)):
                 _share(run, Step("grade", 1), method, Step("grade", 1))
         if stage.along == "reference" and _same(ours, theirs, *first, "teacher", "prompts", "references"):
-            _copy_lines(run.stage(1).teacher_prompts, method.stage(number).teacher_prompts, wanted)
             _share(run, Step("reference", 1), method, Step("reference", number), wanted)
 
 
 def _share(run: RunFolder, source: Step, method: RunFolder, target: Step, problem_ids: Sequence[str] = ()) -> None:
-    """Copy the files of a complete step, or their lines of these problems, and its record, unless the method has it."""
+    """Copy a complete step unless the method has it: its prompts, its files, and its record.
+
+    Args:
+        run: the run.
+        source: the step there.
+        method: the run folder of a compared method.
+        target: the same step there; its stage may be another.
+        problem_ids: problems whose lines are copied; empty for whole files.
+    """
     record, own = read_record(run, source), read_record(method, target)
     if record is None or not record.wrote or (own is not None and own.wrote):
         return
-    for file, copy in zip(outputs_of(run, source), outputs_of(method, target), strict=True):
-        if problem_ids:
-            _copy_lines(file, copy, problem_ids)
-        else:
-            _copy(file, copy)
-        if not copy.exists():
-            return
     read: dict[str, str] = {}
     for name, content in record.read.items():
         path = method.root / name.replace(f"stage-{source.stage}/", f"stage-{target.stage}/")
+        if name.endswith("-prompts.jsonl"):
+            _copy(run.root / name, path, problem_ids)
         read |= contents(method, path) if path.is_file() else {name: content}
-    copied = StepRecord(step=target, settings=settings_of(method.config(), target), read=read)
-    write_record(method, dataclasses.replace(copied, wrote=hashes_of(method, target)))
+    for file, path in zip(outputs_of(run, source), outputs_of(method, target), strict=True):
+        if not _copy(file, path, problem_ids):
+            return
+    shared = StepRecord(step=target, settings=settings_of(method.config(), target), read=read)
+    write_record(method, dataclasses.replace(shared, wrote=hashes_of(method, target)))
 
 
 def _same(ours: dict[str, Any], theirs: dict[str, Any], *sections: str) -> bool:
     return all(ours[section] == theirs[section] for section in sections)
 
 
-def _copy(source: Path, target: Path) -> None:
-    if source.exists():
-        write_atomic(target, source.read_bytes())
-
-
-def _copy_lines(source: Path, target: Path, problem_ids: Sequence[str]) -> None:
-    """Copy the lines of these problems, if the source has them all."""
+def _copy(source: Path, target: Path, problem_ids: Sequence[str]) -> bool:
+    """Copy a file, or its lines of these problems if it has them all; returns whether the target is there."""
     if not source.exists():
-        return
-    wanted = set(problem_ids)
-    lines = [
-        (json.loads(line)["problem_id"], line) for line in source.read_bytes().splitlines(keepends=True) if line.strip()
-    ]
-    if wanted <= {problem_id for problem_id, _ in lines}:
-        write_atomic(target, b"".join(line for problem_id, line in lines if problem_id in wanted))
+        return False
+    raw = source.read_bytes()
+    if problem_ids:
+        wanted = set(problem_ids)
+        lines = [(json.loads(line)["problem_id"], line) for line in raw.splitlines(keepends=True) if line.strip()]
+        if not wanted <= {problem_id for problem_id, _ in lines}:
+            return False
+        raw = b"".join(line for problem_id, line in lines if problem_id in wanted)
+    write_atomic(target, raw)
+    return True

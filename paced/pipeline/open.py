@@ -93,7 +93,7 @@ def with_paths(config: RunConfig, change: Callable[[str], str]) -> RunConfig:
 def _beside(folder: Path, path: str) -> str:
     """A relative path that is not found from the working folder, from ``folder`` if it is found there."""
     if path and not path.startswith(INSIDE) and not Path(path).exists() and (folder / path).exists():
-        return str(folder / path)
+        return os.path.relpath(folder / path)
     return path
 
 
