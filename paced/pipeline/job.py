@@ -6,6 +6,8 @@ One after the other is what a laptop can do, and each is a run.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from paced.pipeline.evaluate import evaluate
 from paced.pipeline.methods import prepare, run_shared
 from paced.pipeline.open import method_folder
@@ -27,8 +29,11 @@ def run_job(run: RunFolder, progress: Progress) -> None:
     check_trackers(config)
     check_options(config)
     prepare(run, progress)
-    for note in check_all(config).notes:
-        progress.note(note)
+    if Path(config.problems.path).exists() or not run.problems.exists():
+        for note in check_all(config).notes:
+            progress.note(note)
+    else:
+        progress.note(f"{config.problems.path} is not there any more; the run goes on with its own copy")
     if not run.stage(1).pass_rates.exists():  # a run that goes on has loaded these models before
         check_weights(config)
     folders = {method: method_folder(run, method, progress) for method in config.methods}

@@ -13,7 +13,8 @@
       eval/  snr/  figures/  report.html
       methods/<method>/                      one run folder for each compared method
 
-One process writes at a time (a lock with the holder's name); a folder belongs to one configuration for good.
+One process writes at a time (a lock with the holder's name). What a change of the configuration means for what was
+computed is decided in ``pipeline/change.py``.
 """
 
 from __future__ import annotations
