@@ -106,8 +106,9 @@ def _change(run: RunFolder, config: RunConfig, given_up: set[Step]) -> Change:
             later = [step, *later]
         if lost:
             labels = ", ".join(one.label for one in lost)
+            whose = f"method '{run.root.name}': " if run.whole != run else ""
             refused.append(
-                f"{', '.join(different.values())} would change what was computed: {labels}. "
+                f"{whose}{', '.join(different.values())} would change what was computed: {labels}. "
                 f"Do it again with: --redo {lost[0].label}. Or keep the setting, or choose another name."
             )
         removed |= set(later)
