@@ -19,6 +19,8 @@ from paced.run.progress import Silent
 from paced.train.examples import Example, FixedExamples
 from paced.train.native.loop import train_stage
 
+SMALL_BATCHES = {"name": "hf", "parameters": {"max_rows": 8}}
+"""An engine that takes several batches for a few problems."""
 NUM_TOKENS = 260
 """Tokens of the tokenizer; both models have more rows."""
 
@@ -167,7 +169,7 @@ def run_whole_job(folder: str, name: str) -> None:
         "student": {"path": "../model"},
         "problems": {"path": "../sums.jsonl"},
         "prompts": {"teacher": "{problem} is {solution}. {problem}", "use_chat_template": False},
-        "rollouts": {"num_samples": 2, "max_new_tokens": 4, "max_rows": 8},
+        "rollouts": {"num_samples": 2, "max_new_tokens": 4, "engine": SMALL_BATCHES},
         "references": {"num_samples": 1, "sampling_temperature": 0.0, "max_new_tokens": 4},
         "grading": {"answer_format": "last_number"},
         "weights": "uniform",
@@ -232,7 +234,7 @@ def measure_snr(folder: str, name: str) -> None:
         "student": {"path": "../model"},
         "problems": {"path": "../sums.jsonl"},
         "prompts": {"teacher": "{problem} is {solution}. {problem}", "use_chat_template": False},
-        "rollouts": {"num_samples": 2, "max_new_tokens": 4, "max_rows": 8},
+        "rollouts": {"num_samples": 2, "max_new_tokens": 4, "engine": SMALL_BATCHES},
         "grading": {"answer_format": "last_number"},
     }
     run = RunFolder(Path("run"))

@@ -8,20 +8,18 @@ over sets would hide a skill that was frozen out.
 from __future__ import annotations
 
 import dataclasses
+from itertools import groupby
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from paced.grading.grade import count_passes, grade_all
-from paced.models.loading import load_model, load_tokenizer, pick_device, student_model
+from paced.models.loading import student_model
 from paced.problems.files import read_problems
-from paced.problems.prompts import make_prompts
-from paced.records import PassRate, Problem, Rollout
-from paced.rollouts.collect import collect_rollouts
-from paced.rollouts.engines import make_sampler
+from paced.records import PassRate, Problem
+from paced.rollouts.sampler import make_sampler
 from paced.run.config import EvaluationSet, ModelConfig, RunConfig, SamplingConfig
 from paced.run.folder import RunFolder
 from paced.run.progress import Progress
-from paced.run.storage import read_parquet, read_records, write_parquet
+from paced.run.storage import read_parquet, write_parquet
 
 Checkpoint = Literal["base", "final"]
 """The student before training, and after the last stage."""
@@ -45,11 +43,21 @@ def evaluate(run: RunFolder, checkpoint: Checkpoint, progress: Progress) -> None
     if not todo:
         return
     model = _checkpoint_model(run, config, checkpoint)
-    tokenizer = load_tokenizer(model)
-    network = load_model(model, device=pick_device())
-    for name, problems, sampling in todo:
-        rates = _rate(run, config, network, tokenizer, checkpoint, name, problems, sampling, progress)
-        write_parquet(counts_file(run, checkpoint, name), rates, PassRate)
+    for _, same_engine in groupby(todo, key=lambda asked: str(asked[2].engine)):
+        sets = list(same_engine)
+        engine = sets[0][2].engine
+        with make_sampler(config, model, reader="student", engine=engine, progress=progress) as sampler:
+            for name, problems, sampling in sets:
+                rates = sampler.rate(
+                    problems,
+                    grading=config.grading,
+                    sampling=sampling,
+                    draw=f"evaluation of {name}",
+                    file=run.evaluation / f"{checkpoint}-{name}-rollouts.jsonl",
+                    label=f"evaluation of the {checkpoint} student on '{name}'",
+                    source=name,
+                )
+                write_parquet(counts_file(run, checkpoint, name), rates, PassRate)
 
 
 def counts_file(run: RunFolder, checkpoint: str, name: str) -> Path:
@@ -76,29 +84,3 @@ def _sampling(config: RunConfig, item: EvaluationSet) -> SamplingConfig:
 
 def _checkpoint_model(run: RunFolder, config: RunConfig, checkpoint: Checkpoint) -> ModelConfig:
     return student_model(run, config, stage_number=1 if checkpoint == "base" else len(config.stages) + 1)
-
-
-def _rate(
-    run: RunFolder,
-    config: RunConfig,
-    network: Any,
-    tokenizer: Any,
-    checkpoint: Checkpoint,
-    name: str,
-    problems: list[Problem],
-    sampling: SamplingConfig,
-    progress: Progress,
-) -> list[PassRate]:
-    file = run.evaluation / f"{checkpoint}-{name}-rollouts.jsonl"
-    collect_rollouts(
-        file,
-        sampler=make_sampler(sampling.engine, network, tokenizer, config.prompts.end_of_answer),
-        tokenizer=tokenizer,
-        prompts=make_prompts(problems, reader="student", config=config.prompts, tokenizer=tokenizer, file=name),
-        sampling=sampling,
-        run_seed=config.seed,
-        draw=f"evaluation of {name}",
-        label=f"evaluation of the {checkpoint} student on '{name}'",
-        progress=progress,
-    )
-    return count_passes(problems, grade_all(problems, read_records(file, Rollout), config.grading))

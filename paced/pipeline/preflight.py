@@ -22,7 +22,7 @@ from paced.pipeline.preflight_prompts import date_notes, end_faults, prompt_faul
 from paced.problems.files import ProblemFile, read_problems
 from paced.problems.prompts import Prompt, Reader, make_prompts
 from paced.records import Problem
-from paced.rollouts.engines import SAMPLERS
+from paced.rollouts.engine import ENGINES
 from paced.run.config import GradingConfig, ModelConfig, RunConfig, SamplingConfig
 from paced.run.configfile import with_method
 from paced.run.schema import Choice
@@ -145,7 +145,9 @@ def check_options(config: RunConfig) -> None:
         "references": config.references,
         "evaluation.sampling": config.evaluation.sampling,
     }.items():
-        faults += _choice_faults(f"{section}.engine", sampling.engine, SAMPLERS, _without_parameters)
+        faults += _choice_faults(
+            f"{section}.engine", sampling.engine, ENGINES, lambda name, given: ENGINES[name](config.student, **given)
+        )
     if faults:
         raise ConfigError(f"{config.name}: {' '.join(faults)}")
 

@@ -12,16 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from paced.errors import ConfigError, RunFolderError
-from paced.grading.grade import count_passes, grade_all
 from paced.pipeline.weighing import weights_of
-from paced.problems.prompts import Prompt, make_prompts
 from paced.records import PassRate, Problem, ProblemWeight, Rollout
-from paced.rollouts.collect import collect_rollouts
-from paced.rollouts.engines import make_sampler
+from paced.rollouts.sampler import Sampler
 from paced.run.config import RunConfig
 from paced.run.folder import RunFolder
 from paced.run.progress import Progress
-from paced.run.seeds import sample_key, sample_keys
+from paced.run.seeds import sample_key
 from paced.run.storage import read_parquet, read_records, write_parquet
 from paced.train.examples import Example, FixedExamples, Ratings
 
@@ -36,15 +33,15 @@ class StageExamples(FixedExamples):
         config: RunConfig,
         stage_number: int,
         problems: Sequence[Problem],
-        student_tokenizer: Any,
-        teacher_tokenizer: Any,
+        student: Sampler,
+        teacher: Sampler,
         progress: Progress,
     ) -> None:
         self.run, self.config, self.stage_number, self.progress = run, config, stage_number, progress
-        self.problems, self.tokenizer = list(problems), student_tokenizer
+        self.problems, self.sampler = list(problems), student
         self.folder, self.stage = run.stage(stage_number), config.stages[stage_number - 1]
-        self.seen = self._prompts("student", student_tokenizer)
-        self.shown = self._prompts("teacher", teacher_tokenizer)
+        self.seen = student.prompts(problems, source=config.problems.path)
+        self.shown = teacher.prompts(problems, source=config.problems.path)
         weights = {row.problem_id: row.unit_mean_weight for row in read_parquet(self.folder.weights, ProblemWeight)}
         self.rates = {rate.problem_id: rate for rate in read_parquet(self.folder.pass_rates, PassRate)}
         self.rollouts = self._completions()
@@ -97,20 +94,17 @@ class StageExamples(FixedExamples):
                 f"{folder}: holds no pass rates, which the steps before the last checkpoint were trained with. "
                 "Restore the folder, or delete the stage's checkpoints to train it anew."
             )
-        sampling = self.config.rollouts
-        collect_rollouts(
-            folder / "rollouts.jsonl",
-            sampler=make_sampler(sampling.engine, student, self.tokenizer, self.config.prompts.end_of_answer),
-            tokenizer=self.tokenizer,
-            prompts=self.seen,
-            sampling=sampling,
-            run_seed=self.config.seed,
+        self.sampler.engine.update(student)
+        rates = self.sampler.rate(
+            self.problems,
+            grading=self.config.grading,
+            sampling=self.config.rollouts,
             draw=f"stage {self.stage_number} before step {step}",
+            file=folder / "rollouts.jsonl",
             label=f"pass rates anew before step {step}",
-            progress=self.progress,
+            source=self.config.problems.path,
         )
-        grades = grade_all(self.problems, read_records(folder / "rollouts.jsonl", Rollout), self.config.grading)
-        write_parquet(folder / "pass_rates.parquet", count_passes(self.problems, grades), PassRate)
+        write_parquet(folder / "pass_rates.parquet", rates, PassRate)
 
     def _draw(self, indices: Sequence[int], step: int) -> list[Rollout]:
         """One of the held rollouts of each problem, another at every visit."""
@@ -122,38 +116,16 @@ class StageExamples(FixedExamples):
         return chosen
 
     def _sample_fresh(self, indices: Sequence[int], step: int, student: Any) -> list[Rollout]:
-        sampling = dataclasses.replace(self.config.rollouts, num_samples=1)
-        keys = sample_keys(
-            run_seed=self.config.seed,
-            stage=f"stage {self.stage_number} step {step}",
-            problem_ids=[self.problems[index].problem_id for index in indices],
-            num_samples=1,
+        self.sampler.engine.update(student)
+        return self.sampler.complete(
+            [self.problems[index] for index in indices],
+            sampling=dataclasses.replace(self.config.rollouts, num_samples=1),
+            draw=f"stage {self.stage_number} step {step}",
+            source=self.config.problems.path,
         )
-        sampler = make_sampler(sampling.engine, student, self.tokenizer, self.config.prompts.end_of_answer)
-        sampled = sampler.sample([self.seen[index].token_ids for index in indices], keys, sampling)
-        return [
-            Rollout(
-                problem_id=self.problems[index].problem_id,
-                sample_index=0,
-                token_ids=completion.token_ids,
-                text="",  # read by nobody: the loss follows the tokens
-                finish_reason=completion.finish_reason,
-                seed=int(key[0]),
-            )
-            for index, (completion,), key in zip(indices, sampled, keys, strict=True)
-        ]
 
     def _completions(self) -> dict[str, list[Rollout]]:
         return _by_problem(self.folder.references if self.stage.along == "reference" else self.folder.rollouts)
-
-    def _prompts(self, reader: Any, tokenizer: Any) -> list[Prompt]:
-        return make_prompts(
-            self.problems,
-            reader=reader,
-            config=self.config.prompts,
-            tokenizer=tokenizer,
-            file=self.config.problems.path,
-        )
 
     def _example(self, index: int, completion: Rollout, weight: float) -> Example:
         return Example(

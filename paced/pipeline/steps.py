@@ -20,10 +20,8 @@ from paced.models.loading import load_model, load_teacher, load_tokenizer, pick_
 from paced.pipeline.preflight_models import check_loaded_head
 from paced.pipeline.weighing import weights_of
 from paced.problems.files import read_problems
-from paced.problems.prompts import make_prompts
 from paced.records import Grade, PassRate, Problem, ProblemWeight, Rollout
-from paced.rollouts.collect import collect_rollouts
-from paced.rollouts.engines import make_sampler
+from paced.rollouts.sampler import make_sampler
 from paced.run.config import RunConfig
 from paced.run.folder import RunFolder
 from paced.run.progress import Progress
@@ -95,25 +93,15 @@ def roll_out(run: RunFolder, stage_number: int, progress: Progress) -> None:
     take_problems(run, progress)
     problems = stage_problems(run, stage_number)
     model = student_model(run, config, stage_number=stage_number)
-    tokenizer = load_tokenizer(model)
-    collect_rollouts(
-        run.stage(stage_number).rollouts,
-        sampler=make_sampler(
-            config.rollouts.engine,
-            load_model(model, device=pick_device()),
-            tokenizer,
-            config.prompts.end_of_answer,
-        ),
-        tokenizer=tokenizer,
-        prompts=make_prompts(
-            problems, reader="student", config=config.prompts, tokenizer=tokenizer, file=config.problems.path
-        ),
-        sampling=config.rollouts,
-        run_seed=config.seed,
-        draw=stage_number,
-        label=f"rollouts of {len(problems):,} problems x {config.rollouts.num_samples} (stage {stage_number})",
-        progress=progress,
-    )
+    with make_sampler(config, model, reader="student", engine=config.rollouts.engine, progress=progress) as sampler:
+        sampler.complete(
+            problems,
+            sampling=config.rollouts,
+            draw=stage_number,
+            file=run.stage(stage_number).rollouts,
+            label=f"rollouts of {len(problems):,} problems x {config.rollouts.num_samples} (stage {stage_number})",
+            source=config.problems.path,
+        )
 
 
 def grade(run: RunFolder, stage_number: int, progress: Progress) -> None:
@@ -167,22 +155,17 @@ def refer(run: RunFolder, stage_number: int, progress: Progress) -> None:
         return
     if _lines(stage.references) == len(problems):
         return
-    tokenizer = load_tokenizer(teacher_model(config))
-    teacher = load_teacher(config, device=pick_device())
-    collect_rollouts(
-        stage.references,
-        sampler=make_sampler(config.references.engine, teacher, tokenizer, config.prompts.end_of_answer),
-        tokenizer=tokenizer,
-        prompts=make_prompts(
-            problems, reader="teacher", config=config.prompts, tokenizer=tokenizer, file=config.problems.path
-        ),
-        sampling=config.references,
-        run_seed=config.seed,
-        draw=REFERENCE_DRAW,
-        label=f"references of {len(problems):,} problems (stage {stage_number})",
-        progress=progress,
-    )
-    grades = grade_all(problems, read_records(stage.references, Rollout), config.grading)
+    teacher, engine = teacher_model(config), config.references.engine
+    with make_sampler(config, teacher, reader="teacher", engine=engine, progress=progress) as sampler:
+        references = sampler.complete(
+            problems,
+            sampling=config.references,
+            draw=REFERENCE_DRAW,
+            file=stage.references,
+            label=f"references of {len(problems):,} problems (stage {stage_number})",
+            source=config.problems.path,
+        )
+    grades = grade_all(problems, references, config.grading)
     progress.note(f"stage {stage_number}: references, {describe_grades(grades)}")
 
 
@@ -206,8 +189,8 @@ def distill(run: RunFolder, stage_number: int, progress: Progress) -> None:
         config=config,
         stage_number=stage_number,
         problems=stage_problems(run, stage_number),
-        student_tokenizer=tokenizer,
-        teacher_tokenizer=load_tokenizer(teacher_model(config)),
+        student=make_sampler(config, model, reader="student", engine=config.rollouts.engine, progress=progress),
+        teacher=make_sampler(config, teacher_model(config), reader="teacher", engine=config.references.engine),
         progress=progress,
     )
     student, teacher = load_model(model, dtype="float32", device=device), load_teacher(config, device=device)

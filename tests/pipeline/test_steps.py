@@ -22,9 +22,11 @@ from paced.pipeline.methods import prepare
 from paced.pipeline.sources import StageExamples
 from paced.problems.files import read_problems
 from paced.records import Rollout
+from paced.rollouts.sampler import make_sampler
 from paced.run.configfile import build_config
 from paced.run.folder import RunFolder
 from paced.run.progress import Silent
+from paced.run.schema import Choice
 from paced.run.storage import read_lines, read_records
 
 DIFFERS = {"timings.jsonl", "environment.json", ".lock", ".lock-holder.json"}
@@ -39,7 +41,7 @@ def recipe(tmp_path, model, **changes):
         "student": {"path": str(model)},
         "problems": {"path": str(tmp_path / "sums.jsonl")},
         "prompts": {"teacher": "{problem} is {solution}. {problem}", "use_chat_template": False},
-        "rollouts": {"num_samples": 4, "max_new_tokens": 6, "max_rows": 16},
+        "rollouts": {"num_samples": 4, "max_new_tokens": 6, "engine": {"name": "hf", "parameters": {"max_rows": 16}}},
         "references": {"num_samples": 1, "sampling_temperature": 0.0, "max_new_tokens": 6},
         "grading": {"answer_format": "last_number"},
         "weights": "uniform",
@@ -87,13 +89,17 @@ def test_teacher_and_student_prompts_differ_in_length_and_share_the_completion(t
         step(run, 1, Silent())
     tokenizer = steps.load_tokenizer(run.config().student)
     problems = steps.stage_problems(run, 1)
+
+    def reader(name):
+        return make_sampler(run.config(), run.config().student, reader=name, engine=Choice("hf"))
+
     source = StageExamples(
         run=run,
         config=run.config(),
         stage_number=1,
         problems=problems,
-        student_tokenizer=tokenizer,
-        teacher_tokenizer=tokenizer,
+        student=reader("student"),
+        teacher=reader("teacher"),
         progress=Silent(),
     )
     references = {reference.problem_id: reference for reference in read_records(run.stage(1).references, Rollout)}
@@ -112,7 +118,7 @@ def test_rollouts_do_not_depend_on_the_batch(tmp_path, gpt2):
     found = []
     for max_rows in (4, 16, 1024):
         data = recipe(tmp_path, gpt2)
-        data["rollouts"]["max_rows"] = max_rows
+        data["rollouts"]["engine"]["parameters"]["max_rows"] = max_rows
         run = RunFolder(tmp_path / f"rows-{max_rows}")
         run.claim(build_config(data))
         steps.roll_out(run, 1, Silent())
@@ -138,7 +144,7 @@ def test_finished_rollouts_are_not_sampled_again(tmp_path, gpt2, monkeypatch):
         raise AssertionError("sampled again")
 
     whole = run.stage(1).rollouts.read_bytes()
-    monkeypatch.setattr("paced.rollouts.engines.sample_completions", never)
+    monkeypatch.setattr("paced.rollouts.hf.sample_batches", never)
     steps.roll_out(run, 1, Silent())
     assert run.stage(1).rollouts.read_bytes() == whole
 
@@ -190,7 +196,8 @@ def test_stages_take_disjoint_parts_of_the_problems(tmp_path, gpt2):
         ({"prompts.use_chat_template": True}, "Set prompts.use_chat_template=false"),
         ({"student.path": "/nowhere"}, "is no folder"),
         ({"rollouts.engine": "vllm2"}, "rollouts.engine must be one of hf"),
-        ({"references.engine.parameters.url": "x"}, "references.engine.parameters .*hf takes no parameters"),
+        ({"rollouts.engine.parameters.max_rows": 0}, "hf: max_rows must be an integer >= 1, got 0"),
+        ({"references.engine.parameters.url": "x"}, "references.engine.parameters do not fit 'hf' .*'url'"),
     ],
 )
 def test_what_cannot_work_is_refused_before_the_first_rollout(tmp_path, gpt2, changes, words):
