@@ -13,11 +13,14 @@ import torch
 from tiny_models import byte_tokenizer
 from transformers import LlamaConfig, LlamaForCausalLM, Qwen3Config, Qwen3ForCausalLM
 
+from paced.models.loading import teacher_model
 from paced.run.configfile import apply_overrides, build_config
 from paced.run.folder import RunFolder
 from paced.run.progress import Silent
 from paced.train.examples import Example, FixedExamples
+from paced.train.inputs import StageInputs
 from paced.train.native.loop import train_stage
+from paced.train.native.stage import Models
 
 SMALL_BATCHES = {"name": "hf", "parameters": {"max_rows": 8}}
 """An engine that takes several batches for a few problems."""
@@ -110,16 +113,18 @@ def train(
     stage_number: int = 1,
 ):
     """Train one stage in ``root``; returns its outcome."""
-    return train_stage(
+    inputs = StageInputs(
         run=RunFolder(root),
         config=config,
         stage_number=stage_number,
-        student=student or build_student(),
-        teacher=teacher or build_teacher(),
-        tokenizer=byte_tokenizer(chat=False),
+        student=config.student,
+        teacher=teacher_model(config),
         source=source or FixedExamples(make_examples()),
-        progress=progress or Silent(),
     )
+    models = Models(
+        student=student or build_student(), teacher=teacher or build_teacher(), tokenizer=byte_tokenizer(chat=False)
+    )
+    return train_stage(inputs, models, progress or Silent())
 
 
 def weights_of(root: Path, stage_number: int = 1) -> dict[str, torch.Tensor]:

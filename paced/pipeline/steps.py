@@ -16,8 +16,7 @@ import numpy as np
 
 from paced.errors import ConfigError
 from paced.grading.grade import count_passes, grade_all
-from paced.models.loading import load_model, load_teacher, load_tokenizer, pick_device, student_model, teacher_model
-from paced.pipeline.preflight_models import check_loaded_head
+from paced.models.loading import student_model, teacher_model
 from paced.pipeline.weighing import weights_of
 from paced.problems.files import read_problems
 from paced.records import Grade, PassRate, Problem, ProblemWeight, Rollout
@@ -170,42 +169,30 @@ def refer(run: RunFolder, stage_number: int, progress: Progress) -> None:
 
 
 def distill(run: RunFolder, stage_number: int, progress: Progress) -> None:
-    """Weights + completions -> ``student/``: train one stage's divergence, from its last checkpoint if it has one.
+    """Weights + completions -> ``student/``: the recipe's backend trains the stage, or continues where it ended.
 
-    The teacher is frozen and sees the expert solution; the student is the one that enters the stage, in float32.
+    The teacher is frozen and sees the expert solution; the student is the one that enters the stage.
     """
     config, stage = run.config(), run.stage(stage_number)
     if (stage.student / "config.json").exists():
         return
     _need_files(run, stage_number)
-    from paced.pipeline.sources import StageExamples
-    from paced.train.native.loop import train_stage
+    from paced.pipeline.sources import open_source
+    from paced.train.backends import make_backend
+    from paced.train.inputs import StageInputs
 
-    device = pick_device()
-    model = student_model(run, config, stage_number=stage_number)
-    tokenizer = load_tokenizer(model)
-    source = StageExamples(
-        run=run,
-        config=config,
-        stage_number=stage_number,
-        problems=stage_problems(run, stage_number),
-        student=make_sampler(config, model, reader="student", engine=config.rollouts.engine, progress=progress),
-        teacher=make_sampler(config, teacher_model(config), reader="teacher", engine=config.references.engine),
-        progress=progress,
-    )
-    student, teacher = load_model(model, dtype="float32", device=device), load_teacher(config, device=device)
-    for who, loaded in (("student", student), ("teacher", teacher)):
-        check_loaded_head(loaded, who=who)
-    train_stage(
-        run=run,
-        config=config,
-        stage_number=stage_number,
-        student=student,
-        teacher=teacher,
-        tokenizer=tokenizer,
-        source=source,
-        progress=progress,
-    )
+    student, teacher = student_model(run, config, stage_number=stage_number), teacher_model(config)
+    backend, problems = make_backend(config.training.backend), stage_problems(run, stage_number)
+    rollouts, references = config.rollouts.engine, config.references.engine
+    with (
+        make_sampler(config, student, reader="student", engine=rollouts, progress=progress) as asked,
+        make_sampler(config, teacher, reader="teacher", engine=references, progress=progress) as shown,
+    ):
+        source = open_source(run, stage_number, problems, student=asked, teacher=shown, progress=progress)
+        stage_inputs = StageInputs(
+            run=run, config=config, stage_number=stage_number, student=student, teacher=teacher, source=source
+        )
+        backend.train(stage_inputs, progress)
 
 
 def _need_files(run: RunFolder, stage_number: int) -> None:

@@ -168,6 +168,8 @@ class StageConfig(Section):
 class TrainingConfig(Section):
     """The optimiser step (Table 10 of the paper where it states a value)."""
 
+    backend: Choice = field(default=Choice("native"))
+    """Who trains: native, the compact loop of this package."""
     batch_size: PositiveInt = 32
     """Problems in one optimiser step, over all ranks and accumulation steps."""
     micro_batch_tokens: PositiveInt = 16384

@@ -49,6 +49,7 @@ def test_the_example_of_the_page_is_a_recipe_and_its_overrides_fit():
 def test_every_choice_there_is_is_named_on_the_page():
     from paced.grading.extract import EXTRACTIONS
     from paced.rollouts.engine import ENGINES
+    from paced.train.backends import BACKENDS
     from paced.train.loss import DIVERGENCES
     from paced.weights import WEIGHTS
 
@@ -58,6 +59,7 @@ def test_every_choice_there_is_is_named_on_the_page():
         "stages.N.divergence.name": DIVERGENCES,
         "grading.answer_format.name": EXTRACTIONS,
         "rollouts.engine.name": ENGINES,
+        "training.backend.name": BACKENDS,
     }.items():
         missing = [name for name in known if name not in meanings[key]]
         assert not missing, key

@@ -30,7 +30,15 @@ from paced.analysis.snr.losses import make_head_loss
 from paced.analysis.snr.measure import TokenReduction
 from paced.errors import ConfigError
 from paced.grading.grade import grade_all
-from paced.models.loading import load_model, load_teacher, load_tokenizer, pick_device, student_model, teacher_model
+from paced.models.loading import (
+    load_model,
+    load_teacher,
+    load_tokenizer,
+    pick_device,
+    quiet_transformers,
+    student_model,
+    teacher_model,
+)
 from paced.models.tokens import vocabulary_size
 from paced.pipeline.steps import grade, roll_out, stage_problems
 from paced.problems.files import read_problems
@@ -67,6 +75,7 @@ def measure_anatomy(
         ConfigError: the model is too large for gradients of this many problems.
         StopRequested: a signal came; samples that are there are kept, gradients are made anew.
     """
+    quiet_transformers()
     roll_out(run, stage, progress)
     grade(run, stage, progress)
     at = _Measurement(run, stage, progress, token_reduction)

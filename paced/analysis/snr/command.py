@@ -28,7 +28,7 @@ from paced.analysis.snr.rows import ProblemGram, ProblemSnr, summarise
 from paced.analysis.snr.tables import fit_text, measured_table
 from paced.errors import ConfigError
 from paced.grading.grade import count_passes, grade_all
-from paced.models.loading import load_model, load_teacher, pick_device, student_model, teacher_model
+from paced.models.loading import load_model, load_teacher, pick_device, quiet_transformers, student_model, teacher_model
 from paced.models.tokens import vocabulary_size
 from paced.pipeline.steps import grade, roll_out, stage_problems
 from paced.problems.prompts import Prompt
@@ -79,6 +79,7 @@ def measure_run(run: RunFolder, settings: SnrSettings, progress: Progress) -> li
         ConfigError: the folder was measured with other settings, or too few samples are asked for.
         StopRequested: a signal came; the same call goes on from there.
     """
+    quiet_transformers()
     _claim(run, settings)
     roll_out(run, settings.stage, progress)
     grade(run, settings.stage, progress)
