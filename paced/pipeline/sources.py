@@ -116,7 +116,7 @@ class FreshExamples:
             [self.stage.problems[index] for index in indices],
             sampling=self.sampling,
             draw=f"stage {self.stage.number} step {step}",
-            source=self.stage.config.problems.path,
+            prompts=[self.stage.seen[index] for index in indices],
         )
         return self.stage.examples(indices, rollouts)
 
@@ -201,7 +201,7 @@ class StageProblems:
             draw=f"stage {self.number} before step {step}",
             file=file.parent / "rollouts.jsonl",
             label=f"pass rates anew before step {step}",
-            source=self.config.problems.path,
+            prompts=self.seen,
         )
         write_parquet(file, rates, PassRate)
 

@@ -67,6 +67,7 @@ class Sampler:
         file: Path | None = None,
         label: str = "",
         source: str = "problems",
+        prompts: Sequence[Prompt] | None = None,
     ) -> list[Rollout]:
         """K completions of each problem.
 
@@ -77,6 +78,7 @@ class Sampler:
             file: JSONL of Rollout, completed where it ends; None keeps nothing.
             label: what the progress bar of a file says.
             source: what an error calls the problems.
+            prompts: what the reader reads, one for each problem, where it has been rendered before.
 
         Returns:
             All of them: in the order of the file, or without one in the order of ``problems``.
@@ -85,7 +87,8 @@ class Sampler:
             StopRequested: a signal came; the batches sampled so far are on the disk.
             RunFolderError: the file holds rollouts of other problems.
         """
-        prompts = self.prompts(problems, source=source)
+        if prompts is None:
+            prompts = self.prompts(problems, source=source)
         if file is None:
             rollouts = dict(
                 sample_rollouts(
@@ -121,6 +124,7 @@ class Sampler:
         file: Path | None = None,
         label: str = "",
         source: str = "problems",
+        prompts: Sequence[Prompt] | None = None,
     ) -> list[PassRate]:
         """Passes s of K on each problem, in the order given: :meth:`complete`, graded and counted.
 
@@ -132,8 +136,11 @@ class Sampler:
             file: as there.
             label: as there.
             source: as there.
+            prompts: as there.
         """
-        rollouts = self.complete(problems, sampling=sampling, draw=draw, file=file, label=label, source=source)
+        rollouts = self.complete(
+            problems, sampling=sampling, draw=draw, file=file, label=label, source=source, prompts=prompts
+        )
         return count_passes(problems, grade_all(problems, rollouts, grading))
 
     def close(self) -> None:
