@@ -21,7 +21,7 @@ def recipe(tmp_path, model, **changes):
         "student": {"path": str(model)},
         "problems": {"path": str(tmp_path / "sums.jsonl")},
         "prompts": {"teacher": "{problem} is {solution}. {problem}", "use_chat_template": False},
-        "rollouts": {"num_samples": 4, "max_new_tokens": 6, "max_rows": 16},
+        "rollouts": {"num_samples": 4, "max_new_tokens": 6, "engine": {"name": "hf", "parameters": {"max_rows": 16}}},
         "references": {"num_samples": 1, "sampling_temperature": 0.0, "max_new_tokens": 6},
         "grading": {"answer_format": "last_number"},
         "weights": "uniform",

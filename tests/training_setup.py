@@ -13,12 +13,17 @@ import torch
 from tiny_models import byte_tokenizer
 from transformers import LlamaConfig, LlamaForCausalLM, Qwen3Config, Qwen3ForCausalLM
 
+from paced.models.loading import teacher_model
 from paced.run.configfile import apply_overrides, build_config
 from paced.run.folder import RunFolder
 from paced.run.progress import Silent
 from paced.train.examples import Example, FixedExamples
+from paced.train.inputs import StageInputs
 from paced.train.native.loop import train_stage
+from paced.train.native.stage import Models
 
+SMALL_BATCHES = {"name": "hf", "parameters": {"max_rows": 8}}
+"""An engine that takes several batches for a few problems."""
 NUM_TOKENS = 260
 """Tokens of the tokenizer; both models have more rows."""
 
@@ -108,16 +113,18 @@ def train(
     stage_number: int = 1,
 ):
     """Train one stage in ``root``; returns its outcome."""
-    return train_stage(
+    inputs = StageInputs(
         run=RunFolder(root),
         config=config,
         stage_number=stage_number,
-        student=student or build_student(),
-        teacher=teacher or build_teacher(),
-        tokenizer=byte_tokenizer(chat=False),
+        student=config.student,
+        teacher=teacher_model(config),
         source=source or FixedExamples(make_examples()),
-        progress=progress or Silent(),
     )
+    models = Models(
+        student=student or build_student(), teacher=teacher or build_teacher(), tokenizer=byte_tokenizer(chat=False)
+    )
+    return train_stage(inputs, models, progress or Silent())
 
 
 def weights_of(root: Path, stage_number: int = 1) -> dict[str, torch.Tensor]:
@@ -167,7 +174,7 @@ def run_whole_job(folder: str, name: str) -> None:
         "student": {"path": "../model"},
         "problems": {"path": "../sums.jsonl"},
         "prompts": {"teacher": "{problem} is {solution}. {problem}", "use_chat_template": False},
-        "rollouts": {"num_samples": 2, "max_new_tokens": 4, "max_rows": 8},
+        "rollouts": {"num_samples": 2, "max_new_tokens": 4, "engine": SMALL_BATCHES},
         "references": {"num_samples": 1, "sampling_temperature": 0.0, "max_new_tokens": 4},
         "grading": {"answer_format": "last_number"},
         "weights": "uniform",
@@ -232,7 +239,7 @@ def measure_snr(folder: str, name: str) -> None:
         "student": {"path": "../model"},
         "problems": {"path": "../sums.jsonl"},
         "prompts": {"teacher": "{problem} is {solution}. {problem}", "use_chat_template": False},
-        "rollouts": {"num_samples": 2, "max_new_tokens": 4, "max_rows": 8},
+        "rollouts": {"num_samples": 2, "max_new_tokens": 4, "engine": SMALL_BATCHES},
         "grading": {"answer_format": "last_number"},
     }
     run = RunFolder(Path("run"))

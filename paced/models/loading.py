@@ -115,6 +115,24 @@ def load_config(model: ModelConfig) -> Any:
         raise ConfigError(f"{model.path}: transformers cannot read config.json ({_first_line(error)}).") from error
 
 
+def build_empty(settings: Any, *, who: str) -> Any:
+    """A causal language model of this configuration without weights: its shapes, on the meta device.
+
+    Raises:
+        ConfigError: transformers cannot build one.
+    """
+    from transformers import AutoModelForCausalLM
+
+    try:
+        with torch.device("meta"):
+            return AutoModelForCausalLM.from_config(settings)
+    except (ValueError, ImportError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(
+            f"{who}: transformers cannot build '{settings.model_type}' as a causal language model "
+            f"({_first_line(error)})."
+        ) from error
+
+
 def locate(model: ModelConfig) -> str:
     """The folder or hub name to load from; models that an installed package brings are unpacked on first use.
 

@@ -171,7 +171,10 @@ def _prompts(config: RunConfig, reader: str) -> dict[str, Any]:
 
 
 def _sampling(section: str, sampling: SamplingConfig) -> dict[str, Any]:
-    return {f"{section}.{key}": value for key, value in to_dict(sampling).items() if key != "max_rows"}
+    settings = {f"{section}.{key}": value for key, value in to_dict(sampling).items()}
+    engine = settings[f"{section}.engine"]
+    engine["parameters"] = {key: value for key, value in engine["parameters"].items() if key != "max_rows"}
+    return settings
 
 
 def _evaluation(config: RunConfig, part: str) -> dict[str, Any]:

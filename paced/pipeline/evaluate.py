@@ -9,19 +9,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from paced.grading.grade import count_passes, grade_all
-from paced.models.loading import load_model, load_tokenizer, pick_device, student_model
+from paced.models.loading import student_model
 from paced.pipeline.dependence import TRAINING, set_sampling
 from paced.pipeline.held import HELD_OUT_FILE, computing, contents, finished, student_contents, written
 from paced.pipeline.prompts import stored_prompts
 from paced.problems.files import read_problems
-from paced.problems.prompts import Prompt, make_prompts
 from paced.records import PassRate, Problem, Rollout
-from paced.rollouts.collect import collect_rollouts
-from paced.rollouts.engines import make_sampler
+from paced.rollouts.sampler import make_sampler
 from paced.run.config import RunConfig, SamplingConfig
 from paced.run.folder import RunFolder
 from paced.run.progress import Progress
@@ -93,28 +92,25 @@ def _read_set(run: RunFolder, config: RunConfig, name: str) -> _RatedSet:
 
 
 def _sample(run: RunFolder, config: RunConfig, checkpoint: Checkpoint, names: list[str], progress: Progress) -> None:
-    """Sample the completions of every set that lacks some; the student is loaded once."""
+    """Sample the completions of every set that lacks some; the student is loaded once for each engine."""
     entering = 1 if checkpoint == "base" else len(config.stages) + 1
     model = student_model(run, config, stage_number=entering)
     student = student_contents(run, entering)
-    tokenizer, network = load_tokenizer(model), load_model(model, device=pick_device())
-    for name in names:
-        rated, file = _read_set(run, config, name), prompts_file(run, name)
-        prompts = stored_prompts(run, file, partial(_render, rated, config, tokenizer))
-        read = rated.contents | student | contents(run, file)
-        with computing(run, Step("evaluate", part=f"{checkpoint}-{name}"), read):
-            collect_rollouts(
-                rollouts_file(run, checkpoint, name),
-                sampler=make_sampler(rated.sampling.engine, network, tokenizer, config.prompts.end_of_answer),
-                tokenizer=tokenizer,
-                prompts=prompts,
-                sampling=rated.sampling,
-                run_seed=config.seed,
-                draw=f"evaluation of {name}",
-                label=f"evaluation of the {checkpoint} student on '{name}'",
-                progress=progress,
-            )
-
-
-def _render(rated: _RatedSet, config: RunConfig, tokenizer: Any) -> list[Prompt]:
-    return make_prompts(rated.problems, reader="student", config=config.prompts, tokenizer=tokenizer, file=rated.name)
+    sets = [_read_set(run, config, name) for name in names]
+    for _, same_engine in groupby(sets, key=lambda rated: str(rated.sampling.engine)):
+        group = list(same_engine)
+        engine = group[0].sampling.engine
+        with make_sampler(config, model, reader="student", engine=engine, progress=progress) as sampler:
+            for rated in group:
+                file = prompts_file(run, rated.name)
+                prompts = stored_prompts(run, file, partial(sampler.prompts, rated.problems, source=rated.name))
+                read = rated.contents | student | contents(run, file)
+                with computing(run, Step("evaluate", part=f"{checkpoint}-{rated.name}"), read):
+                    sampler.complete(
+                        rated.problems,
+                        sampling=rated.sampling,
+                        draw=f"evaluation of {rated.name}",
+                        file=rollouts_file(run, checkpoint, rated.name),
+                        label=f"evaluation of the {checkpoint} student on '{rated.name}'",
+                        prompts=prompts,
+                    )

@@ -22,7 +22,7 @@ from paced.pipeline.preflight_prompts import date_notes, end_faults, prompt_faul
 from paced.problems.files import ProblemFile, read_problems
 from paced.problems.prompts import Prompt, Reader, make_prompts
 from paced.records import Problem
-from paced.rollouts.engines import SAMPLERS
+from paced.rollouts.engine import ENGINES
 from paced.run.config import GradingConfig, ModelConfig, RunConfig, SamplingConfig
 from paced.run.configfile import with_method
 from paced.run.schema import Choice
@@ -52,6 +52,8 @@ def check_inputs(config: RunConfig) -> Inputs:
         ConfigError: everything about options, models, prompts and lengths that would stop the run, a sentence each.
         BadRows: rows of a problem file that cannot be used, or whose gold answer the recipe's grader calls wrong.
     """
+    from paced.train.backends import make_backend
+
     check_options(config)
     file = _read_graded(config.problems.path, config.grading, limit=config.problems.limit)
     student_tokenizer = load_tokenizer(config.student)
@@ -84,6 +86,7 @@ def check_inputs(config: RunConfig) -> Inputs:
             problems.problems, reader="student", config=config.prompts, tokenizer=student_tokenizer, file=item.path
         )
     faults += _length_faults(config, prompts["student"], prompts["teacher"], held_out)
+    faults += make_backend(config.training.backend).check(config)
     if faults:
         raise ConfigError(f"{config.name}: {' '.join(dict.fromkeys(faults))}")
     return Inputs(
@@ -122,11 +125,13 @@ def _read_graded(path: str, config: GradingConfig, *, limit: int = 0) -> Problem
 
 
 def check_options(config: RunConfig) -> None:
-    """Refuse choices that nothing answers to, by name or by parameters: weights, divergences, answer format, engines.
+    """Refuse choices that nothing answers to, by name or by parameters: weights, divergences, answer format, backend,
+    engines.
 
     Raises:
         ConfigError: every such choice, a sentence each.
     """
+    from paced.train.backends import BACKENDS
     from paced.train.loss import DIVERGENCES, make_divergence
 
     num_rollouts = config.rollouts.num_samples
@@ -140,12 +145,16 @@ def check_options(config: RunConfig) -> None:
         key = f"stages.{number}.divergence"
         faults += _choice_faults(key, stage.divergence, DIVERGENCES, lambda name, given: make_divergence(name, **given))
     faults += _choice_faults("grading.answer_format", config.grading.answer_format, EXTRACTIONS, _without_parameters)
+    backend = config.training.backend
+    faults += _choice_faults("training.backend", backend, BACKENDS, lambda name, given: BACKENDS[name](**given))
     for section, sampling in {
         "rollouts": config.rollouts,
         "references": config.references,
         "evaluation.sampling": config.evaluation.sampling,
     }.items():
-        faults += _choice_faults(f"{section}.engine", sampling.engine, SAMPLERS, _without_parameters)
+        faults += _choice_faults(
+            f"{section}.engine", sampling.engine, ENGINES, lambda name, given: ENGINES[name](config.student, **given)
+        )
     if faults:
         raise ConfigError(f"{config.name}: {' '.join(faults)}")
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from paced.errors import ConfigError
 from paced.models.loading import (
+    build_empty,
     load_config,
     load_generation_config,
     load_model,
@@ -61,6 +62,8 @@ def check_weights(config: RunConfig) -> None:
     Raises:
         ConfigError: the weights cannot be loaded, lack rows for tokens, or the head is not the linear map it seems.
     """
+    from paced.train.loss.head import check_loaded_head
+
     readers = {"student": config.student} | ({"teacher": teacher_model(config)} if config.teacher.path else {})
     for who, model in readers.items():
         loaded = load_model(model, device=pick_device())
@@ -68,33 +71,12 @@ def check_weights(config: RunConfig) -> None:
         check_loaded_head(loaded, who=who)
 
 
-def check_loaded_head(model: Any, *, who: str) -> None:
-    """Refuse a head that the loss would read wrongly, in one sentence that names the model's role.
-
-    Raises:
-        ConfigError: as :func:`paced.train.loss.head.check_head`.
-    """
-    from paced.train.loss.head import check_head
-
-    try:
-        check_head(model)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"{who}: {error}") from error
-
-
 def _architecture_faults(model: ModelConfig, tokenizer: Any, who: str, *, sampled: bool) -> list[str]:
-    import torch
-    from transformers import AutoModelForCausalLM
-
-    from paced.train.loss.head import head_of, trunk_of
-
     settings = load_config(model)
     try:
-        with torch.device("meta"):
-            built = AutoModelForCausalLM.from_config(settings)
-    except (ValueError, ImportError, KeyError, TypeError, AttributeError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
-        return [f"{who}: transformers cannot build '{settings.model_type}' as a causal language model ({reason})."]
+        built = build_empty(settings, who=who)
+    except ConfigError as error:
+        return [str(error)]
     faults = []
     state = recurrent_state(settings, built)
     if state and sampled:
@@ -104,12 +86,8 @@ def _architecture_faults(model: ModelConfig, tokenizer: Any, who: str, *, sample
         )
     try:
         check_vocabulary(built, tokenizer, who=who)
-        head_of(built)
-        trunk_of(built)
     except ConfigError as error:
         faults.append(str(error))
-    except TypeError as error:
-        faults.append(f"{who}: {error}")
     return faults
 
 

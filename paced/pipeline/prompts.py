@@ -8,27 +8,23 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from paced.errors import BadRows
-from paced.problems.prompts import Prompt, Reader, make_prompts
+from paced.problems.prompts import Prompt
 from paced.records import Problem
+from paced.rollouts.sampler import Sampler
 from paced.run.folder import RunFolder
 from paced.run.steprecord import read_all
 from paced.run.storage import encode_line, file_hash, read_records, write_atomic
 
 
-def stage_prompts(
-    run: RunFolder, stage_number: int, reader: Reader, problems: Sequence[Problem], tokenizer: Any
-) -> list[Prompt]:
+def stage_prompts(run: RunFolder, stage_number: int, sampler: Sampler, problems: Sequence[Problem]) -> list[Prompt]:
     """What the student or the teacher of a stage reads, in the order of the problems; stored by the first step."""
-    config, stage = run.config(), run.stage(stage_number)
+    stage = run.stage(stage_number)
     return stored_prompts(
         run,
-        stage.student_prompts if reader == "student" else stage.teacher_prompts,
-        lambda: make_prompts(
-            problems, reader=reader, config=config.prompts, tokenizer=tokenizer, file=config.problems.path
-        ),
+        stage.student_prompts if sampler.reader == "student" else stage.teacher_prompts,
+        lambda: sampler.prompts(problems, source=run.config().problems.path),
     )
 
 

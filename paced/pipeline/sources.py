@@ -1,6 +1,6 @@
 """Where a stage's training examples come from: references, the rollouts that gave the pass rates, or fresh ones.
 
-The loop asks for the examples of a step and never learns which of the three it got. One problem's way is short: its
+A trainer asks for the examples of a step and never learns which of the three it got. One problem's way is short: its
 student prompt, its teacher prompt (with the expert solution), the completion that both are held along, its weight.
 """
 
@@ -9,163 +9,210 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 from paced.errors import ConfigError, RunFolderError
-from paced.grading.grade import count_passes, grade_all
 from paced.pipeline.prompts import stage_prompts
 from paced.pipeline.weighing import weights_of
-from paced.problems.prompts import Prompt, Reader
 from paced.records import PassRate, Problem, ProblemWeight, Rollout
-from paced.rollouts.collect import collect_rollouts
-from paced.rollouts.engines import make_sampler
-from paced.run.config import RunConfig
+from paced.rollouts.sampler import Sampler
 from paced.run.folder import RunFolder
 from paced.run.progress import Progress
-from paced.run.seeds import sample_key, sample_keys
+from paced.run.seeds import sample_key
 from paced.run.storage import read_parquet, read_records, write_parquet
-from paced.train.examples import Example, FixedExamples, Ratings
+from paced.train.examples import Example, ExampleSource, Ratings
+
+Samples = dict[str, list[Rollout]]
+"""Problem id -> its completions."""
 
 
-class StageExamples(FixedExamples):
-    """The problems of one stage with whichever completions its settings ask for."""
+def open_source(
+    run: RunFolder,
+    stage_number: int,
+    problems: Sequence[Problem],
+    *,
+    student: Sampler,
+    teacher: Sampler,
+    progress: Progress,
+) -> ExampleSource:
+    """The examples of one stage, along the completions that its settings ask for.
+
+    Args:
+        run: with weights and pass rates of the stage, and its references or rollouts.
+        stage_number: which stage, counted from 1.
+        problems: of the stage, in order.
+        student: reads the student's prompts; the trainer's student is given to its engine.
+        teacher: reads the teacher's prompts, and is not asked for completions.
+        progress: where to show renewed pass rates.
+    """
+    stage = StageProblems(run, stage_number, problems, student=student, teacher=teacher, progress=progress)
+    if stage.settings.along == "reference":
+        return ReferenceExamples(stage)
+    return FreshExamples(stage) if stage.settings.fresh_rollouts else RolloutExamples(stage)
+
+
+@final
+class ReferenceExamples:
+    """Along the teacher's references: each problem's own, at every step."""
+
+    def __init__(self, stage: StageProblems) -> None:
+        self.stage, self.references = stage, _by_problem(stage.folder.references)
+
+    def ratings(self) -> Ratings:
+        """As the stage was weighed."""
+        return self.stage.ratings()
+
+    def examples(self, indices: Sequence[int], *, step: int, student: Any) -> list[Example]:
+        """The one reference of each problem."""
+        return self.stage.examples(indices, [self.references[self.stage.ids[index]][0] for index in indices])
+
+    def refresh(self, *, step: int, student: Any) -> Ratings:
+        """New weights; the references stay."""
+        return self.stage.renew(step, student)
+
+
+@final
+class RolloutExamples:
+    """Along the K rollouts that gave the pass rates, and along the new ones once these are renewed."""
+
+    def __init__(self, stage: StageProblems) -> None:
+        self.stage, self.rollouts = stage, _by_problem(stage.folder.rollouts)
+
+    def ratings(self) -> Ratings:
+        """As the stage was weighed."""
+        return self.stage.ratings()
+
+    def examples(self, indices: Sequence[int], *, step: int, student: Any) -> list[Example]:
+        """One of each problem's rollouts, drawn by (seed, stage, step, problem): another at every visit."""
+        chosen = []
+        for index in indices:
+            held = self.rollouts[self.stage.ids[index]]
+            name = f"stage {self.stage.number} choice at step {step}"
+            chosen.append(held[sample_key(self.stage.config.seed, name, self.stage.ids[index], 0) % len(held)])
+        return self.stage.examples(indices, chosen)
+
+    def refresh(self, *, step: int, student: Any) -> Ratings:
+        """New weights, and the rollouts that gave them."""
+        ratings = self.stage.renew(step, student)
+        self.rollouts = _by_problem(self.stage.renewed(step) / "rollouts.jsonl")
+        return ratings
+
+
+@final
+class FreshExamples:
+    """Along a new rollout of each problem at every step, by the student as it is then."""
+
+    def __init__(self, stage: StageProblems) -> None:
+        self.stage = stage
+        self.sampling = dataclasses.replace(stage.config.rollouts, num_samples=1)
+
+    def ratings(self) -> Ratings:
+        """As the stage was weighed."""
+        return self.stage.ratings()
+
+    def examples(self, indices: Sequence[int], *, step: int, student: Any) -> list[Example]:
+        """One completion of each problem by ``student``; no file keeps it."""
+        self.stage.student.engine.update(student)
+        rollouts = self.stage.student.complete(
+            [self.stage.problems[index] for index in indices],
+            sampling=self.sampling,
+            draw=f"stage {self.stage.number} step {step}",
+            prompts=[self.stage.seen[index] for index in indices],
+        )
+        return self.stage.examples(indices, rollouts)
+
+    def refresh(self, *, step: int, student: Any) -> Ratings:
+        """New weights."""
+        return self.stage.renew(step, student)
+
+
+class StageProblems:
+    """The problems of a stage with their prompts, and their weights and pass rates as of now."""
 
     def __init__(
         self,
-        *,
         run: RunFolder,
-        config: RunConfig,
         stage_number: int,
         problems: Sequence[Problem],
-        student_tokenizer: Any,
-        teacher_tokenizer: Any,
+        *,
+        student: Sampler,
+        teacher: Sampler,
         progress: Progress,
     ) -> None:
-        self.run, self.config, self.stage_number, self.progress = run, config, stage_number, progress
-        self.problems, self.tokenizer = list(problems), student_tokenizer
-        self.folder, self.stage = run.stage(stage_number), config.stages[stage_number - 1]
-        self.seen = self._prompts("student", student_tokenizer)
-        self.shown = self._prompts("teacher", teacher_tokenizer)
+        self.config, self.number, self.progress = run.config(), stage_number, progress
+        self.folder, self.settings = run.stage(stage_number), self.config.stages[stage_number - 1]
+        self.problems, self.student = list(problems), student
+        self.ids = [problem.problem_id for problem in problems]
+        self.seen = stage_prompts(run, stage_number, student, problems)
+        self.shown = stage_prompts(run, stage_number, teacher, problems)
         weights = {row.problem_id: row.unit_mean_weight for row in read_parquet(self.folder.weights, ProblemWeight)}
-        self.rates = {rate.problem_id: rate for rate in read_parquet(self.folder.pass_rates, PassRate)}
-        self.rollouts = self._completions()
-        # With fresh rollouts the first held completion only stands in until a step asks for its own.
-        super().__init__(
-            [
-                self._example(index, self.rollouts[problem.problem_id][0], weights[problem.problem_id])
-                for index, problem in enumerate(self.problems)
-            ],
-            self._rates_in_order(),
-        )
+        self.weights = [weights[problem_id] for problem_id in self.ids]
+        self.rates = self._read_rates(self.folder.pass_rates)
 
-    def examples(self, indices: Sequence[int], *, step: int, student: Any) -> list[Example]:
-        """The examples of these problems for a step.
+    def ratings(self) -> Ratings:
+        """Weights and pass rates as of now."""
+        rates = tuple(rate.pass_rate_estimate for rate in self.rates)
+        return Ratings(unit_mean_weights=tuple(self.weights), pass_rates=rates)
 
-        Along references: each problem's own. Along rollouts: one of the K that gave the pass rates, drawn by (seed,
-        stage, step, problem), or with ``fresh_rollouts`` a new one by the student as it is at this step.
-        """
-        held = super().examples(indices, step=step, student=student)
-        if self.stage.along == "reference":
-            return held
-        chosen = self._sample_fresh(indices, step, student) if self.stage.fresh_rollouts else self._draw(indices, step)
+    def examples(self, indices: Sequence[int], completions: Sequence[Rollout]) -> list[Example]:
+        """These problems, each along its completion."""
         return [
-            dataclasses.replace(example, sample_index=rollout.sample_index, completion_ids=tuple(rollout.token_ids))
-            for example, rollout in zip(held, chosen, strict=True)
+            Example(
+                problem_id=self.ids[index],
+                sample_index=completion.sample_index,
+                student_prompt_ids=self.seen[index].token_ids,
+                teacher_prompt_ids=self.shown[index].token_ids,
+                completion_ids=tuple(completion.token_ids),
+                unit_mean_weight=self.weights[index],
+            )
+            for index, completion in zip(indices, completions, strict=True)
         ]
 
-    def refresh(self, *, step: int, student: Any) -> Ratings:
-        """Roll all problems of the stage out with the student as it is now, and weigh them anew.
+    def renewed(self, step: int) -> Path:
+        """Where the rollouts and counts of a renewal are kept."""
+        return self.folder.root / "renewed" / f"step-{step:06d}"
 
-        The rollouts and counts go to ``stage-<k>/renewed/step-<n>/``; a step renewed before is read back from there.
+    def renew(self, step: int, student: Any) -> Ratings:
+        """Roll all problems out with the student as it is now, and weigh them anew.
+
+        A step that was renewed before is read back from its folder.
         """
-        folder = self.folder.root / "renewed" / f"step-{step:06d}"
-        if not (folder / "pass_rates.parquet").exists():
-            self._rate(folder, step, student)
-        self.rates = {rate.problem_id: rate for rate in read_parquet(folder / "pass_rates.parquet", PassRate)}
-        rates = [self.rates[problem.problem_id] for problem in self.problems]
+        file = self.renewed(step) / "pass_rates.parquet"
+        if not file.exists():
+            self._rate(file, step, student)
+        self.rates = self._read_rates(file)
         try:
-            weights = [weight.unit_mean_weight for weight in weights_of(rates, self.config)]
+            self.weights = [weight.unit_mean_weight for weight in weights_of(self.rates, self.config)]
         except ConfigError as error:  # the frontier has moved past every problem; the loop is told, and stops
             self.progress.note(f"before step {step}: {error}")
-            weights = [0.0] * len(rates)
-        if self.stage.along == "rollout" and not self.stage.fresh_rollouts:
-            self.rollouts = _by_problem(folder / "rollouts.jsonl")
-        return Ratings(unit_mean_weights=tuple(weights), pass_rates=self._rates_in_order())
+            self.weights = [0.0] * len(self.rates)
+        return self.ratings()
 
-    def _rate(self, folder: Path, step: int, student: Any) -> None:
+    def _rate(self, file: Path, step: int, student: Any) -> None:
         if student is None:
             raise RunFolderError(
-                f"{folder}: holds no pass rates, which the steps before the last checkpoint were trained with. "
+                f"{file.parent}: holds no pass rates, which the steps before the last checkpoint were trained with. "
                 "Restore the folder, or delete the stage's checkpoints to train it anew."
             )
-        sampling = self.config.rollouts
-        collect_rollouts(
-            folder / "rollouts.jsonl",
-            sampler=make_sampler(sampling.engine, student, self.tokenizer, self.config.prompts.end_of_answer),
-            tokenizer=self.tokenizer,
-            prompts=self.seen,
-            sampling=sampling,
-            run_seed=self.config.seed,
-            draw=f"stage {self.stage_number} before step {step}",
+        self.student.engine.update(student)
+        rates = self.student.rate(
+            self.problems,
+            grading=self.config.grading,
+            sampling=self.config.rollouts,
+            draw=f"stage {self.number} before step {step}",
+            file=file.parent / "rollouts.jsonl",
             label=f"pass rates anew before step {step}",
-            progress=self.progress,
+            prompts=self.seen,
         )
-        grades = grade_all(self.problems, read_records(folder / "rollouts.jsonl", Rollout), self.config.grading)
-        write_parquet(folder / "pass_rates.parquet", count_passes(self.problems, grades), PassRate)
+        write_parquet(file, rates, PassRate)
 
-    def _draw(self, indices: Sequence[int], step: int) -> list[Rollout]:
-        """One of the held rollouts of each problem, another at every visit."""
-        chosen = []
-        for index in indices:
-            held = self.rollouts[self.problems[index].problem_id]
-            name = f"stage {self.stage_number} choice at step {step}"
-            chosen.append(held[sample_key(self.config.seed, name, self.problems[index].problem_id, 0) % len(held)])
-        return chosen
-
-    def _sample_fresh(self, indices: Sequence[int], step: int, student: Any) -> list[Rollout]:
-        sampling = dataclasses.replace(self.config.rollouts, num_samples=1)
-        keys = sample_keys(
-            run_seed=self.config.seed,
-            stage=f"stage {self.stage_number} step {step}",
-            problem_ids=[self.problems[index].problem_id for index in indices],
-            num_samples=1,
-        )
-        sampler = make_sampler(sampling.engine, student, self.tokenizer, self.config.prompts.end_of_answer)
-        sampled = sampler.sample([self.seen[index].token_ids for index in indices], keys, sampling)
-        return [
-            Rollout(
-                problem_id=self.problems[index].problem_id,
-                sample_index=0,
-                token_ids=completion.token_ids,
-                text="",  # read by nobody: the loss follows the tokens
-                finish_reason=completion.finish_reason,
-                seed=int(key[0]),
-            )
-            for index, (completion,), key in zip(indices, sampled, keys, strict=True)
-        ]
-
-    def _completions(self) -> dict[str, list[Rollout]]:
-        return _by_problem(self.folder.references if self.stage.along == "reference" else self.folder.rollouts)
-
-    def _prompts(self, reader: Reader, tokenizer: Any) -> list[Prompt]:
-        return stage_prompts(self.run, self.stage_number, reader, self.problems, tokenizer)
-
-    def _example(self, index: int, completion: Rollout, weight: float) -> Example:
-        return Example(
-            problem_id=self.problems[index].problem_id,
-            sample_index=completion.sample_index,
-            student_prompt_ids=self.seen[index].token_ids,
-            teacher_prompt_ids=self.shown[index].token_ids,
-            completion_ids=tuple(completion.token_ids),
-            unit_mean_weight=weight,
-        )
-
-    def _rates_in_order(self) -> tuple[float, ...]:
-        return tuple(self.rates[problem.problem_id].pass_rate_estimate for problem in self.problems)
+    def _read_rates(self, file: Path) -> list[PassRate]:
+        rates = {rate.problem_id: rate for rate in read_parquet(file, PassRate)}
+        return [rates[problem_id] for problem_id in self.ids]
 
 
-def _by_problem(path: Path) -> dict[str, list[Rollout]]:
-    held: dict[str, list[Rollout]] = {}
+def _by_problem(path: Path) -> Samples:
+    samples: Samples = {}
     for rollout in read_records(path, Rollout):
-        held.setdefault(rollout.problem_id, []).append(rollout)
-    return held
+        samples.setdefault(rollout.problem_id, []).append(rollout)
+    return samples

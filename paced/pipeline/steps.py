@@ -16,7 +16,7 @@ import numpy as np
 
 from paced.errors import ConfigError
 from paced.grading.grade import count_passes, grade_all
-from paced.models.loading import load_model, load_teacher, load_tokenizer, pick_device, student_model, teacher_model
+from paced.models.loading import pick_device, student_model, teacher_model
 from paced.pipeline.held import (
     PROBLEM_FILE,
     begin,
@@ -29,13 +29,11 @@ from paced.pipeline.held import (
     teacher_contents,
     written,
 )
-from paced.pipeline.preflight_models import check_loaded_head
 from paced.pipeline.prompts import stage_prompts
 from paced.pipeline.weighing import weights_of
 from paced.problems.files import read_problems
 from paced.records import Grade, PassRate, Problem, ProblemWeight, Rollout
-from paced.rollouts.collect import collect_rollouts
-from paced.rollouts.engines import make_sampler
+from paced.rollouts.sampler import make_sampler
 from paced.run.config import RunConfig
 from paced.run.folder import RunFolder
 from paced.run.progress import Progress
@@ -111,26 +109,18 @@ def rollout(run: RunFolder, stage_number: int, progress: Progress) -> None:
     take_problems(run, progress)
     problems = stage_problems(run, stage_number)
     model = student_model(run, config, stage_number=stage_number)
-    tokenizer = load_tokenizer(model)
-    prompts = stage_prompts(run, stage_number, "student", problems, tokenizer)
-    read = written(run, Step("problems")) | student_contents(run, stage_number) | contents(run, stage.student_prompts)
-    with computing(run, step, read):
-        collect_rollouts(
-            stage.rollouts,
-            sampler=make_sampler(
-                config.rollouts.engine,
-                load_model(model, device=pick_device()),
-                tokenizer,
-                config.prompts.end_of_answer,
-            ),
-            tokenizer=tokenizer,
-            prompts=prompts,
-            sampling=config.rollouts,
-            run_seed=config.seed,
-            draw=stage_number,
-            label=f"rollouts of {len(problems):,} problems x {config.rollouts.num_samples} (stage {stage_number})",
-            progress=progress,
-        )
+    with make_sampler(config, model, reader="student", engine=config.rollouts.engine, progress=progress) as sampler:
+        prompts = stage_prompts(run, stage_number, sampler, problems)
+        read = written(run, Step("problems")) | student_contents(run, stage_number)
+        with computing(run, step, read | contents(run, stage.student_prompts)):
+            sampler.complete(
+                problems,
+                prompts=prompts,
+                sampling=config.rollouts,
+                draw=stage_number,
+                file=stage.rollouts,
+                label=f"rollouts of {len(problems):,} problems x {config.rollouts.num_samples} (stage {stage_number})",
+            )
 
 
 def grade(run: RunFolder, stage_number: int, progress: Progress) -> None:
@@ -184,67 +174,52 @@ def reference(run: RunFolder, stage_number: int, progress: Progress) -> None:
     problems = stage_problems(run, stage_number)
     if config.stages[stage_number - 1].along != "reference" or finished(run, step, progress):
         return
-    tokenizer = load_tokenizer(teacher_model(config))
-    prompts = stage_prompts(run, stage_number, "teacher", problems, tokenizer)
-    read = written(run, Step("problems")) | teacher_contents(config) | contents(run, stage.teacher_prompts)
-    with computing(run, step, read):
-        teacher = load_teacher(config, device=pick_device())
-        collect_rollouts(
-            stage.references,
-            sampler=make_sampler(config.references.engine, teacher, tokenizer, config.prompts.end_of_answer),
-            tokenizer=tokenizer,
-            prompts=prompts,
-            sampling=config.references,
-            run_seed=config.seed,
-            draw=REFERENCE_DRAW,
-            label=f"references of {len(problems):,} problems (stage {stage_number})",
-            progress=progress,
-        )
-    grades = grade_all(problems, read_records(stage.references, Rollout), config.grading)
+    teacher, engine = teacher_model(config), config.references.engine
+    with make_sampler(config, teacher, reader="teacher", engine=engine, progress=progress) as sampler:
+        prompts = stage_prompts(run, stage_number, sampler, problems)
+        read = written(run, Step("problems")) | teacher_contents(config)
+        with computing(run, step, read | contents(run, stage.teacher_prompts)):
+            references = sampler.complete(
+                problems,
+                prompts=prompts,
+                sampling=config.references,
+                draw=REFERENCE_DRAW,
+                file=stage.references,
+                label=f"references of {len(problems):,} problems (stage {stage_number})",
+            )
+    grades = grade_all(problems, references, config.grading)
     progress.note(f"stage {stage_number}: references, {describe_grades(grades)}")
 
 
 def distill(run: RunFolder, stage_number: int, progress: Progress) -> None:
-    """Weights + completions -> ``student/``: train one stage's divergence, from its last checkpoint if it has one.
+    """Weights + completions -> ``student/``: the recipe's backend trains the stage, or continues where it ended.
 
-    The teacher is frozen and sees the expert solution; the student is the one that enters the stage, in float32.
+    The teacher is frozen and sees the expert solution; the student is the one that enters the stage.
     """
-    config, step, device = run.config(), Step("distill", stage_number), pick_device()
-    team = team_for_files(device)
+    from paced.pipeline.sources import open_source
+    from paced.train.backends import make_backend
+    from paced.train.inputs import StageInputs
+
+    config, team = run.config(), team_for_files(pick_device())
     student_folder = run.stage(stage_number).student
     if team.first_then_others(
         lambda: _ready_to_train(run, stage_number, progress) if team.is_first else is_there(student_folder)
     ):
         return
-    from paced.pipeline.sources import StageExamples
-    from paced.train.native.loop import train_stage
-
-    model = student_model(run, config, stage_number=stage_number)
-    tokenizer = load_tokenizer(model)
-    source = StageExamples(
-        run=run,
-        config=config,
-        stage_number=stage_number,
-        problems=stage_problems(run, stage_number),
-        student_tokenizer=tokenizer,
-        teacher_tokenizer=load_tokenizer(teacher_model(config)),
-        progress=progress,
-    )
-    student, teacher = load_model(model, dtype="float32", device=device), load_teacher(config, device=device)
-    for who, loaded in (("student", student), ("teacher", teacher)):
-        check_loaded_head(loaded, who=who)
-    train_stage(
-        run=run,
-        config=config,
-        stage_number=stage_number,
-        student=student,
-        teacher=teacher,
-        tokenizer=tokenizer,
-        source=source,
-        progress=progress,
-    )
+    student, teacher = student_model(run, config, stage_number=stage_number), teacher_model(config)
+    backend, problems = make_backend(config.training.backend), stage_problems(run, stage_number)
+    rollouts, references = config.rollouts.engine, config.references.engine
+    with (
+        make_sampler(config, student, reader="student", engine=rollouts, progress=progress) as asked,
+        make_sampler(config, teacher, reader="teacher", engine=references, progress=progress) as shown,
+    ):
+        source = open_source(run, stage_number, problems, student=asked, teacher=shown, progress=progress)
+        stage_inputs = StageInputs(
+            run=run, config=config, stage_number=stage_number, student=student, teacher=teacher, source=source
+        )
+        backend.train(stage_inputs, progress)
     if team.is_first:
-        complete(run, step)
+        complete(run, Step("distill", stage_number))
 
 
 def _ready_to_train(run: RunFolder, stage_number: int, progress: Progress) -> bool:
@@ -263,9 +238,14 @@ def _ready_to_train(run: RunFolder, stage_number: int, progress: Progress) -> bo
     for earlier in (reference if along_reference else rollout, grade, weigh):  # again, where a file was damaged
         earlier(run, stage_number, progress)
     problems = stage_problems(run, stage_number)
-    student, teacher = student_model(run, config, stage_number=stage_number), teacher_model(config)
-    stage_prompts(run, stage_number, "student", problems, load_tokenizer(student))
-    stage_prompts(run, stage_number, "teacher", problems, load_tokenizer(teacher))
+    student = student_model(run, config, stage_number=stage_number)
+    rollouts, references = config.rollouts.engine, config.references.engine
+    with (
+        make_sampler(config, student, reader="student", engine=rollouts) as asked,
+        make_sampler(config, teacher_model(config), reader="teacher", engine=references) as shown,
+    ):
+        for sampler in (asked, shown):
+            stage_prompts(run, stage_number, sampler, problems)
     files = (stage.student_prompts, stage.teacher_prompts, stage.weights, completions[0])
     begin(run, step, student_contents(run, stage_number) | teacher_contents(config) | contents(run, *files))
     return False

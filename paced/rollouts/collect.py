@@ -1,14 +1,16 @@
-"""Sample completions of many prompts into a JSONL file, a batch at a time, so that a kill costs one batch.
+"""Sample completions of many prompts into a JSONL file that a kill cannot spoil.
 
-The batches are fixed by the prompts and the settings, never by where an earlier attempt ended: prompts sorted by
-length, ``max_rows`` completions a batch. A resumed file is therefore the same, byte for byte, as one written at once.
+Lines are in one order, prompts by length and samples by index, whatever order an engine finished them in. They are
+appended a whole batch of the engine at a time, so that a kill costs one batch, and a resumed file is the same, byte for
+byte, as one written at once: batches follow from the prompts, never from where an earlier attempt ended.
 """
 
 from __future__ import annotations
 
 import itertools
+import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +20,15 @@ import msgspec
 from paced.errors import RunFolderError
 from paced.problems.prompts import Prompt
 from paced.records import Rollout
-from paced.rollouts.engines import Sampler
+from paced.rollouts.engine import Engine
 from paced.run.config import SamplingConfig
 from paced.run.progress import Progress
 from paced.run.seeds import sample_keys
 from paced.run.signals import stop_if_requested
-from paced.run.storage import append_lines, read_lines, truncate_lines, write_atomic
+from paced.run.storage import append_lines, cut_broken_tail, read_lines, truncate_lines, write_atomic
+
+Line = tuple[str, int]
+"""Problem id and sample index of one line of the file."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +44,61 @@ class LineFault:
         return f"line {self.line} {self.reason}"
 
 
+def sample_rollouts(
+    prompts: Sequence[Prompt],
+    *,
+    engine: Engine,
+    tokenizer: Any,
+    sampling: SamplingConfig,
+    run_seed: int,
+    draw: int | str,
+    indices: range | None = None,
+) -> Iterator[tuple[int, list[Rollout]]]:
+    """(place of a prompt, its rollouts) as the engine finishes them.
+
+    Args:
+        prompts: one for each problem.
+        engine: makes the completions.
+        tokenizer: decodes them.
+        sampling: K, temperature, limits.
+        run_seed: the run's seed.
+        draw: which draw of the run this is; with the seed and the problem's id it fixes the noise.
+        indices: which of the K samples; all when not given.
+    """
+    indices = indices or range(sampling.num_samples)
+    keys = sample_keys(
+        run_seed=run_seed,
+        stage=draw,
+        problem_ids=[prompt.problem_id for prompt in prompts],
+        num_samples=len(indices),
+        first_sample=indices.start,
+    )  # [num_prompts, len(indices)]
+    for row, completions in engine.sample([prompt.token_ids for prompt in prompts], keys, sampling):
+        # The end-of-sequence token is cut by place, not by name: some tokenizers do not mark theirs as special.
+        texts = tokenizer.batch_decode(
+            [one.token_ids[:-1] if one.finish_reason == "stop" else one.token_ids for one in completions],
+            skip_special_tokens=True,
+        )
+        yield (
+            row,
+            [
+                Rollout(
+                    problem_id=prompts[row].problem_id,
+                    sample_index=index,
+                    token_ids=completion.token_ids,
+                    text=text,
+                    finish_reason=completion.finish_reason,
+                    seed=int(key),
+                )
+                for index, key, completion, text in zip(indices, keys[row], completions, texts, strict=True)
+            ],
+        )
+
+
 def collect_rollouts(
     path: Path,
     *,
-    sampler: Sampler,
+    engine: Engine,
     tokenizer: Any,
     prompts: Sequence[Prompt],
     sampling: SamplingConfig,
@@ -58,8 +114,8 @@ def collect_rollouts(
 
     Args:
         path: JSONL of Rollout.
-        sampler: the engine.
-        tokenizer: decodes the completions.
+        engine: makes the completions.
+        tokenizer: decodes them.
         prompts: one for each problem, ids unique.
         sampling: K, temperature, limits.
         run_seed: the run's seed.
@@ -74,17 +130,36 @@ def collect_rollouts(
     ordered = sorted(prompts, key=lambda prompt: len(prompt.token_ids))
 
     def sample_into(file: Path, indices: range) -> None:
-        per_batch = max(1, sampling.max_rows // len(indices))
-        batches = [ordered[start : start + per_batch] for start in range(0, len(ordered), per_batch)]
-        finished = _finished_batches(file, batches, indices)
-        if finished == len(batches):
+        per_batch = max(1, engine.batch_rows // len(indices))
+        finished = _keep_batches(file, ordered, per_batch, indices)
+        left = [prompt for prompt in ordered if prompt.problem_id not in finished]
+        if not left:
             return
+        written = [prompt.problem_id for prompt in ordered if prompt.problem_id in finished]
         with progress.track(label, len(ordered)) as advance:
-            advance(sum(len(batch) for batch in batches[:finished]))
-            for batch in batches[finished:]:
-                stop_if_requested()
-                append_lines(file, _sample(sampler, tokenizer, batch, indices, sampling, run_seed, draw))
-                advance(len(batch))
+            advance(len(written))
+            stop_if_requested()
+            batch: list[list[Rollout]] = []
+            sampled = sample_rollouts(
+                left,
+                engine=engine,
+                tokenizer=tokenizer,
+                sampling=sampling,
+                run_seed=run_seed,
+                draw=draw,
+                indices=indices,
+            )
+            for _, rollouts in sampled:
+                batch.append(rollouts)
+                if len(batch) == per_batch or len(written) + len(batch) == len(ordered):
+                    append_lines(file, [rollout for of_prompt in batch for rollout in of_prompt])
+                    written += [of_prompt[0].problem_id for of_prompt in batch]
+                    advance(len(batch))
+                    batch = []
+                    if len(written) < len(ordered):
+                        stop_if_requested()
+        if written != [prompt.problem_id for prompt in ordered]:
+            _rewrite(file, _lines_of(ordered, indices))
 
     num_samples = sampling.num_samples
     _cut_damage(path, progress)
@@ -164,58 +239,31 @@ def _merge(path: Path, more: Path, held: int, added: int) -> None:
     more.unlink()
 
 
-def _sample(
-    sampler: Sampler,
-    tokenizer: Any,
-    batch: Sequence[Prompt],
-    indices: range,
-    sampling: SamplingConfig,
-    run_seed: int,
-    draw: int | str,
-) -> list[Rollout]:
-    keys = sample_keys(
-        run_seed=run_seed,
-        stage=draw,
-        problem_ids=[prompt.problem_id for prompt in batch],
-        num_samples=len(indices),
-        first_sample=indices.start,
-    )  # [num_prompts, len(indices)]
-    sampled = sampler.sample([prompt.token_ids for prompt in batch], keys, sampling)
-    flat = [(row, column) for row in range(len(batch)) for column in range(len(indices))]
-    # The end-of-sequence token is cut by place, not by name: some tokenizers do not mark theirs as special.
-    texts = tokenizer.batch_decode(
-        [
-            completion.token_ids[:-1] if completion.finish_reason == "stop" else completion.token_ids
-            for of_prompt in sampled
-            for completion in of_prompt
-        ],
-        skip_special_tokens=True,
-    )
-    return [
-        Rollout(
-            problem_id=batch[row].problem_id,
-            sample_index=indices[column],
-            token_ids=sampled[row][column].token_ids,
-            text=text,
-            finish_reason=sampled[row][column].finish_reason,
-            seed=int(keys[row, column]),
-        )
-        for (row, column), text in zip(flat, texts, strict=True)
-    ]
+def _keep_batches(path: Path, ordered: Sequence[Prompt], per_batch: int, indices: range) -> set[str]:
+    """Cut the file to the batches that it holds in whole, and return their problems' ids."""
+    if not path.exists():
+        return set()
+    cut_broken_tail(path)
+    held: list[Line] = [(str(line.get("problem_id")), int(line.get("sample_index", -1))) for line in read_lines(path)]
+    there = set(held)
+    if there - set(_lines_of(ordered, indices)):
+        raise RunFolderError(f"{path}: holds rollouts of other problems than the run's. Delete it to sample anew.")
+    batches = [ordered[start : start + per_batch] for start in range(0, len(ordered), per_batch)]
+    whole = [prompt for batch in batches if there.issuperset(_lines_of(batch, indices)) for prompt in batch]
+    keep = _lines_of(whole, indices)
+    if held != keep:  # the trace of a kill
+        _rewrite(path, keep)
+    return {prompt.problem_id for prompt in whole}
 
 
-def _finished_batches(path: Path, batches: Sequence[Sequence[Prompt]], indices: range) -> int:
-    """How many whole batches the file holds; what follows them, the trace of a kill, is cut off."""
-    held = [(str(line.get("problem_id")), line.get("sample_index")) for line in read_lines(path)]
-    position = finished = 0
-    for batch in batches:
-        wanted = [(prompt.problem_id, index) for prompt in batch for index in indices]
-        found = held[position : position + len(wanted)]
-        if found != wanted[: len(found)]:
-            raise RunFolderError(f"{path}: holds rollouts of other problems than the run's. Delete it to sample anew.")
-        if len(found) < len(wanted):
-            break
-        position += len(wanted)
-        finished += 1
-    truncate_lines(path, position)
-    return finished
+def _lines_of(prompts: Sequence[Prompt], indices: range) -> list[Line]:
+    return [(prompt.problem_id, index) for prompt in prompts for index in indices]
+
+
+def _rewrite(path: Path, order: Sequence[Line]) -> None:
+    """Keep these lines of the file, in this order."""
+    text: dict[Line, bytes] = {}
+    for line in path.read_bytes().splitlines(keepends=True):
+        row = json.loads(line)
+        text.setdefault((row["problem_id"], row["sample_index"]), line)
+    write_atomic(path, b"".join(text[one] for one in order))

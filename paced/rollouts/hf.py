@@ -8,12 +8,15 @@ of the CDF (0 of 19,200 completions of the embedded lab). In bfloat16 and on GPU
 the batch: there the noise is the same, the text need not be.
 Left out: ``model.generate`` (a third of the speed here, its noise depends on the batch, and it adopts a model's own
 top_k, top_p and penalties silently); continuous batching (that is vLLM's task).
+:class:`HfEngine` is the engine ``hf``: this sampler on a model that it loads itself.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +25,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from paced.errors import check_number
+from paced.models.loading import load_model, load_tokenizer, pick_device
+from paced.models.tokens import absent_ids, end_tokens, padding_token, vocabulary_size
 from paced.records import SampledCompletion
+from paced.run.config import ModelConfig, SamplingConfig
 from paced.run.seeds import uniforms
 
 COMPACT_BELOW = 0.8
@@ -31,8 +37,75 @@ CDF_ELEMENTS = 1 << 24
 """Largest float64 block of probabilities held at once: 128 MiB, whatever the vocabulary."""
 
 
-@torch.no_grad()
+class HfEngine:
+    """The engine ``hf``: samples with transformers in this process, on this process's accelerator."""
+
+    def __init__(self, model: ModelConfig, *, end_of_answer: str = "", max_rows: int = 1024) -> None:
+        """Name the model to be loaded at the first prompt.
+
+        Args:
+            model: folder or hub name, type of the weights and attention kernel.
+            end_of_answer: text of one token that ends a completion besides the model's own; empty for none.
+            max_rows: completions decoded side by side, an integer >= 1; memory depends on it, results do not.
+
+        Raises:
+            ValueError: ``max_rows`` is not an integer >= 1.
+        """
+        if isinstance(max_rows, bool) or not isinstance(max_rows, int) or max_rows < 1:
+            raise ValueError(f"hf: max_rows must be an integer >= 1, got {max_rows!r}.")
+        self.model, self.end_of_answer, self.batch_rows = model, end_of_answer, max_rows
+        self._network: Any = None
+        self._tokenizer: Any = None
+        self._vocabulary: dict[str, Any] = {}
+
+    def sample(
+        self, prompts: Sequence[Sequence[int]], keys: NDArray[np.uint64], sampling: SamplingConfig
+    ) -> Iterator[tuple[int, list[SampledCompletion]]]:
+        """(row, its K completions), batch after batch in order of the prompts' lengths; see ``sample_batches``."""
+        if self._tokenizer is None:
+            self._tokenizer = tokenizer = load_tokenizer(self.model)
+            self._vocabulary = {"vocab_size": vocabulary_size(tokenizer), "absent_ids": absent_ids(tokenizer)}
+        if self._network is None:
+            self._network = load_model(self.model, device=pick_device())
+        ends = end_tokens(self._network, self._tokenizer, self.end_of_answer)
+        yield from sample_batches(
+            self._network,
+            prompts=prompts,
+            keys=keys,
+            max_new_tokens=sampling.max_new_tokens,
+            sampling_temperature=sampling.sampling_temperature,
+            top_p=sampling.top_p,
+            eos_token_id=ends,
+            pad_token_id=padding_token(self._tokenizer, ends),
+            max_rows=self.batch_rows,
+            **self._vocabulary,
+        )
+
+    def update(self, student: Any) -> None:
+        """Sample from ``student``: a module as it is at each call, or a folder, loaded at the next prompt."""
+        if isinstance(student, (str, Path)):
+            self.model, self._network = dataclasses.replace(self.model, path=str(student), revision=""), None
+        else:
+            self._network = student
+
+    def close(self) -> None:
+        """Forget the model."""
+        self._network = self._tokenizer = None
+
+
 def sample_completions(
+    model: Any, *, prompts: Sequence[Sequence[int]], keys: NDArray[np.uint64], **settings: Any
+) -> list[list[SampledCompletion]]:
+    """All completions at once: for each prompt, in the order given, its K in the order of its keys.
+
+    Args, errors and edges are those of :func:`sample_batches`.
+    """
+    completions = dict(sample_batches(model, prompts=prompts, keys=keys, **settings))
+    return [completions[row] for row in range(len(prompts))]
+
+
+@torch.no_grad()
+def sample_batches(
     model: Any,
     *,
     prompts: Sequence[Sequence[int]],
@@ -45,8 +118,8 @@ def sample_completions(
     top_p: float = 1.0,
     vocab_size: int | None = None,
     absent_ids: Sequence[int] = (),
-) -> list[list[SampledCompletion]]:
-    """Sample K completions of each prompt from softmax(logits / sampling_temperature).
+) -> Iterator[tuple[int, list[SampledCompletion]]]:
+    """Sample K completions of each prompt from softmax(logits / sampling_temperature), a batch of prompts at a time.
 
     Args:
         model: a transformers causal LM with a key-value cache; put into eval mode meanwhile.
@@ -62,8 +135,8 @@ def sample_completions(
             None for every row of the head.
         absent_ids: ids below it that no token has, in a tokenizer whose ids have gaps; never chosen either.
 
-    Returns:
-        For each prompt, in the order given, its K completions in the order of its keys.
+    Yields:
+        (place of a prompt, its K completions in the order of its keys), shorter prompts first.
 
     Raises:
         ValueError: an empty prompt, an argument out of range, or keys of another shape.
@@ -92,12 +165,12 @@ def sample_completions(
     samples_at_once = min(num_samples, max_rows)
     prompts_at_once = max_rows // samples_at_once
     by_length = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))  # stable: equal lengths keep order
-    completions: list[list[SampledCompletion]] = [[] for _ in prompts]
     was_training = model.training
     model.eval()
     try:
         for start in range(0, len(prompts), prompts_at_once):
             chosen = by_length[start : start + prompts_at_once]
+            completions: list[list[SampledCompletion]] = [[] for _ in chosen]
             for first in range(0, num_samples, samples_at_once):
                 sampled = _decode(
                     _CausalCalls(model),
@@ -111,12 +184,12 @@ def sample_completions(
                     vocab_size=vocab_size,
                     absent_ids=absent_ids,
                 )
-                for index, of_prompt in zip(chosen, sampled, strict=True):
-                    completions[index].extend(of_prompt)
+                for held, of_prompt in zip(completions, sampled, strict=True):
+                    held.extend(of_prompt)
+            yield from zip(chosen, completions, strict=True)
     finally:
         if was_training:
             model.train()
-    return completions
 
 
 def choose_tokens(

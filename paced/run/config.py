@@ -110,6 +110,8 @@ class PromptsConfig(Section):
 class SamplingConfig(Section):
     """How completions are sampled; every field is sent, nothing is inherited from a model's generation defaults."""
 
+    moved: ClassVar[Mapping[str, str]] = {"max_rows": "engine.parameters.max_rows"}
+
     num_samples: PositiveInt = 8
     """K: completions per problem."""
     sampling_temperature: NonNegativeFloat = 1.0
@@ -118,10 +120,9 @@ class SamplingConfig(Section):
     """Nucleus mass; 1 samples from the whole distribution."""
     max_new_tokens: PositiveInt = 8192
     """Length limit of a completion, in tokens."""
-    max_rows: PositiveInt = 1024
-    """Completions decoded side by side; memory, not results, depends on it."""
     engine: Choice = field(default=Choice("hf"))
-    """What samples: hf, transformers in this process."""
+    """What samples: hf, transformers in this process, e.g. ``{name: hf, parameters: {max_rows: 256}}``: completions
+    decoded side by side, 1024 unless given, on which memory depends and results do not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,6 +170,8 @@ class StageConfig(Section):
 class TrainingConfig(Section):
     """The optimiser step (Table 10 of the paper where it states a value)."""
 
+    backend: Choice = field(default=Choice("native"))
+    """Who trains: native, the compact loop of this package."""
     batch_size: PositiveInt = 32
     """Problems in one optimiser step, over all ranks and accumulation steps."""
     micro_batch_tokens: PositiveInt = 16384

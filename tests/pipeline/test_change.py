@@ -60,7 +60,7 @@ def times(run):
     [
         {"trackers": ["tensorboard"]},
         {"training.checkpoint_every": 7, "training.keep_checkpoints": 5},
-        {"rollouts.max_rows": 3, "references.max_rows": 2, "evaluation.sampling.max_rows": 1},
+        {"rollouts.engine.parameters.max_rows": 3, "references.engine.parameters.max_rows": 2},
         {"parallel.cache_teacher": True, "parallel.gradient_checkpointing": True},
         {"evaluation.rate_training": True},
         {"methods": {"other": {"weights": "uniform"}}},
@@ -243,7 +243,7 @@ def test_a_training_that_never_began_holds_nothing(tmp_path, gpt2, monkeypatch):
     for step in (steps.rollout, steps.grade, steps.weigh, steps.reference):
         step(run, 1, Silent())
     with monkeypatch.context() as patched:
-        patched.setattr("paced.pipeline.steps.check_loaded_head", None)
+        patched.setattr("paced.train.native.backend.load_model", None)
         with pytest.raises(TypeError):
             steps.distill(run, 1, Silent())
     take_on(run, data, {"training.learning_rate": 2e-3})

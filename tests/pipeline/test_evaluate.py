@@ -73,7 +73,7 @@ def test_an_unchanged_student_gets_the_same_completions_before_and_after(run, mo
 def test_what_was_measured_is_not_measured_again(run, monkeypatch):
     evaluate(run, "base", Silent())
     before = {file.name: file.read_bytes() for file in run.evaluation.iterdir()}
-    monkeypatch.setattr("paced.pipeline.evaluate.load_model", None)
+    monkeypatch.setattr("paced.pipeline.evaluate.make_sampler", None)
     evaluate(run, "base", Silent())
     assert before
     assert {file.name: file.read_bytes() for file in run.evaluation.iterdir()} == before

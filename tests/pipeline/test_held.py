@@ -186,7 +186,7 @@ def test_pass_rates_that_differ_from_those_that_were_trained_with_are_refused(tm
 def test_a_file_that_nothing_reads_any_more_may_be_deleted(tmp_path, whole, monkeypatch):
     run = copy_of(whole, tmp_path)
     run.stage(1).rollouts.unlink()
-    monkeypatch.setattr("paced.rollouts.engines.sample_completions", None)
+    monkeypatch.setattr("paced.rollouts.hf.sample_batches", None)
     run_job(run, Silent())
     assert not run.stage(1).rollouts.exists()
 
@@ -258,7 +258,7 @@ def test_the_student_is_trained_on_the_prompts_that_were_sampled(tmp_path, gpt2,
     for step in (steps.rollout, steps.grade, steps.weigh, steps.reference):
         step(run, 1, Silent())
     assert run.stage(1).student_prompts.read_bytes().count(b"\n") == 12
-    monkeypatch.setattr("paced.pipeline.prompts.make_prompts", None)
+    monkeypatch.setattr("paced.rollouts.sampler.make_prompts", None)
     steps.distill(run, 1, Silent())
     assert run.stage(1).student.exists()
 
@@ -280,7 +280,7 @@ def test_more_samples_are_added_to_those_that_are_there(tmp_path, gpt2, max_rows
     run = begin(tmp_path, data)
     steps.rollout(run, 1, Silent())
     four = run.stage(1).rollouts.read_bytes().splitlines()
-    data["rollouts"] |= {"num_samples": 7, "max_rows": max_rows}
+    data["rollouts"] |= {"num_samples": 7, "engine": {"name": "hf", "parameters": {"max_rows": max_rows}}}
     said = []
     adopt(run, build_config(data), say=said.append)
     assert any("stage-1-rollout keeps its samples and gets more" in text for text in said)

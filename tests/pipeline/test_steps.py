@@ -16,15 +16,18 @@ from tiny_run import begin, contents, recipe
 
 from paced.analysis.report.report import write_report
 from paced.errors import ConfigError
+from paced.models.loading import load_model, load_tokenizer
 from paced.pipeline import steps
 from paced.pipeline.job import run_job
 from paced.pipeline.methods import prepare
-from paced.pipeline.sources import StageExamples
+from paced.pipeline.sources import open_source
 from paced.problems.files import read_problems
 from paced.records import Rollout
+from paced.rollouts.sampler import make_sampler
 from paced.run.configfile import build_config
 from paced.run.folder import RunFolder
 from paced.run.progress import Silent
+from paced.run.schema import Choice
 from paced.run.storage import read_lines, read_records
 
 
@@ -56,17 +59,13 @@ def test_teacher_and_student_prompts_differ_in_length_and_share_the_completion(t
     run = begin(tmp_path, recipe(tmp_path, gpt2))
     for step in (steps.rollout, steps.grade, steps.weigh, steps.reference):
         step(run, 1, Silent())
-    tokenizer = steps.load_tokenizer(run.config().student)
+    tokenizer = load_tokenizer(run.config().student)
     problems = steps.stage_problems(run, 1)
-    source = StageExamples(
-        run=run,
-        config=run.config(),
-        stage_number=1,
-        problems=problems,
-        student_tokenizer=tokenizer,
-        teacher_tokenizer=tokenizer,
-        progress=Silent(),
-    )
+
+    def reader(name):
+        return make_sampler(run.config(), run.config().student, reader=name, engine=Choice("hf"))
+
+    source = open_source(run, 1, problems, student=reader("student"), teacher=reader("teacher"), progress=Silent())
     references = {reference.problem_id: reference for reference in read_records(run.stage(1).references, Rollout)}
     assert len(source.examples(range(12), step=1, student=None)) == 12
     for problem, example in zip(problems, source.examples(range(12), step=1, student=None), strict=True):
@@ -83,7 +82,7 @@ def test_rollouts_do_not_depend_on_the_batch(tmp_path, gpt2):
     found = []
     for max_rows in (4, 16, 1024):
         data = recipe(tmp_path, gpt2)
-        data["rollouts"]["max_rows"] = max_rows
+        data["rollouts"]["engine"]["parameters"]["max_rows"] = max_rows
         run = RunFolder(tmp_path / f"rows-{max_rows}")
         run.claim(build_config(data))
         steps.rollout(run, 1, Silent())
@@ -109,7 +108,7 @@ def test_finished_rollouts_are_not_sampled_again(tmp_path, gpt2, monkeypatch):
         raise AssertionError("sampled again")
 
     whole = run.stage(1).rollouts.read_bytes()
-    monkeypatch.setattr("paced.rollouts.engines.sample_completions", never)
+    monkeypatch.setattr("paced.rollouts.hf.sample_batches", never)
     steps.rollout(run, 1, Silent())
     assert run.stage(1).rollouts.read_bytes() == whole
 
@@ -160,8 +159,11 @@ def test_stages_take_disjoint_parts_of_the_problems(tmp_path, gpt2):
         ({"grading.answer_format": "box"}, "grading.answer_format must be one of whole, .* Did you mean 'boxed'?"),
         ({"prompts.use_chat_template": True}, "Set prompts.use_chat_template=false"),
         ({"student.path": "/nowhere"}, "is no folder"),
+        ({"training.backend": "nativ"}, "training.backend must be one of native, got 'nativ'. Did you mean 'native'?"),
+        ({"training.backend.parameters.gpus": 8}, "training.backend.parameters do not fit 'native'"),
         ({"rollouts.engine": "vllm2"}, "rollouts.engine must be one of hf"),
-        ({"references.engine.parameters.url": "x"}, "references.engine.parameters .*hf takes no parameters"),
+        ({"rollouts.engine.parameters.max_rows": 0}, "hf: max_rows must be an integer >= 1, got 0"),
+        ({"references.engine.parameters.url": "x"}, "references.engine.parameters do not fit 'hf' .*'url'"),
     ],
 )
 def test_what_cannot_work_is_refused_before_the_first_rollout(tmp_path, gpt2, changes, words):
@@ -260,8 +262,8 @@ def test_the_first_loss_is_the_kl_of_aligned_completions_computed_by_hand(tmp_pa
     data = recipe(tmp_path, gpt2, training={"batch_size": 12, "learning_rate": 1e-3, "micro_batch_tokens": 100})
     run = begin(tmp_path, data)
     steps.train_run(run, Silent())
-    model = steps.load_model(run.config().student).double()
-    tokenizer = steps.load_tokenizer(run.config().student)
+    model = load_model(run.config().student).double()
+    tokenizer = load_tokenizer(run.config().student)
     problems = {problem.problem_id: problem for problem in steps.stage_problems(run, 1)}
 
     def log_probabilities(prompt, completion):

@@ -24,13 +24,11 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
-from paced.models.loading import load_model, load_tokenizer
+from paced.models.loading import load_tokenizer
 from paced.models.tokens import absent_ids
 from paced.rollouts import hf
-from paced.rollouts.engines import make_sampler
-from paced.rollouts.hf import choose_tokens, sample_completions
+from paced.rollouts.hf import HfEngine, choose_tokens, sample_completions
 from paced.run.config import ModelConfig, SamplingConfig
-from paced.run.schema import Choice
 from paced.run.seeds import sample_key, sample_keys, splitmix64, uniforms
 
 VOCABULARY = 23
@@ -375,12 +373,11 @@ def test_an_id_that_no_token_has_is_never_sampled(tmp_path):
     vocabulary[max(vocabulary, key=vocabulary.get)] = 300
     (folder / "tokenizer.json").write_text(json.dumps(rules))
     config = ModelConfig(path=str(folder))
-    tokenizer = load_tokenizer(config)
-    gap = absent_ids(tokenizer)
+    gap = absent_ids(load_tokenizer(config))
     assert gap == tuple(range(259, 300))
     keys = sample_keys(run_seed=1, stage=1, problem_ids=["a", "b"], num_samples=64)
     sampling = SamplingConfig(max_new_tokens=8)
-    sampled = make_sampler(Choice("hf"), load_model(config), tokenizer).sample([(40, 41), (42,)], keys, sampling)
-    ids = {token for completions in sampled for completion in completions for token in completion.token_ids}
+    sampled = HfEngine(config).sample([(40, 41), (42,)], keys, sampling)
+    ids = {token for _, completions in sampled for completion in completions for token in completion.token_ids}
     assert not ids & set(gap)
     assert max(ids) <= 300

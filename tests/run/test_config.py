@@ -74,6 +74,9 @@ def test_keys_that_moved_are_answered_with_where_they_are_now():
     assert refusal(MINIMAL | old) == (
         "r.yaml: weights.function is now weights.name. stages.1.parameters is now stages.1.divergence.parameters."
     )
+    assert refusal(MINIMAL | {"rollouts": {"max_rows": 8}}) == (
+        "r.yaml: rollouts.max_rows is now rollouts.engine.parameters.max_rows."
+    )
 
 
 def test_a_parameter_is_a_number_however_it_is_written(tmp_path):

@@ -48,7 +48,8 @@ def test_the_example_of_the_page_is_a_recipe_and_its_overrides_fit():
 
 def test_every_choice_there_is_is_named_on_the_page():
     from paced.grading.extract import EXTRACTIONS
-    from paced.rollouts.engines import SAMPLERS
+    from paced.rollouts.engine import ENGINES
+    from paced.train.backends import BACKENDS
     from paced.train.loss import DIVERGENCES
     from paced.weights import WEIGHTS
 
@@ -57,7 +58,8 @@ def test_every_choice_there_is_is_named_on_the_page():
         "weights.name": WEIGHTS,
         "stages.N.divergence.name": DIVERGENCES,
         "grading.answer_format.name": EXTRACTIONS,
-        "rollouts.engine.name": SAMPLERS,
+        "rollouts.engine.name": ENGINES,
+        "training.backend.name": BACKENDS,
     }.items():
         missing = [name for name in known if name not in meanings[key]]
         assert not missing, key

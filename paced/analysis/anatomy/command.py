@@ -30,20 +30,27 @@ from paced.analysis.snr.losses import make_head_loss
 from paced.analysis.snr.measure import TokenReduction
 from paced.errors import ConfigError
 from paced.grading.grade import grade_all
-from paced.models.loading import load_model, load_teacher, load_tokenizer, pick_device, student_model, teacher_model
+from paced.models.loading import (
+    load_model,
+    load_teacher,
+    load_tokenizer,
+    pick_device,
+    quiet_transformers,
+    student_model,
+    teacher_model,
+)
 from paced.models.tokens import vocabulary_size
 from paced.pipeline import steps
 from paced.pipeline.steps import stage_problems
 from paced.problems.files import read_problems
-from paced.problems.prompts import Prompt, make_prompts
+from paced.problems.prompts import Prompt, Reader
 from paced.records import PassRate, Problem, Rollout
-from paced.rollouts.collect import collect_rollouts
-from paced.rollouts.engines import make_sampler
-from paced.run.config import SamplingConfig
+from paced.rollouts.sampler import make_sampler
+from paced.run.config import ModelConfig, SamplingConfig
 from paced.run.folder import RunFolder
 from paced.run.progress import Progress
 from paced.run.signals import stop_if_requested
-from paced.run.storage import read_parquet, read_records, write_parquet
+from paced.run.storage import read_parquet, write_parquet
 
 OBJECTIVES = (("forward_kl", "references"), ("forward_kl", "rollouts"), ("reverse_kl", "rollouts"))
 """Full-vocabulary divergences, and the completions they are taken along: the teacher's or the student's."""
@@ -69,6 +76,7 @@ def measure_anatomy(
         ConfigError: the model is too large for gradients of this many problems.
         StopRequested: a signal came; samples that are there are kept, gradients are made anew.
     """
+    quiet_transformers()
     steps.rollout(run, stage, progress)
     steps.grade(run, stage, progress)
     at = _Measurement(run, stage, progress, token_reduction)
@@ -116,29 +124,26 @@ class _Measurement:
         self.run, self.stage, self.progress, self.token_reduction = run, stage, progress, token_reduction
         self.config, device = run.config(), pick_device()
         self.folder = anatomy_file(run, stage).parent
-        model = student_model(run, self.config, stage_number=stage)
-        self.tokenizer, self.teacher_tokenizer = load_tokenizer(model), load_tokenizer(teacher_model(self.config))
-        self.student, self.teacher = load_model(model, device=device), load_teacher(self.config, device=device)
-        _refuse_large(self.student, str(model.path))
+        self.models: dict[Reader, ModelConfig] = {
+            "student": student_model(run, self.config, stage_number=stage),
+            "teacher": teacher_model(self.config),
+        }
+        self.vocab_size = vocabulary_size(load_tokenizer(self.models["student"]))
+        self.student = load_model(self.models["student"], device=device)
+        self.teacher = load_teacher(self.config, device=device)
+        _refuse_large(self.student, str(self.models["student"].path))
 
     def student_samples(self, name: str, problems: Sequence[Problem]) -> tuple[list[Prompt], Samples]:
         """Student prompts and fresh samples of some problems."""
-        prompts = make_prompts(
-            problems, reader="student", config=self.config.prompts, tokenizer=self.tokenizer, file=name
-        )
         sampling = dataclasses.replace(
             self.config.rollouts, num_samples=NUM_SAMPLES, sampling_temperature=1.0, top_p=1.0
         )
-        return prompts, self._collect(name, self.student, self.tokenizer, prompts, sampling)
+        return self._collect(name, "student", problems, sampling, source=name)
 
     def teacher_references(self, problems: Sequence[Problem]) -> tuple[list[Prompt], Samples]:
         """Teacher prompts, with the expert solution, and the teacher's own completions."""
-        prompts = make_prompts(
-            problems, reader="teacher", config=self.config.prompts, tokenizer=self.teacher_tokenizer,
-            file=self.config.problems.path,
-        )  # fmt: skip
-        held = self._collect("references", self.teacher, self.teacher_tokenizer, prompts, self.config.references)
-        return prompts, held
+        sampling = self.config.references
+        return self._collect("references", "teacher", problems, sampling, source=self.config.problems.path)
 
     def direction(self, role: str) -> Gradients | None:
         """Cross-entropy gradients towards the samples that passed, of the held-out sets with this role."""
@@ -167,30 +172,27 @@ class _Measurement:
             completions=[one.token_ids for one in completions],
             loss=make_head_loss(loss),
             token_reduction=self.token_reduction,
-            vocab_size=vocabulary_size(self.tokenizer),
+            vocab_size=self.vocab_size,
         )
 
     def _collect(
-        self, name: str, model: Any, tokenizer: Any, prompts: Sequence[Prompt], sampling: SamplingConfig
-    ) -> Samples:
-        """What ``anatomy/<name>.jsonl`` holds after it was completed, by problem."""
-        file = self.folder / f"{name}.jsonl"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        collect_rollouts(
-            file,
-            sampler=make_sampler(sampling.engine, model, tokenizer, self.config.prompts.end_of_answer),
-            tokenizer=tokenizer,
-            prompts=prompts,
-            sampling=sampling,
-            run_seed=self.config.seed,
-            draw=f"gradient anatomy of {name}, stage {self.stage}",
-            label=f"gradient anatomy: completions of {len(prompts):,} problems ({name})",
-            progress=self.progress,
-        )
-        found: Samples = {prompt.problem_id: [] for prompt in prompts}
-        for rollout in read_records(file, Rollout):
-            found[rollout.problem_id].append(rollout)
-        return found
+        self, name: str, reader: Reader, problems: Sequence[Problem], sampling: SamplingConfig, *, source: str
+    ) -> tuple[list[Prompt], Samples]:
+        """Prompts, and what ``anatomy/<name>.jsonl`` holds after it was completed, by problem."""
+        samples: Samples = {problem.problem_id: [] for problem in problems}
+        with make_sampler(
+            self.config, self.models[reader], reader=reader, engine=sampling.engine, progress=self.progress
+        ) as sampler:
+            for rollout in sampler.complete(
+                problems,
+                sampling=sampling,
+                draw=f"gradient anatomy of {name}, stage {self.stage}",
+                file=self.folder / f"{name}.jsonl",
+                label=f"gradient anatomy: completions of {len(problems):,} problems ({name})",
+                source=source,
+            ):
+                samples[rollout.problem_id].append(rollout)
+            return sampler.prompts(problems, source=source), samples
 
 
 def _refuse_large(student: Any, name: str) -> None:

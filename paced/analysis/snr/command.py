@@ -28,14 +28,13 @@ from paced.analysis.snr.rows import ProblemGram, ProblemSnr, summarise
 from paced.analysis.snr.tables import fit_text, measured_table
 from paced.errors import ConfigError
 from paced.grading.grade import count_passes, grade_all
-from paced.models.loading import load_model, load_teacher, load_tokenizer, pick_device, student_model, teacher_model
+from paced.models.loading import load_model, load_teacher, pick_device, quiet_transformers, student_model, teacher_model
 from paced.models.tokens import vocabulary_size
 from paced.pipeline import steps
 from paced.pipeline.steps import stage_problems
-from paced.problems.prompts import Prompt, make_prompts
+from paced.problems.prompts import Prompt
 from paced.records import PassRate, Problem, Rollout
-from paced.rollouts.collect import collect_rollouts
-from paced.rollouts.engines import make_sampler
+from paced.rollouts.sampler import make_sampler
 from paced.run.folder import RunFolder
 from paced.run.progress import Progress
 from paced.run.signals import stop_if_requested
@@ -81,46 +80,39 @@ def measure_run(run: RunFolder, settings: SnrSettings, progress: Progress) -> li
         ConfigError: the folder was measured with other settings, or too few samples are asked for.
         StopRequested: a signal came; the same call goes on from there.
     """
+    quiet_transformers()
     _claim(run, settings)
     steps.rollout(run, settings.stage, progress)
     steps.grade(run, settings.stage, progress)
     problems = _choose(run, settings)
     config, device = run.config(), pick_device()
     model = student_model(run, config, stage_number=settings.stage)
-    tokenizer = load_tokenizer(model)
-    student, teacher = load_model(model, device=device), load_teacher(config, device=device)
-    asked = make_prompts(
-        problems, reader="student", config=config.prompts, tokenizer=tokenizer, file=config.problems.path
+    sampling = dataclasses.replace(
+        config.rollouts, num_samples=settings.num_samples, sampling_temperature=1.0, top_p=1.0
     )
-    shown = make_prompts(
-        problems,
-        reader="teacher",
-        config=config.prompts,
-        tokenizer=load_tokenizer(teacher_model(config)),
-        file=config.problems.path,
-    )
-    prompts = {"student": asked, "teacher": shown}
-    collect_rollouts(
-        run.snr / "rollouts.jsonl",
-        sampler=make_sampler(config.rollouts.engine, student, tokenizer, config.prompts.end_of_answer),
-        tokenizer=tokenizer,
-        prompts=prompts["student"],
-        sampling=dataclasses.replace(
-            config.rollouts, num_samples=settings.num_samples, sampling_temperature=1.0, top_p=1.0
-        ),
-        run_seed=config.seed,
-        draw=f"{DRAW} {settings.stage}",
-        label=f"gradient SNR: rollouts of {len(problems):,} problems x {settings.num_samples}",
-        progress=progress,
-    )
-    rates, completions = _divide(run, settings, problems)
+    with make_sampler(config, model, reader="student", engine=sampling.engine, progress=progress) as sampler:
+        rollouts = sampler.complete(
+            problems,
+            sampling=sampling,
+            draw=f"{DRAW} {settings.stage}",
+            file=run.snr / "rollouts.jsonl",
+            label=f"gradient SNR: rollouts of {len(problems):,} problems x {settings.num_samples}",
+            source=config.problems.path,
+        )
+    reader = make_sampler(config, teacher_model(config), reader="teacher", engine=config.references.engine)
+    prompts = {
+        "student": sampler.prompts(problems, source=config.problems.path),
+        "teacher": reader.prompts(problems, source=config.problems.path),
+    }
+    rates, completions = _divide(run, settings, problems, rollouts)
     counts = _counts(run, settings, rates)
+    student, teacher = load_model(model, device=device), load_teacher(config, device=device)
     figures = []
     for loss in settings.losses:
         options = {
             "loss": loss,
             "token_reduction": settings.token_reduction,
-            "vocab_size": vocabulary_size(tokenizer),
+            "vocab_size": vocabulary_size(sampler.tokenizer),
         }
         rows = _measure(run, student, teacher, prompts, completions, options, progress)
         cross = _cross(student, teacher, prompts, completions, rates, settings, options)
@@ -175,10 +167,9 @@ def _choose(run: RunFolder, settings: SnrSettings) -> list[Problem]:
 
 
 def _divide(
-    run: RunFolder, settings: SnrSettings, problems: Sequence[Problem]
+    run: RunFolder, settings: SnrSettings, problems: Sequence[Problem], rollouts: Sequence[Rollout]
 ) -> tuple[dict[str, PassRate], dict[str, list[tuple[int, ...]]]]:
     """Pass rates from the first half of the samples, completions of the second half; or all of them for both."""
-    rollouts = read_records(run.snr / "rollouts.jsonl", Rollout)
     half = settings.num_samples // 2 if settings.split else 0
     rated = [rollout for rollout in rollouts if rollout.sample_index < half or not settings.split]
     rates = count_passes(problems, grade_all(problems, rated, run.config().grading))

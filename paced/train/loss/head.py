@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from paced.errors import check_number
+from paced.errors import ConfigError, check_number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +147,18 @@ def check_head(model: Any, *, num_tokens: int = 4) -> None:
             f"check_head: logits computed from the head of {type(model).__name__} must equal the model's own, "
             f"got a difference of {worst:.3g}. The model transforms its logits in a way that head_of does not know."
         )
+
+
+def check_loaded_head(model: Any, *, who: str) -> None:
+    """:func:`check_head` in one sentence that names the model's role.
+
+    Raises:
+        ConfigError: the loss would read the head wrongly.
+    """
+    try:
+        check_head(model)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{who}: {error}") from error
 
 
 def trunk_of(model: Any) -> nn.Module:

@@ -8,40 +8,21 @@ checkpoint looks like: ``batches.py``, ``pipeline/sources.py``, ``learner.py`` a
 
 from __future__ import annotations
 
-from typing import Any
-
-from paced.run.config import RunConfig
-from paced.run.folder import RunFolder
 from paced.run.progress import Progress
-from paced.train.examples import ExampleSource
+from paced.train.inputs import StageInputs
 from paced.train.loss import LossTargets, token_weights
 from paced.train.native.metrics import StepTally
 from paced.train.native.micro_batches import length_of, pack_for_student, split_batch
 from paced.train.native.schedule import divergence_at, learning_rate
-from paced.train.native.stage import StageOutcome, open_stage
+from paced.train.native.stage import Models, StageOutcome, open_stage
 
 
-def train_stage(
-    *,
-    run: RunFolder,
-    config: RunConfig,
-    stage_number: int,
-    student: Any,
-    teacher: Any,
-    tokenizer: Any,
-    source: ExampleSource,
-    progress: Progress,
-) -> StageOutcome:
+def train_stage(inputs: StageInputs, models: Models, progress: Progress) -> StageOutcome:
     """Train the student of one stage and save it to ``stage-<k>/student``, from the last checkpoint if there is one.
 
     Args:
-        run: where metrics, timings, checkpoints and the student go.
-        config: the run's configuration.
-        stage_number: which stage, counted from 1.
-        student: a causal language model in float32, trained in place.
-        teacher: a frozen causal language model with the same tokenizer.
-        tokenizer: the student's; its size bounds the vocabulary of both heads.
-        source: the stage's problems, weights and completions.
+        inputs: the stage: where it writes, its settings, its examples.
+        models: student and teacher, loaded.
         progress: where to show it.
 
     Raises:
@@ -49,8 +30,8 @@ def train_stage(
         FloatingPointError: a loss or gradient is not finite; the student is as it was before that step.
         RunFolderError: no room for checkpoints, or checkpoints of another training.
     """
-    training, settings = config.training, config.stages[stage_number - 1]
-    with open_stage(run, config, stage_number, student, teacher, tokenizer, source, progress) as stage:
+    training, settings = inputs.config.training, inputs.settings
+    with open_stage(inputs, models, progress) as stage:
         team, learner = stage.team, stage.learner
         for step in stage.steps():
             # Pass rates and weights stand still between renewals (Assumption 4); the batch follows from them.

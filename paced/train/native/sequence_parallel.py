@@ -28,6 +28,21 @@ REFUSED = ("sliding_window", "softcap", "s_aux", "position_bias")
 """Keywords of attention variants that a plain causal attention would compute wrongly."""
 
 
+def sharing_fault(config: Any, degree: int, *, who: str) -> str:
+    """Why ``degree`` ranks cannot share the sequences of a model with this configuration; empty if they can."""
+    config = config.get_text_config()
+    heads = config.num_attention_heads
+    if heads % degree:
+        return f"parallel.sequence_parallel must divide the {who}'s {heads} attention heads, got {degree}."
+    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
+    if kinds != {"full_attention"}:
+        return (
+            f"parallel.sequence_parallel: the {who} must use full attention in every layer, got "
+            f"{', '.join(sorted(kinds))}. Train it with sequence_parallel=1."
+        )
+    return ""
+
+
 def share_sequences(model: Any, team: Team, *, who: str) -> None:
     """Make a model attend over sequences that are spread over the ranks of ``team.sequence_group``.
 
@@ -36,18 +51,9 @@ def share_sequences(model: Any, team: Team, *, who: str) -> None:
     """
     from transformers import AttentionInterface
 
-    config = model.config.get_text_config()
-    heads = config.num_attention_heads
-    if heads % team.degree:
-        raise ConfigError(
-            f"parallel.sequence_parallel must divide the {who}'s {heads} attention heads, got {team.degree}."
-        )
-    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
-    if kinds != {"full_attention"}:
-        raise ConfigError(
-            f"parallel.sequence_parallel: the {who} must use full attention in every layer, got "
-            f"{', '.join(sorted(kinds))}. Train it with sequence_parallel=1."
-        )
+    fault = sharing_fault(model.config, team.degree, who=who)
+    if fault:
+        raise ConfigError(fault)
     group = team.sequence_group
 
     def attention(

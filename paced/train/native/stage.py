@@ -12,12 +12,11 @@ from typing import Any
 
 from paced.models.loading import DTYPES
 from paced.models.tokens import vocabulary_size
-from paced.run.config import RunConfig
-from paced.run.folder import RunFolder
 from paced.run.progress import Advance, Progress
 from paced.run.signals import StopRequested, stop_requested
 from paced.run.storage import text_hash
-from paced.train.examples import Example, ExampleSource
+from paced.train.examples import Example
+from paced.train.inputs import StageInputs
 from paced.train.loss import Divergence
 from paced.train.native.batches import Batch, number_of_steps, plan_batches
 from paced.train.native.checkpoint import Checkpoints
@@ -39,6 +38,18 @@ from paced.train.native.teacher_cache import TeacherCache, teacher_revision
 
 
 @dataclass(frozen=True, kw_only=True)
+class Models:
+    """The models of a stage, loaded on this rank's device."""
+
+    student: Any
+    """A causal language model in float32, trained in place."""
+    teacher: Any
+    """A frozen causal language model with the same tokenizer."""
+    tokenizer: Any
+    """The student's; its size bounds the vocabulary of both heads."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class StageOutcome:
     """What one stage did."""
 
@@ -49,22 +60,13 @@ class StageOutcome:
 
 
 @contextlib.contextmanager
-def open_stage(
-    run: RunFolder,
-    config: RunConfig,
-    stage_number: int,
-    student: Any,
-    teacher: Any,
-    tokenizer: Any,
-    source: ExampleSource,
-    progress: Progress,
-) -> Iterator[Stage]:
+def open_stage(inputs: StageInputs, models: Models, progress: Progress) -> Iterator[Stage]:
     """Meet the other ranks, spread both models over them, and load the newest checkpoint; see ``train_stage``."""
-    device = next(student.parameters()).device
+    config, device = inputs.config, next(models.student.parameters()).device
     with join_team(config.parallel, device=device, dtype=DTYPES[config.student.dtype]) as team:
-        log = StageLog(run, config, stage_number=stage_number, team=team)
+        log = StageLog(inputs.run, config, stage_number=inputs.stage_number, team=team)
         try:
-            yield Stage(run, config, stage_number, student, teacher, tokenizer, source, progress, team, log)
+            yield Stage(inputs, models, progress, team, log)
         finally:
             log.close()
 
@@ -72,35 +74,24 @@ def open_stage(
 class Stage:
     """One stage on its way."""
 
-    def __init__(
-        self,
-        run: RunFolder,
-        config: RunConfig,
-        stage_number: int,
-        student: Any,
-        teacher: Any,
-        tokenizer: Any,
-        source: ExampleSource,
-        progress: Progress,
-        team: Team,
-        log: StageLog,
-    ) -> None:
-        self.run, self.config, self.number, self.team, self.log = run, config, stage_number, team, log
-        self.settings, self.folder = config.stages[stage_number - 1], run.stage(stage_number)
-        self.tokenizer, self.source, self.progress = tokenizer, source, progress
-        self.vocab_size = vocabulary_size(tokenizer)
-        cache = _open_cache(run, config, teacher)
-        self.learner = Learner(student, config, team)
-        self.teacher = Teacher(teacher, config, team, cache)
+    def __init__(self, inputs: StageInputs, models: Models, progress: Progress, team: Team, log: StageLog) -> None:
+        config = inputs.config
+        self.config, self.number, self.team, self.log = config, inputs.stage_number, team, log
+        self.settings, self.folder, self.source = inputs.settings, inputs.folder, inputs.source
+        self.tokenizer, self.progress = models.tokenizer, progress
+        self.vocab_size = vocabulary_size(models.tokenizer)
+        cache = _open_cache(inputs, models.teacher)
+        self.learner = Learner(models.student, config, team)
+        self.teacher = Teacher(models.teacher, config, team, cache)
         self.checkpoints = Checkpoints(
             self.folder.checkpoints,
-            stage_number=stage_number,
+            stage_number=self.number,
             keep=config.training.keep_checkpoints,
             team=team,
             progress=progress,
         )
         self.checkpoints.check_room(self.learner.num_parameters)
-        self.ratings = self.first_ratings = source.ratings()
+        self.ratings = self.first_ratings = self.source.ratings()
         self.num_steps = number_of_steps(
             len(self.ratings.unit_mean_weights),
             batch_size=config.training.batch_size,
@@ -219,11 +210,9 @@ class Stage:
         )
 
 
-def _open_cache(run: RunFolder, config: RunConfig, teacher: Any) -> TeacherCache | None:
+def _open_cache(inputs: StageInputs, teacher: Any) -> TeacherCache | None:
     """The cache of the teacher's states, which compared methods share."""
-    if not config.parallel.cache_teacher:
+    if not inputs.config.parallel.cache_teacher:
         return None
-    from paced.models.loading import teacher_model
-
-    revision = teacher_revision(teacher_model(config), teacher)
-    return TeacherCache(run.whole.root / "teacher-cache", revision=revision, dtype=teacher.dtype)
+    revision = teacher_revision(inputs.teacher, teacher)
+    return TeacherCache(inputs.run.whole.root / "teacher-cache", revision=revision, dtype=teacher.dtype)

@@ -1,0 +1,75 @@
+"""What makes completions, behind one small protocol: prompts and keys in, completions out as they finish.
+
+An engine is built from a model's configuration and its own parameters, never from a loaded module, so that it may run
+in another process or on another machine. Building it is cheap and refuses what it cannot do; weights are loaded when
+the first completion is asked for. Every engine of :data:`ENGINES` passes the same tests (``tests/rollouts``).
+Left out: files, prompts and texts, which are the same for all engines (``collect.py``, ``sampler.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from paced.errors import ConfigError, did_you_mean
+from paced.records import SampledCompletion
+from paced.rollouts.hf import HfEngine
+from paced.run.config import ModelConfig, SamplingConfig
+from paced.run.schema import Choice
+
+
+class Engine(Protocol):
+    """One way to sample completions of one model."""
+
+    @property
+    def batch_rows(self) -> int:
+        """Completions that are decoded together and may move each other's last bits.
+
+        Batches follow from the prompts, sorted by length: who repeats one as a whole gets the same completions.
+        1 where they do not.
+        """
+        ...
+
+    def sample(
+        self, prompts: Sequence[Sequence[int]], keys: NDArray[np.uint64], sampling: SamplingConfig
+    ) -> Iterator[tuple[int, list[SampledCompletion]]]:
+        """(row of a prompt, one completion for each of its keys [num_prompts, K]) as prompts finish, each row once.
+
+        A completion depends on its prompt, its key and ``sampling`` alone, as far as floating point allows; nothing is
+        inherited from the model's generation config but the tokens that end a completion.
+        """
+        ...
+
+    def update(self, student: Any) -> None:
+        """Sample from other weights of the same model from now on: a folder, or a module loaded in this process."""
+        ...
+
+    def close(self) -> None:
+        """Give back memory and processes; an engine that was closed is not asked again."""
+        ...
+
+
+ENGINES: dict[str, Callable[..., Engine]] = {"hf": HfEngine}
+"""``engine.name`` in a recipe -> an engine from (model, end_of_answer=…, parameters)."""
+
+
+def make_engine(engine: Choice, model: ModelConfig, *, end_of_answer: str = "") -> Engine:
+    """The engine that a recipe chose, for one model.
+
+    Args:
+        engine: a name in :data:`ENGINES` and its parameters.
+        model: folder or hub name, type of the weights and attention kernel.
+        end_of_answer: text of one token that ends a completion besides the model's own; empty for none.
+
+    Raises:
+        ConfigError: no engine of this name.
+        TypeError, ValueError: parameters that it does not have, or out of range.
+    """
+    if engine.name not in ENGINES:
+        raise ConfigError(
+            f"engine must be one of {', '.join(ENGINES)}, got {engine.name!r}.{did_you_mean(engine.name, ENGINES)}"
+        )
+    return ENGINES[engine.name](model, end_of_answer=end_of_answer, **engine.parameters)

@@ -1,0 +1,52 @@
+"""The backend ``native``: the compact loop of this package, in one process or on every rank of ``torchrun``."""
+
+from __future__ import annotations
+
+from paced.errors import ConfigError
+from paced.models.loading import build_empty, load_config, load_model, load_tokenizer, pick_device
+from paced.run.config import RunConfig
+from paced.run.progress import Progress
+from paced.train.inputs import StageInputs
+from paced.train.loss.head import check_loaded_head, head_of, trunk_of
+from paced.train.native.loop import train_stage
+from paced.train.native.sequence_parallel import sharing_fault
+from paced.train.native.stage import Models
+
+
+class NativeBackend:
+    """Trains with ``native/loop.py``; it has no parameters of its own, ``training`` and ``parallel`` are all."""
+
+    def check(self, config: RunConfig) -> list[str]:
+        """Models whose head or trunk the loss cannot read, or whose attention ranks cannot share."""
+        models = {"student": config.student} | ({"teacher": config.teacher} if config.teacher.path else {})
+        faults = []
+        for who, model in models.items():
+            settings = load_config(model)
+            if config.parallel.sequence_parallel > 1:
+                faults.append(sharing_fault(settings, config.parallel.sequence_parallel, who=who))
+            try:
+                built = build_empty(settings, who=who)
+                head_of(built)
+                trunk_of(built)
+            except ConfigError as error:
+                faults.append(str(error))
+            except TypeError as error:
+                faults.append(f"{who}: {error}")
+        return [fault for fault in faults if fault]
+
+    def train(self, stage: StageInputs, progress: Progress) -> None:
+        """Load both models, the student's master weights in float32, and train; see :func:`train_stage`.
+
+        Raises:
+            ConfigError: weights that cannot be loaded, or a head that is not the linear map it seems.
+            StopRequested, FloatingPointError, RunFolderError: as :func:`train_stage`.
+        """
+        device = pick_device()
+        models = Models(
+            student=load_model(stage.student, dtype="float32", device=device),
+            teacher=load_model(stage.teacher, device=device).requires_grad_(False),
+            tokenizer=load_tokenizer(stage.student),
+        )
+        check_loaded_head(models.student, who="student")
+        check_loaded_head(models.teacher, who="teacher")
+        train_stage(stage, models, progress)
