@@ -233,10 +233,10 @@ class RunFolder:
             return
         try:
             self.root.mkdir(parents=True, exist_ok=True)
+            write_json(self.environment, describe_environment(config))  # first: a folder with a configuration has it
             write_atomic(self.config_file, text)
         except OSError as error:
             raise RunFolderError(f"{self.root}: cannot be written ({error.strerror}).") from error
-        write_json(self.environment, describe_environment(config))
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
