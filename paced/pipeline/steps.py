@@ -25,6 +25,7 @@ from paced.pipeline.held import (
     contents,
     finished,
     is_there,
+    refuse_changed,
     student_contents,
     teacher_contents,
     written,
@@ -140,6 +141,17 @@ def grade(run: RunFolder, stage_number: int, progress: Progress) -> None:
     ungradable = sum(rate.num_rollouts == 0 for rate in rates)
     if ungradable:
         progress.note(f"stage {stage_number}: {ungradable} problems could not be graded at all; they get weight 0")
+
+
+def rate_stage(run: RunFolder, stage_number: int, progress: Progress) -> None:
+    """The pass rates of a stage, for a measurement on the models that they were made with.
+
+    Raises:
+        RunFolderError: the student or the teacher is no longer what the steps of the run have read.
+    """
+    rollout(run, stage_number, progress)
+    grade(run, stage_number, progress)
+    refuse_changed(run, student_contents(run, stage_number) | teacher_contents(run.config()))
 
 
 def describe_grades(grades: list[Grade]) -> str:

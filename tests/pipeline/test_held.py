@@ -216,6 +216,15 @@ def test_a_model_that_changes_between_rollouts_and_training_is_refused_by_name(t
     assert not run.stage(1).student.exists()
 
 
+def test_a_measurement_is_not_made_on_another_student_than_its_pass_rates(tmp_path, gpt2):
+    model = shutil.copytree(gpt2, tmp_path / "model")
+    run = begin(tmp_path, recipe(tmp_path, model))
+    steps.rate_stage(run, 1, Silent())
+    write_model(model, "gpt2", chat=False, seed=9)
+    with pytest.raises(RunFolderError, match="the student .* has changed since stage-1-rollout read it"):
+        steps.rate_stage(run, 1, Silent())
+
+
 def test_a_student_replaced_under_a_killed_sampling_is_refused(tmp_path, gpt2, monkeypatch):
     model = shutil.copytree(gpt2, tmp_path / "model")
     run = begin(tmp_path, recipe(tmp_path, model))

@@ -40,8 +40,7 @@ from paced.models.loading import (
     teacher_model,
 )
 from paced.models.tokens import vocabulary_size
-from paced.pipeline import steps
-from paced.pipeline.steps import stage_problems
+from paced.pipeline.steps import rate_stage, stage_problems
 from paced.problems.files import read_problems
 from paced.problems.prompts import Prompt, Reader
 from paced.records import PassRate, Problem, Rollout
@@ -74,11 +73,11 @@ def measure_anatomy(
 
     Raises:
         ConfigError: the model is too large for gradients of this many problems.
+        RunFolderError: the student or teacher is no longer the one that the run has read.
         StopRequested: a signal came; samples that are there are kept, gradients are made anew.
     """
     quiet_transformers()
-    steps.rollout(run, stage, progress)
-    steps.grade(run, stage, progress)
+    rate_stage(run, stage, progress)
     at = _Measurement(run, stage, progress, token_reduction)
     useful, prior = at.direction("plasticity"), at.direction("stability")
     rates = {rate.problem_id: rate for rate in read_parquet(run.stage(stage).pass_rates, PassRate)}

@@ -30,8 +30,7 @@ from paced.errors import ConfigError
 from paced.grading.grade import count_passes, grade_all
 from paced.models.loading import load_model, load_teacher, pick_device, quiet_transformers, student_model, teacher_model
 from paced.models.tokens import vocabulary_size
-from paced.pipeline import steps
-from paced.pipeline.steps import stage_problems
+from paced.pipeline.steps import rate_stage, stage_problems
 from paced.problems.prompts import Prompt
 from paced.records import PassRate, Problem, Rollout
 from paced.rollouts.sampler import make_sampler
@@ -78,12 +77,12 @@ def measure_run(run: RunFolder, settings: SnrSettings, progress: Progress) -> li
 
     Raises:
         ConfigError: the folder was measured with other settings, or too few samples are asked for.
+        RunFolderError: the student or teacher is no longer the one that the run has read.
         StopRequested: a signal came; the same call goes on from there.
     """
     quiet_transformers()
     _claim(run, settings)
-    steps.rollout(run, settings.stage, progress)
-    steps.grade(run, settings.stage, progress)
+    rate_stage(run, settings.stage, progress)
     problems = _choose(run, settings)
     config, device = run.config(), pick_device()
     model = student_model(run, config, stage_number=settings.stage)
