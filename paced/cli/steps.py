@@ -41,10 +41,11 @@ def run(
 
     if dry_run:
         from paced.pipeline.dry_run import show_dry_run
+        from paced.run.configfile import with_method
         from paced.run.folder import RunFolder
 
         settings = RunFolder(target).config() if target.is_dir() else read_recipe(target, overrides, seed=seed)
-        show_dry_run(settings, print)
+        show_dry_run(with_method(settings, method) if method else settings, print)
         return 0
     from paced.analysis.report.report import write_report
     from paced.analysis.report.terminal import print_results

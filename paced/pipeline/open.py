@@ -60,12 +60,9 @@ def read_recipe(recipe: Path, overrides: tuple[str, ...] = (), *, seed: int | No
 
 def method_folder(run: RunFolder, method: str) -> RunFolder:
     """The run folder of one compared method, begun if it is not there."""
-    config = run.written_config()
-    if method not in config.methods:
-        known = ", ".join(config.methods) or "none"
-        raise ConfigError(f"{run.root}: method must be one of its compared methods ({known}), got {method!r}.")
+    config = with_method(run.written_config(), method)
     folder = run.method(method)
-    folder.claim(with_method(config, method))
+    folder.claim(config)
     return folder
 
 

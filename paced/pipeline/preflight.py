@@ -103,14 +103,26 @@ def check_all(config: RunConfig) -> Inputs:
         BadRows: as there.
     """
     inputs = check_inputs(config)
-    notes = list(inputs.notes)
+    methods = check_methods(config).values()
+    notes = [*inputs.notes, *(note for _, method_inputs in methods for note in method_inputs.notes)]
+    return dataclasses.replace(inputs, notes=tuple(dict.fromkeys(notes)))
+
+
+def check_methods(config: RunConfig) -> dict[str, tuple[RunConfig, Inputs]]:
+    """:func:`check_inputs` of every compared method: its name -> its own configuration and inputs.
+
+    Raises:
+        ConfigError: as there, with the name of the method whose settings are at fault.
+        BadRows: as there.
+    """
+    methods = {}
     for method in config.methods:
         changed = with_method(config, method)
         try:
-            notes += check_inputs(changed).notes
+            methods[method] = (changed, check_inputs(changed))
         except ConfigError as error:
             raise ConfigError(f"methods.{method}: {error}") from error
-    return dataclasses.replace(inputs, notes=tuple(dict.fromkeys(notes)))
+    return methods
 
 
 def _read_graded(path: str, config: GradingConfig, *, limit: int = 0) -> ProblemFile:

@@ -162,6 +162,11 @@ class StageConfig(Section):
             return {"along": f"must be rollout with fresh_rollouts, got {self.along!r}."}
         return {}
 
+    def __str__(self) -> str:
+        """The stage in a few words, as reports and dry runs name it."""
+        along = "fresh rollouts" if self.fresh_rollouts else f"the {self.along}"
+        return f"{self.divergence} along {along} ({100 * self.share:g} %)"
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig(Section):

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from paced.errors import ConfigError
+from paced.errors import ConfigError, did_you_mean
 from paced.run.config import RunConfig, check_config
 from paced.run.schema import Choice, hints_of, item_of, read_section, section_of
 from paced.run.yamltext import parse_yaml
@@ -86,7 +86,17 @@ def build_config(data: Mapping[str, Any], place: str = "config") -> RunConfig:
 
 
 def with_method(config: RunConfig, method: str) -> RunConfig:
-    """The configuration of one compared method: the base with its overrides and without ``methods``."""
+    """The configuration of one compared method: the base with its overrides and without ``methods``.
+
+    Raises:
+        ConfigError: the recipe compares no method of this name.
+    """
+    if method not in config.methods:
+        known = ", ".join(config.methods) or "none"
+        nearest = did_you_mean(method, config.methods)
+        raise ConfigError(
+            f"{config.name}: method must be one of its compared methods ({known}), got {method!r}.{nearest}"
+        )
     place = f"methods.{method}"
     return build_config(apply_overrides(to_dict(config) | {"methods": {}}, config.methods[method], place), place)
 
