@@ -268,6 +268,15 @@ class EvaluationConfig(Section):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReportConfig(Section):
+    """What the report shows of compared methods."""
+
+    method: str = ""
+    """The compared method that is held against each of the others and whose curriculum and weights are drawn; empty for
+    the first one."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunConfig(Section):
     """Everything that decides a run's results."""
 
@@ -308,6 +317,8 @@ class RunConfig(Section):
         dict[Name, dict[str, Any]], Meta(description="a mapping from names to mappings of overrides")
     ] = field(default_factory=dict)
     """Compared methods: name -> overrides. Each starts from the same student, rollouts and references."""
+    report: ReportConfig = field(default_factory=ReportConfig)
+    """What the report shows of compared methods."""
     trackers: tuple[Literal["tensorboard", "wandb", "trackio"], ...] = ()
     """Where metrics go besides metrics.jsonl."""
 
@@ -342,6 +353,9 @@ def check_config(config: RunConfig) -> dict[str, str]:
                 faults[f"stages.{number}.divergence.parameters"] = (
                     "must not set forward_share, which training.interpolation decides. Leave one of them out."
                 )
+    if config.report.method and config.report.method not in config.methods:
+        known = ", ".join(config.methods) or "none"
+        faults["report.method"] = f"must be one of the compared methods ({known}), got {config.report.method!r}."
     if parallel.sequence_parallel > 1:
         if {config.student.attention, config.teacher.attention} != {"sdpa"}:
             faults["parallel.sequence_parallel"] = (

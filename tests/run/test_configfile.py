@@ -50,8 +50,8 @@ RECIPES = {
         "trackers": ["tensorboard"],
     },
 }
-ONE_VALUE = {"references.num_samples"}
-"""Keys that only one value fits."""
+ONE_VALUE = {"references.num_samples", "report.method"}
+"""Keys that only one value fits: one rollout a problem; the name of a method that a recipe without methods has not."""
 BESIDE = {
     "stages.1.fresh_rollouts": {"stages.1.along": "rollout"},
     "training.interpolation": {"stages.1.divergence": "mixed_kl", "stages.1.recompute_every": 2},
