@@ -32,9 +32,9 @@ def run(
     Parameters
     ----------
     seed
-        the run's seed; every other seed is derived from it.
+        The run's seed; every other seed is derived from it.
     dry_run
-        show the first prompts and the estimated cost, train nothing, write nothing.
+        Show the first prompts and the estimated cost, train nothing, write nothing.
     """
     need_extra("run", "train")
     from paced.pipeline.open import open_run, read_recipe
@@ -155,7 +155,7 @@ def evaluate(
     Parameters
     ----------
     checkpoint
-        the student before training, after it, or both.
+        The student before training, after it, or both.
     """
     need_extra("evaluate", "train")
     from paced.analysis.report.terminal import as_text, evaluation_table

@@ -272,8 +272,8 @@ class ReportConfig(Section):
     """What the report shows of compared methods."""
 
     method: str = ""
-    """The compared method that is held against each of the others and whose curriculum and weights are drawn; empty for
-    the first one."""
+    """The compared method that is held against each of the others and whose curriculum and weights are drawn; the first
+    one where it is empty or names none of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -353,9 +353,6 @@ def check_config(config: RunConfig) -> dict[str, str]:
                 faults[f"stages.{number}.divergence.parameters"] = (
                     "must not set forward_share, which training.interpolation decides. Leave one of them out."
                 )
-    if config.report.method and config.report.method not in config.methods:
-        known = ", ".join(config.methods) or "none"
-        faults["report.method"] = f"must be one of the compared methods ({known}), got {config.report.method!r}."
     if parallel.sequence_parallel > 1:
         if {config.student.attention, config.teacher.attention} != {"sdpa"}:
             faults["parallel.sequence_parallel"] = (

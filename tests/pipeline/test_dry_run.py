@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from tiny_models import write_model, write_sums
 from paced.cli.endings import NO_READER
 from paced.errors import ConfigError
 from paced.pipeline.dry_run import show_dry_run
+from paced.run.config import ReportConfig
 from paced.run.configfile import build_config, with_method
 
 METHODS = {
@@ -79,6 +81,12 @@ def test_one_method_shows_its_own_prompts_and_cost_only(config):
     assert "  | Please: " in text
     assert "4 optimiser steps" in text
     assert "method '" not in text
+
+
+def test_a_report_of_a_method_that_is_not_compared_is_said_and_shows_the_first(config):
+    named = dataclasses.replace(config, report=ReportConfig(method="two-stages"))
+    assert "report.method is 'two-stages', which is not compared: the report shows 'equal'" in shown(named)
+    assert "report.method" not in shown(dataclasses.replace(config, report=ReportConfig(method="two-stage")))
 
 
 def test_a_method_that_there_is_not_is_refused_with_those_there_are(config):

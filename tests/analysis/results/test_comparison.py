@@ -17,7 +17,7 @@ from paced.analysis.results.comparison import (
     unfinished,
 )
 from paced.analysis.results.intervals import Estimate
-from paced.errors import ConfigError, RunFolderError
+from paced.errors import RunFolderError
 from paced.records import PassRate
 from paced.run.configfile import build_config, with_method
 from paced.run.folder import RunFolder
@@ -103,14 +103,6 @@ def test_a_named_method_without_results_yet_leaves_its_place_to_the_first_that_h
     run.config_file.write_text(run.config_file.read_text().replace("method: ''", "method: paced"))
     assert report_method(run, ["uniform", "paced"]) == "paced"
     assert report_method(run, ["uniform", "drop-zero"]) == "uniform"
-
-
-def test_a_recipe_that_shows_a_method_that_it_does_not_compare_is_refused(run):
-    recipe = {"name": "a", "problems": {"path": "x.jsonl"}, "methods": {"equal": {}}}
-    with pytest.raises(ConfigError, match=r"report.method must be one of the compared methods \(equal\), got 'paced'"):
-        build_config(recipe | {"report": {"method": "paced"}})
-    with pytest.raises(ConfigError, match=r"methods.equal: report.method must be one of the compared methods \(none\)"):
-        build_config(recipe | {"methods": {"equal": {"report.method": "equal"}}})
 
 
 def test_a_missing_evaluation_names_the_command(run):
