@@ -9,14 +9,14 @@
     measures.py  snr, anatomy, report
     tables.py    fit, weigh
     theory.py    verify
+    commandpage.py  docs/commands.md
 
 Every command imports what it needs when it runs, so that ``paced --help`` answers at once and ``paced fit`` or
 ``paced verify`` never load torch. A TARGET is a recipe (YAML) or the folder of a run that has begun.
-Exit codes: 0 done, 1 a check failed or a loss was not finite, 2 wrong input, 70 a fault of paced itself, 75 stopped by
-a signal and ready to continue, 130 stopped from the keyboard, 141 the reader of the output went away.
+The exit codes are in ``endings.py``; ``commandpage.py`` writes commands, arguments and codes to docs/commands.md.
 """
 
-from paced.cli import measures, steps, tables, theory  # noqa: F401 - each adds its commands to the application
+from paced.cli import steps, measures, tables, theory  # noqa: F401, I001 - each adds its commands, in this order
 from paced.cli.app import app, main
 
 __all__ = ["app", "main"]

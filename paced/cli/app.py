@@ -10,7 +10,7 @@ from cyclopts import App
 from cyclopts.exceptions import CycloptsError
 
 from paced import __version__
-from paced.cli.endings import NO_READER, WRONG_INPUT, ending_of
+from paced.cli.endings import DONE, NO_READER, WRONG_INPUT, ending_of
 
 app = App(
     name="paced",
@@ -28,7 +28,7 @@ def main() -> None:
     try:
         result = app(exit_on_error=False, result_action="return_value", print_error=True)
         sys.stdout.flush()  # a reader that went away is noticed here, not at the interpreter's exit
-        code = result if isinstance(result, int) else 0
+        code = result if isinstance(result, int) else DONE
     except CycloptsError:  # an argument that is not known or cannot be read: cyclopts has said so
         code = WRONG_INPUT
     except SystemExit as leaving:  # rich leaves with 1 when the reader of its output went away

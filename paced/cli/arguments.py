@@ -19,6 +19,7 @@ Method = Annotated[str, Parameter(help="A compared method of the recipe; empty f
 Root = Annotated[Path, Parameter(help="Folder that holds the run folders.")]
 JsonFile = Annotated[Path | None, Parameter(allow_leading_hyphen=True)]
 """A file for a command's JSON; ``-`` is the standard output."""
+Quiet = Annotated[bool, Parameter(negative="", help="Show no progress and no notes, only results and errors.")]
 
 
 @Parameter(name="*")
@@ -26,9 +27,7 @@ JsonFile = Annotated[Path | None, Parameter(allow_leading_hyphen=True)]
 class Verbosity:
     """How much is shown while a command works."""
 
-    quiet: Annotated[bool, Parameter(negative="", help="Show no progress and no notes, only results and errors.")] = (
-        False
-    )
+    quiet: Quiet = False
     verbose: Annotated[bool, Parameter(negative="", help="Show plain lines of progress every two seconds.")] = False
 
     def progress(self) -> Progress:

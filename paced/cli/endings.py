@@ -1,12 +1,5 @@
 """How a command ends when it does not succeed: every exception becomes one sentence and an exit code, here only.
 
-    1    a check failed, or a loss was not finite
-    2    wrong input: recipe, table, argument, file, missing package, full or read-only disk, too little memory
-    70   a fault of paced itself (EX_SOFTWARE)
-    75   stopped by a signal, ready to continue (EX_TEMPFAIL)
-    130  stopped from the keyboard before there was anything to keep
-    141  the reader of the output went away (128 + SIGPIPE), as other tools in a pipe end
-
 ``PACED_TRACEBACK=1`` shows the traceback of whatever happened.
 """
 
@@ -21,7 +14,19 @@ from typing import NamedTuple
 from paced.cli.extras import extra_of
 from paced.errors import MissingExtraError, RunFolderError
 
-FAILED, WRONG_INPUT, OUR_FAULT, STOPPED, INTERRUPTED, NO_READER = 1, 2, 70, 75, 130, 141
+DONE, FAILED, WRONG_INPUT, OUR_FAULT, STOPPED, INTERRUPTED, NO_READER = 0, 1, 2, 70, 75, 130, 141
+
+EXIT_CODES = {
+    DONE: "Done.",
+    FAILED: "A check failed, a fit did not succeed, or a loss was not finite.",
+    WRONG_INPUT: "Wrong input: recipe, table, argument or file; a package that is not installed, a full or read-only "
+    "disk, too little memory.",
+    OUR_FAULT: "A fault of paced itself (EX_SOFTWARE); please report it.",
+    STOPPED: "Stopped by a signal and ready to continue: run the same command again (EX_TEMPFAIL).",
+    INTERRUPTED: "Stopped from the keyboard before there was anything to keep.",
+    NO_READER: "The reader of the output went away (128 + SIGPIPE), as other tools in a pipe end.",
+}
+"""Exit code -> what it says."""
 
 PACKAGE = Path(__file__).parents[1]
 """The folder of this package: what is raised below it is ours."""

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from cyclopts import Parameter
+
 from paced.cli.app import app
 from paced.cli.arguments import NORMAL, Method, RunTarget, Stage, Verbosity
 from paced.cli.extras import need_extra
 from paced.cli.running import working
 
+Losses = Annotated[tuple[str, ...], Parameter(negative="")]
+
 
 @app.command(group="Steps of a run")
 def snr(
-    target: RunTarget, *, loss: tuple[str, ...] = (), stage: Stage = 1, num_samples: int = 64, per_bin: int = 32,
+    target: RunTarget, *, loss: Losses = (), stage: Stage = 1, num_samples: int = 64, per_bin: int = 32,
     split: bool = True, method: Method = "", verbosity: Verbosity = NORMAL,
 ) -> int:  # fmt: skip
     """Measure the head-gradient SNR against pass rate, with nulls and intervals; finished problems are kept.
@@ -18,13 +24,14 @@ def snr(
     Parameters
     ----------
     loss
-        reverse_kl_sampled, reverse_kl, forward_kl (the three by default), jsd, akl …; may be given more than once.
+        Losses to measure, by default reverse_kl_sampled, reverse_kl and forward_kl; jsd, akl …; may be given more
+        than once.
     num_samples
-        fresh samples of each problem.
+        Fresh samples of each problem.
     per_bin
-        most problems of each of ten pass-rate bins.
+        Most problems of each of ten pass-rate bins.
     split
-        half of the samples for the pass rate, half for the gradients.
+        Half of the samples for the pass rate, half for the gradients.
     """
     need_extra("snr", "train")
     from paced.analysis.snr.command import LOSSES, SnrSettings, measure_run

@@ -33,21 +33,22 @@ def run(
     Parameters
     ----------
     seed
-        the run's seed; every other seed is derived from it.
+        The run's seed; every other seed is derived from it.
     redo
-        a step to give up and do again with all that follows from it, e.g. stage-1-distill; may be given several times.
+        A step to give up and do again with all that follows from it, e.g. stage-1-distill; may be given several times.
     dry_run
-        show the first prompts and the estimated cost, train nothing, write nothing.
+        Show the first prompts and the estimated cost, train nothing, write nothing.
     """
     need_extra("run", "train")
     from paced.pipeline.open import open_run, read_recipe
 
     if dry_run:
         from paced.pipeline.dry_run import show_dry_run
+        from paced.run.configfile import with_method
         from paced.run.folder import RunFolder
 
         settings = RunFolder(target).config() if target.is_dir() else read_recipe(target, overrides, seed=seed)
-        show_dry_run(settings, print)
+        show_dry_run(with_method(settings, method) if method else settings, print)
         return 0
     from paced.analysis.report.report import write_report
     from paced.analysis.report.terminal import print_results
@@ -157,7 +158,7 @@ def evaluate(
     Parameters
     ----------
     checkpoint
-        the student before training, after it, or both.
+        The student before training, after it, or both.
     """
     need_extra("evaluate", "train")
     from paced.analysis.report.terminal import as_text, evaluation_table

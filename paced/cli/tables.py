@@ -34,21 +34,21 @@ def fit(
     file
         CSV, JSON or parquet, gzipped or not, with (num_passed, num_rollouts), or one row for each graded rollout.
     zpd
-        epsilon; keep problems with epsilon <= pass rate <= 1 - epsilon (the paper's method takes 0.1 when not told).
+        Epsilon: keep problems with epsilon <= pass rate <= 1 - epsilon (the paper's method takes 0.1 when not told).
     level
-        of the intervals.
+        Coverage of the intervals, > 0 and < 1.
     figure
-        draw the histogram with the fitted curves as PNG, and the CSV of it.
+        Draw the histogram with the fitted curves as PNG, and the CSV of it.
     output
-        name of the PNG; by default FILE with the suffix .fit.png.
+        Name of the PNG; by default FILE with the suffix .fit.png.
     budget
-        rollouts to spend on as many problems; prints what each policy costs and how good its weights are.
+        Rollouts to spend on as many problems; prints what each policy costs and how good its weights are.
     num_resamples
-        replicates of the goodness of fit.
+        Replicates of the goodness of fit.
     seed
-        of the replicates.
+        Seed of the replicates.
     json
-        write the fits as one JSON object to this file; - prints it instead of the text.
+        Write the fits as one JSON object to this file; `-` prints it instead of the text.
     """
     from paced.weights.table.report import fit_file
 
@@ -73,7 +73,7 @@ def weigh(
     *parameters: str,
     output: Annotated[Path | None, Parameter(alias="-o")] = None,
     weight: str = "beta",
-    fitted: bool = False,
+    fitted: Annotated[bool, Parameter(negative="")] = False,
     stage: Stage = 1,
     method: Method = "",
     root: Root = Path("runs"),
@@ -84,16 +84,16 @@ def weigh(
     Parameters
     ----------
     target
-        a table of counts or graded rollouts (CSV, JSON, parquet); or a recipe (YAML) or run folder, whose own
+        A table of counts or graded rollouts (CSV, JSON, parquet); or a recipe (YAML) or run folder, whose own
         weight function is used.
     parameters
-        of the weight function, as alpha=1 beta=2 estimator=posterior.
+        Settings of the weight function, as alpha=1 beta=2 estimator=posterior.
     output
-        where to write the weights, .parquet or .csv.
+        Where to write the weights, .parquet or .csv.
     weight
-        beta, uniform, hard_filter, drop_zero, target_difficulty, saturated, minimax or teacher_ceiling.
+        One of beta, uniform, hard_filter, drop_zero, target_difficulty, saturated, minimax or teacher_ceiling.
     fitted
-        beta kernel with the exponents that `paced fit` finds in the same table.
+        Take the beta kernel with the exponents that `paced fit` finds in the same table.
     """
     if target.is_dir() or target.suffix in {".yaml", ".yml"}:
         need_extra("weigh", "train")

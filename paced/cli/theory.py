@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from paced.cli.app import app
-from paced.cli.arguments import NORMAL, JsonFile, Verbosity
+from paced.cli.arguments import JsonFile, Quiet
 from paced.cli.endings import FAILED
 from paced.cli.extras import need_extra
 from paced.cli.running import write_json_text
@@ -17,7 +17,7 @@ from paced.cli.running import write_json_text
 @app.command(group="Theory")
 def verify(
     *,
-    claim: tuple[str, ...] = (),
+    claim: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     list_: Annotated[bool, Parameter(name="--list", negative="")] = False,
     explain: str | None = None,
     strict: Annotated[bool, Parameter(negative="")] = False,
@@ -25,28 +25,28 @@ def verify(
     html: Path | None = None,
     docs: Path | None = None,
     workers: int | None = None,
-    verbosity: Verbosity = NORMAL,
+    quiet: Quiet = False,
 ) -> int:
     """Check every claim of the paper and every extension by machine, in under a minute and without torch.
 
     Parameters
     ----------
     claim
-        only this claim and those below it (thm6 takes thm6.i to thm6.iii); may be given more than once.
+        Only this claim and those below it (thm6 takes thm6.i to thm6.iii); may be given more than once.
     list_
-        show the claims and their verdicts, run nothing.
+        Show the claims and their verdicts, run nothing.
     explain
-        show one claim: statement, proof sketch, counterexample, repair, checks and controls.
+        Show one claim: statement, proof sketch, counterexample, repair, checks and controls.
     strict
-        exit with 1 when any outcome differs from the recorded one; a check that crashes does so always.
+        Exit with 1 when any outcome differs from the recorded one; a check that crashes does so always.
     json
-        write every outcome as JSON to this file; - prints it instead of the table.
+        Write every outcome as JSON to this file; `-` prints it instead of the table.
     html
-        write one page with the dependency graph, the counterexample figures and every outcome.
+        Write one page with the dependency graph, the counterexample figures and every outcome.
     docs
-        write the Markdown pages of the theory to this folder, run nothing.
+        Write the Markdown pages of the theory to this folder, run nothing.
     workers
-        processes; by default one for each core.
+        Processes; by default one for each core.
     """
     need_extra("verify", "verify")
     from rich.console import Console
@@ -62,7 +62,7 @@ def verify(
 
         print(f"{len(write_docs(docs))} files in {docs}")
         return 0
-    report = terminal.run_with_bar(claim, workers=workers, console=Console(stderr=True, quiet=verbosity.quiet))
+    report = terminal.run_with_bar(claim, workers=workers, console=Console(stderr=True, quiet=quiet))
     from paced.theory.ledger.runner import to_json
 
     if not write_json_text(json, to_json(report)):

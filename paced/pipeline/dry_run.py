@@ -1,7 +1,7 @@
 """``paced run --dry-run``: the first prompts exactly as the models will read them, and what the run will cost at most.
 
 Nothing is trained and nothing stays on the disk. A recipe with a lab gets its problems and a model of random weights
-in a temporary folder, since only texts and sizes are looked at.
+in a temporary folder, since only texts and sizes are looked at. A recipe that compares methods shows every one of them.
 """
 
 from __future__ import annotations
@@ -10,46 +10,76 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from paced.lab.world import build_untrained_world
+from paced.models.loading import quiet_transformers
+from paced.pipeline.cost import estimate_cost
+from paced.pipeline.preflight import Inputs, check_inputs, check_methods
+from paced.problems.files import read_problems
 from paced.run.config import RunConfig
 from paced.run.folder import RunFolder
 
+Say = Callable[[str], None]
+"""Called with each line."""
 
-def show_dry_run(config: RunConfig, say: Callable[[str], None]) -> None:
-    """Check a recipe's inputs and say its first prompts and its cost.
+
+def show_dry_run(config: RunConfig, say: Say) -> None:
+    """Check a recipe's inputs and say its first prompts and its cost, then those of every method that it compares.
 
     Args:
-        config: the recipe, with the lab's paths.
+        config: the recipe with the lab's paths, or one method of it (``with_method``).
         say: called with each line.
 
     Raises:
         ConfigError: as for the run itself.
         BadRows: rows of a problem file that cannot be used.
     """
-    from paced.models.loading import quiet_transformers
-    from paced.pipeline.cost import estimate_cost
-    from paced.pipeline.preflight import check_all
-    from paced.problems.files import read_problems
-
     quiet_transformers()
     with tempfile.TemporaryDirectory(prefix="paced-dry-run-") as temporary:
         if config.lab is not None:
-            from paced.lab.world import build_untrained_world
-
             run = RunFolder(Path(temporary) / config.name)
             run.claim(config)
             build_untrained_world(run.lab, config.lab)
             config = run.config()
-        inputs = check_all(config)
-        for note in inputs.notes:
+        inputs, methods = check_inputs(config), check_methods(config)
+        notes = [*inputs.notes, *(note for _, other in methods.values() for note in other.notes)]
+        for note in dict.fromkeys(notes):
             say(note)
-        num_heldout = sum(len(read_problems(item.path).problems) for item in config.evaluation.sets)
-        say(f"{len(inputs.problems):,} problems, {num_heldout:,} held out in {len(config.evaluation.sets)} sets")
-        for reader, prompts in (("student", inputs.student_prompts), ("teacher", inputs.teacher_prompts)):
-            say(f"first {reader} prompt ({len(prompts[0].token_ids)} tokens):")
-            say("  | " + prompts[0].text.replace("\n", "\n  | "))
-        cost = estimate_cost(config, inputs, num_heldout)
-    say("cost of one run, completions counted at their token limits:")
-    for sentence in cost.sentences():
-        say(f"  {sentence}")
-    if config.methods:
-        say(f"{len(config.methods)} compared methods train and evaluate; they share the first rollouts and references")
+        _say_inputs(config, inputs, say)
+        if not methods:
+            _say_plan(config, inputs, say)
+            return
+        say("")
+        say(f"{len(methods)} compared methods; what their settings leave the same is sampled once and counted in each:")
+        for name, (settings, method_inputs) in methods.items():
+            say("")
+            say(f"method '{name}'")
+            _say_inputs(settings, method_inputs, say, beside=inputs)
+            _say_plan(settings, method_inputs, say)
+
+
+def _say_inputs(config: RunConfig, inputs: Inputs, say: Say, *, beside: Inputs | None = None) -> None:
+    """How many problems there are, and the first prompt of each reader; only what differs from ``beside``."""
+    if beside is None or len(inputs.problems) != len(beside.problems):
+        say(
+            f"{len(inputs.problems):,} problems, {_num_heldout(config):,} held out in "
+            f"{len(config.evaluation.sets)} sets"
+        )
+    for reader in ("student", "teacher"):
+        prompt = getattr(inputs, f"{reader}_prompts")[0]
+        if beside is None or prompt != getattr(beside, f"{reader}_prompts")[0]:
+            say(f"first {reader} prompt ({len(prompt.token_ids)} tokens):")
+            say("  | " + prompt.text.replace("\n", "\n  | "))
+
+
+def _say_plan(config: RunConfig, inputs: Inputs, say: Say) -> None:
+    """What will be trained, and what it costs at most."""
+    say(f"  weights {config.weights}, batches by {config.training.batching}")
+    for number, stage in enumerate(config.stages, start=1):
+        say(f"  stage {number}: {stage}")
+    say("  cost, completions counted at their token limits:")
+    for sentence in estimate_cost(config, inputs, _num_heldout(config)).sentences():
+        say(f"    {sentence}")
+
+
+def _num_heldout(config: RunConfig) -> int:
+    return sum(len(read_problems(item.path).problems) for item in config.evaluation.sets)

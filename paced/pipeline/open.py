@@ -106,12 +106,9 @@ def _from_run(run: RunFolder, path: str) -> str:
 
 def method_folder(run: RunFolder, method: str, progress: Progress) -> RunFolder:
     """The run folder of one compared method, begun if it is not there."""
-    config = run.written_config()
-    if method not in config.methods:
-        known = ", ".join(config.methods) or "none"
-        raise ConfigError(f"{run.root}: method must be one of its compared methods ({known}), got {method!r}.")
+    config = with_method(run.written_config(), method)
     folder = run.method(method)
-    adopt(folder, with_method(config, method), say=progress.note)
+    adopt(folder, config, say=progress.note)
     return folder
 
 

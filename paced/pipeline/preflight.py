@@ -61,7 +61,7 @@ def check_inputs(config: RunConfig) -> Inputs:
     if config.teacher.path:
         check_same_tokenizer(student_tokenizer, teacher_tokenizer)
     faults = model_faults(config, student_tokenizer, teacher_tokenizer)
-    notes = [*file.notes, *generation_notes(config.student)]
+    notes = [*file.notes, *generation_notes(config.student), *_report_notes(config)]
     prompts: dict[Reader, list[Prompt]] = {}
     readers: tuple[tuple[Reader, ModelConfig, Any], ...] = (
         ("student", config.student, student_tokenizer),
@@ -106,14 +106,37 @@ def check_all(config: RunConfig) -> Inputs:
         BadRows: as there.
     """
     inputs = check_inputs(config)
-    notes = list(inputs.notes)
+    methods = check_methods(config).values()
+    notes = [*inputs.notes, *(note for _, method_inputs in methods for note in method_inputs.notes)]
+    return dataclasses.replace(inputs, notes=tuple(dict.fromkeys(notes)))
+
+
+def check_methods(config: RunConfig) -> dict[str, tuple[RunConfig, Inputs]]:
+    """:func:`check_inputs` of every compared method: its name -> its own configuration and inputs.
+
+    Raises:
+        ConfigError: as there, with the name of the method whose settings are at fault.
+        BadRows: as there.
+    """
+    methods = {}
     for method in config.methods:
         changed = with_method(config, method)
         try:
-            notes += check_inputs(changed).notes
+            methods[method] = (changed, check_inputs(changed))
         except ConfigError as error:
             raise ConfigError(f"methods.{method}: {error}") from error
-    return dataclasses.replace(inputs, notes=tuple(dict.fromkeys(notes)))
+    return methods
+
+
+def _report_notes(config: RunConfig) -> list[str]:
+    """Say that the report will not show the method that it was to show; a run with other methods is none the worse."""
+    named, methods = config.report.method, config.methods
+    if not named or not methods or named in methods:
+        return []
+    return [
+        f"report.method is {named!r}, which is not compared: the report shows '{next(iter(methods))}', the first of "
+        f"{', '.join(methods)}.{did_you_mean(named, methods)}"
+    ]
 
 
 def _read_graded(path: str, config: GradingConfig, *, limit: int = 0) -> ProblemFile:

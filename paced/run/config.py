@@ -165,6 +165,11 @@ class StageConfig(Section):
             return {"along": f"must be rollout with fresh_rollouts, got {self.along!r}."}
         return {}
 
+    def __str__(self) -> str:
+        """The stage in a few words, as reports and dry runs name it."""
+        along = "fresh rollouts" if self.fresh_rollouts else f"the {self.along}"
+        return f"{self.divergence} along {along} ({100 * self.share:g} %)"
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig(Section):
@@ -268,6 +273,15 @@ class EvaluationConfig(Section):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReportConfig(Section):
+    """What the report shows of compared methods."""
+
+    method: str = ""
+    """The compared method that is held against each of the others and whose curriculum and weights are drawn; the first
+    one where it is empty or names none of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunConfig(Section):
     """Everything that decides a run's results."""
 
@@ -308,6 +322,8 @@ class RunConfig(Section):
         dict[Name, dict[str, Any]], Meta(description="a mapping from names to mappings of overrides")
     ] = field(default_factory=dict)
     """Compared methods: name -> overrides. Each starts from the same student, rollouts and references."""
+    report: ReportConfig = field(default_factory=ReportConfig)
+    """What the report shows of compared methods."""
     trackers: tuple[Literal["tensorboard", "wandb", "trackio"], ...] = ()
     """Where metrics go besides metrics.jsonl."""
 

@@ -12,10 +12,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from paced.errors import ConfigError
+from paced.errors import ConfigError, did_you_mean
 from paced.run.config import RunConfig, check_config
 from paced.run.schema import Choice, hints_of, item_of, read_section, section_of
 from paced.run.yamltext import parse_yaml
+
+ALONE: dict[str, Any] = {"methods": {}, "report": {}}
+"""The keys about several methods, as one method has them."""
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
@@ -77,7 +80,7 @@ def build_config(data: Mapping[str, Any], place: str = "config") -> RunConfig:
     sentences = list(faults.values())
     if config is not None and "methods" not in faults:
         for method, changes in config.methods.items():
-            changed = apply_overrides({**_deep_copy(data), "methods": {}}, changes, f"methods.{method}")
+            changed = apply_overrides({**_deep_copy(data), **ALONE}, changes, f"methods.{method}")
             _, others = _read_config(changed)
             sentences += [f"methods.{method}: {fault}" for fault in others.values() if fault not in sentences]
     if config is None or sentences:
@@ -86,9 +89,19 @@ def build_config(data: Mapping[str, Any], place: str = "config") -> RunConfig:
 
 
 def with_method(config: RunConfig, method: str) -> RunConfig:
-    """The configuration of one compared method: the base with its overrides and without ``methods``."""
+    """The configuration of one compared method: the base with its overrides, and nothing of the other methods.
+
+    Raises:
+        ConfigError: the recipe compares no method of this name.
+    """
+    if method not in config.methods:
+        known = ", ".join(config.methods) or "none"
+        nearest = did_you_mean(method, config.methods)
+        raise ConfigError(
+            f"{config.name}: method must be one of its compared methods ({known}), got {method!r}.{nearest}"
+        )
     place = f"methods.{method}"
-    return build_config(apply_overrides(to_dict(config) | {"methods": {}}, config.methods[method], place), place)
+    return build_config(apply_overrides(to_dict(config) | ALONE, config.methods[method], place), place)
 
 
 def to_dict(config: Any) -> dict[str, Any]:

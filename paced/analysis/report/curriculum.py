@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from paced.analysis.page import Section, draw_picture
-from paced.analysis.results.comparison import runs_by_method
+from paced.analysis.results.comparison import report_method, runs_by_method
 from paced.analysis.results.curriculum import curriculum_checkpoints, curriculum_table, flow_table
 from paced.run.folder import RunFolder
 
@@ -13,12 +13,13 @@ def curriculum_section(run: RunFolder) -> Section:
     from paced.analysis.report import figures_run
 
     runs = runs_by_method(run)
+    followed = {method: curriculum_checkpoints(other) for method, other in runs.items()}
+    drawn = report_method(run, [method for method in runs if len(followed[method]) > 1] or list(runs))
     pictures, missing = [], []
     summary: dict[str, list[str]] = {
         key: [] for key in ("method", "checkpoint", "low", "zpd", "high", "mean p̂", "zpd left", "effective share")
     }
-    for method, other in runs.items():
-        checkpoints = curriculum_checkpoints(other)
+    for method, checkpoints in followed.items():
         if len(checkpoints) < 2:
             missing.append(f"{method}: pass rates of the training problems after training are not here.")
             continue
@@ -31,7 +32,7 @@ def curriculum_section(run: RunFolder) -> Section:
                 summary[name].append(f"{100 * table[column][row]:.1f} [{100 * low:.1f}, {100 * high:.1f}]")
             for name, column in (("zpd left", "zpd_left"), ("effective share", "effective_share")):
                 summary[name].append(f"{100 * table[column][row]:.1f}")
-        if method == ("paced" if "paced" in runs else next(iter(runs))):
+        if method == drawn:
             pictures.append(
                 draw_picture(
                     run, "curriculum", figures_run.curriculum_stack, table, f"Training problems by region ({method})"

@@ -38,7 +38,5 @@ def _methods(config: RunConfig) -> Table:
         table["method"].append(name)
         table["weight function"].append(str(one.weights))
         table["batching"].append(one.training.batching)
-        table["stages"].append(
-            " → ".join(f"{stage.divergence} along the {stage.along} ({100 * stage.share:g} %)" for stage in one.stages)
-        )
+        table["stages"].append(" → ".join(map(str, one.stages)))
     return table

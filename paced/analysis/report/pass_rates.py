@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from paced.analysis.page import Section, draw_picture
-from paced.analysis.results.comparison import runs_by_method
+from paced.analysis.results.comparison import report_method, runs_by_method
 from paced.analysis.results.pass_rates import histogram_table, weight_table
 from paced.records import PassRate, ProblemWeight, Table
 from paced.run.config import RunConfig
@@ -21,6 +21,7 @@ def pass_rates_section(run: RunFolder) -> Section:
     from paced.analysis.report import figures_run
 
     runs = runs_by_method(run)
+    drawn = report_method(run, list(runs))
     file = run.stage(1).pass_rates
     if not file.exists():
         file = next((other.stage(1).pass_rates for other in runs.values() if other.stage(1).pass_rates.exists()), file)
@@ -28,7 +29,7 @@ def pass_rates_section(run: RunFolder) -> Section:
         return Section(title="Pass rates and weights", missing=(f"No pass rates yet. Run: paced grade {run.root}",))
     rates = read_parquet(file, PassRate)
     table = histogram_table(rates)
-    kernel = _kernel_table(run.config())
+    kernel = _kernel_table(runs[drawn].config())
     pictures = [
         draw_picture(
             run,
@@ -50,7 +51,7 @@ def pass_rates_section(run: RunFolder) -> Section:
             weights["ESS / N"].append(f"{summary.ess_fraction:.3f}")
             weights["share at weight zero"].append(f"{100 * summary.share_zero:.1f} %")
             weights["largest unit-mean weight"].append(f"{summary.largest:.2f}")
-            if method == ("paced" if "paced" in runs else next(iter(runs))):
+            if method == drawn:
                 profile = weight_table(rates, rows)
                 title = f"Where the training weight goes ({method})"
                 pictures.append(draw_picture(run, "weight-profile", figures_run.weight_profile, profile, title))

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from paced.analysis.page import Section, draw_picture
-from paced.analysis.results.comparison import MethodResult, compare, difference_table, gain_table, unfinished
+from paced.analysis.results.comparison import (
+    MethodResult,
+    compare,
+    difference_table,
+    gain_table,
+    report_method,
+    unfinished,
+)
 from paced.analysis.results.intervals import Estimate
 from paced.records import Table
 from paced.run.folder import RunFolder
@@ -28,7 +35,7 @@ def results_section(run: RunFolder) -> Section:
     ]
     pictures = []
     if len(results) > 1:
-        reference = reference_method(results)
+        reference = report_method(run, [result.method for result in results])
         tables.append((f"{reference} minus the others, paired by problem, in points", differences(results, reference)))
         if all(result.gain and result.forgetting for result in results):
             table = gain_table(results)
@@ -73,12 +80,6 @@ def differences(results: Sequence[MethodResult], reference: str) -> Table:
         "difference": [estimate.points(signed=True) for estimate in estimates],
         "verdict": table["verdict"],
     }
-
-
-def reference_method(results: Sequence[MethodResult]) -> str:
-    """The method that the others are held against: the one called paced, or else the first."""
-    names = [result.method for result in results]
-    return "paced" if "paced" in names else names[0]
 
 
 def _points(estimate: Estimate | None) -> str:

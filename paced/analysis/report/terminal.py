@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from paced.analysis.report.results import differences, reference_method, results_table
-from paced.analysis.results.comparison import compare, evaluation_file, unfinished
+from paced.analysis.report.results import differences, results_table
+from paced.analysis.results.comparison import compare, evaluation_file, report_method, unfinished
 from paced.analysis.results.intervals import accuracies, mean_with_interval
 from paced.records import PassRate, Table
 from paced.run.folder import RunFolder
@@ -19,7 +19,7 @@ def print_results(run: RunFolder) -> None:
         print("\nHeld-out accuracy in per cent, gain and forgetting in points, [95 % interval over problems]")
         print(as_text(results_table(results)))
     if len(results) > 1:
-        reference = reference_method(results)
+        reference = report_method(run, [result.method for result in results])
         print(f"\n{reference} minus the others, paired by problem, in points")
         print(as_text(differences(results, reference)))
     for sentence in unfinished(run):

@@ -7,7 +7,7 @@ seeds, which a reader learns by running other seeds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,17 @@ BASE, FINAL = "base", "final"
 def runs_by_method(run: RunFolder) -> Mapping[str, RunFolder]:
     """The compared methods that have begun by name, or the run itself under its own name."""
     return run.methods() or {run.config().name: run}
+
+
+def report_method(run: RunFolder, methods: Sequence[str]) -> str:
+    """Which of these methods the report holds against the others: the one that ``report.method`` names, or the first.
+
+    Args:
+        run: the run folder.
+        methods: those that there is something to show of, at least one, in the order of the recipe.
+    """
+    named = run.config().report.method
+    return named if named in methods else methods[0]
 
 
 def evaluation_file(run: RunFolder, checkpoint: str, name: str) -> Path:

@@ -5,8 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from paced.analysis.report.results import differences, reference_method, results_table
-from paced.analysis.results.comparison import compare, difference_table, gain_table, in_words, read_result, unfinished
+from paced.analysis.report.results import differences, results_section, results_table
+from paced.analysis.report.terminal import print_results
+from paced.analysis.results.comparison import (
+    compare,
+    difference_table,
+    gain_table,
+    in_words,
+    read_result,
+    report_method,
+    unfinished,
+)
 from paced.analysis.results.intervals import Estimate
 from paced.errors import RunFolderError
 from paced.records import PassRate
@@ -75,8 +84,25 @@ def test_tables_for_people_show_every_set_with_its_interval(run):
     assert table["method"] == ["base", "uniform", "drop-zero", "paced"]
     assert list(table) == ["method", "gain", "forgetting", "graded", "unseen", "prior"]
     assert all("[" in cell for cell in table["graded"])
-    assert differences(results, reference_method(results))["verdict"]
+    assert differences(results, "drop-zero")["verdict"]
     assert gain_table(results)["method"] == ["uniform", "drop-zero", "paced"]
+
+
+@pytest.mark.parametrize(("named", "shown"), [("", "uniform"), ("drop-zero", "drop-zero"), ("paced", "paced")])
+def test_the_report_holds_the_method_that_the_recipe_names_against_the_others_or_the_first(run, capsys, named, shown):
+    text = run.config_file.read_text()
+    run.config_file.write_text(text.replace("method: ''", f"method: {named}") if named else text)
+    assert run.config().report.method == named
+    title = f"{shown} minus the others, paired by problem, in points"
+    assert title in [name for name, _ in results_section(run).tables]
+    print_results(run)
+    assert title in capsys.readouterr().out
+
+
+def test_a_named_method_without_results_yet_leaves_its_place_to_the_first_that_has_some(run):
+    run.config_file.write_text(run.config_file.read_text().replace("method: ''", "method: paced"))
+    assert report_method(run, ["uniform", "paced"]) == "paced"
+    assert report_method(run, ["uniform", "drop-zero"]) == "uniform"
 
 
 def test_a_missing_evaluation_names_the_command(run):
