@@ -12,12 +12,14 @@ import numpy as np
 
 from paced.theory.facts.boundary import forward_kl_gradient, mastery_population, population_snr
 from paced.theory.ledger.claim import Check, Claim, Counterexample, Outcome, Result, Verdict
-from paced.theory.ledger.engines import all_of, assumed, equal_exactly, refuted, supported, symbolic_zero
+from paced.theory.ledger.engines import agree, all_of, assumed, equal_exactly, refuted, supported, symbolic_zero
 from paced.weights import BetaKernel
 
 
 def _assumed(text: str) -> tuple[Check, ...]:
-    return (Check("exact", text, "not checkable here: a hypothesis", lambda: assumed("a hypothesis"), Result.ASSUMED),)
+    return (
+        Check("assumed", text, "not checkable here: a hypothesis", lambda: assumed("a hypothesis"), Result.ASSUMED),
+    )
 
 
 def _slope_is_bounded(power: int, smoothness: float = 2.0) -> Outcome:
@@ -115,12 +117,18 @@ def _derive_two_ended_ratio(factor: int = 36) -> Outcome:
     return symbolic_zero(sympy.gammasimp(ratio - closed))
 
 
-def _moments_agree_at_mastery() -> Outcome:
-    """The paper's wording needs both: M2 -> 0 by Prop. 2(a) and M2 = p^tau0 q^tau1 -> infinity by A3(c)."""
-    p = 1 - 1e-8
-    by_alignment = float(np.mean(np.sum(mastery_population(p) ** 2, axis=1)))
-    by_a3c = float(p**-0.5 * (1 - p) ** -0.5)
-    return refuted("the second moment would have to be both", p=p, by_prop2a=by_alignment, by_a3c=by_a3c)
+def _moments_agree_at_mastery(tau1: float) -> Outcome:
+    """How M2 changes from p = 1-1e-4 to 1-1e-8: as gradients that vanish do (Prop. 2(a)), and as q^tau1 does (A3(c))."""
+    gaps = np.array([1e-4, 1e-8])
+    by_alignment = [float(np.mean(np.sum(mastery_population(1 - gap) ** 2, axis=1))) for gap in gaps]
+    by_power_law = gaps**tau1
+    return agree(
+        by_power_law[1] / by_power_law[0],
+        by_alignment[1] / by_alignment[0],
+        rtol=1e-6,
+        detail="the second moment would have to change by both factors",
+        tau1=tau1,
+    )
 
 
 def _two_ended_values() -> Outcome:
@@ -136,8 +144,6 @@ def _two_ended_by_quadrature() -> Outcome:
     from scipy.special import roots_jacobi
 
     outcomes = []
-    from paced.theory.ledger.engines import agree
-
     for t0, t1 in ((-0.5, 1.0), (-0.25, 1.0), (0.3, 0.7)):
         nodes, weights = roots_jacobi(40, t1, t0)
         p = (1 + nodes) / 2
@@ -287,7 +293,7 @@ CLAIMS: tuple[Claim, ...] = (
         ),
         latex=r"R=\frac{36(1+\tau_0)(2+\tau_0)(1+\tau_1)(2+\tau_1)}{(T+2)(T+3)(T+4)(T+5)},\quad T=\tau_0+\tau_1",
         audit=("C38",),
-        functions=("paced.weights.BetaKernel",),
+        functions=(BetaKernel,),
         depends_on=("a1", "a3c", "prop2.a", "eq3"),
         proof="Read off the limits. For uniform p and the default kernel R = B(3+tau0, 3+tau1)/(B(2,2)^2 B(1+tau0, 1+tau1)).",
         repair="Use tau0 < 0 < tau1: at (-1/2, 1) the ratio is 288/385, at (-1/4, 1) it is 24192/24035 > 1.",
@@ -307,9 +313,19 @@ CLAIMS: tuple[Claim, ...] = (
             Check(
                 "numeric",
                 "the paper's wording: both describe one second moment",
-                "p = 1-1e-8",
+                "tau1 = -1/2, 1-p from 1e-4 to 1e-8",
                 _moments_agree_at_mastery,
                 Result.REFUTED,
+                given={"tau1": -0.5},
+            ),
+            Check(
+                "numeric",
+                "cold extremes do describe it: gradients in proportion to 1-p have tau1 = 2",
+                "1-p from 1e-4 to 1e-8",
+                _moments_agree_at_mastery,
+                Result.SUPPORTED,
+                given={"tau1": 2.0},
+                fails={"with tau1 = 1": {"tau1": 1.0}},
             ),
             Check(
                 "sympy",

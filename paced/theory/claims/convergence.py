@@ -229,11 +229,11 @@ CLAIMS: tuple[Claim, ...] = (
         equations=(39, 40, 41, 42, 43, 44, 45),
         audit=("C37",),
         functions=(
-            "paced.theory.facts.convergence.sgd_bound",
-            "paced.theory.facts.convergence.best_learning_rate",
-            "paced.theory.facts.convergence.best_sgd_bound",
-            "paced.theory.facts.convergence.stationary_squared_gradient",
-            "paced.theory.facts.convergence.weighted_curvature",
+            sgd_bound,
+            best_learning_rate,
+            best_sgd_bound,
+            stationary_squared_gradient,
+            weighted_curvature,
         ),
         hypotheses=(
             "L is a smoothness constant of L_w, for instance of every problem's loss",
@@ -326,8 +326,8 @@ CLAIMS: tuple[Claim, ...] = (
         latex=r"\theta_t\leftarrow\theta_t-\eta g:\quad\mathbb E\|\nabla L_w\|^2\to\|\nabla L_w(\theta^*_{\mathrm{unif}})\|^2+O(\eta)\not\le\eta LV_{\mathrm{unif}}",
         audit=("C37",),
         functions=(
-            "paced.theory.facts.convergence.stationary_squared_gradient",
-            "paced.theory.facts.variance.variance_terms",
+            stationary_squared_gradient,
+            variance_terms,
         ),
         depends_on=("prop8",),
         proof="Losses (t-1)^2/2, twice, and (t+2)^2/2 with weights (1.4, 1.4, 0.2), V_w = 0.72 < V_unif = 2: uniform SGD hovers at t = 0, where grad L_w = -0.8.",

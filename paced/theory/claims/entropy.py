@@ -108,8 +108,10 @@ def probit_entropies() -> dict[str, float]:
 def _base_measure_does_not_matter() -> Outcome:
     found = probit_entropies()
     if found["(pq)^lambda on the probit scale"] > found["Beta(2,2)"] + 1e-7:
-        return refuted("on the probit scale another law with the same statistics has more entropy", **found)
-    return undecided("no law with more entropy found")
+        return refuted(
+            "on the probit scale another law with the same statistics has more entropy", engine="numeric", **found
+        )
+    return undecided("numeric", "no law with more entropy found")
 
 
 CLAIMS: tuple[Claim, ...] = (
@@ -125,7 +127,7 @@ CLAIMS: tuple[Claim, ...] = (
         ),
         latex=r"H(\mathrm{Beta})-H(f)=\mathrm{KL}(f\,\|\,\mathrm{Beta})\ge0\quad\text{if }\mathbb E_f\log p,\ \mathbb E_f\log(1-p)\text{ agree}",
         audit=("C16",),
-        functions=("paced.theory.facts.kernel.expected_logs", "paced.theory.facts.kernel.beta_entropy"),
+        functions=(expected_logs, beta_entropy),
         hypotheses=("entropy relative to p^c q^d dp", "both statistics are given"),
         depends_on=("eq3",),
         proof="log of the Beta density is linear in the two statistics, so the entropy gap is a KL divergence.",

@@ -135,7 +135,7 @@ def _posterior_always_wins() -> Outcome:
     }
     if quality["posterior"] >= quality["plugin"]:
         return supported(1)
-    return refuted("the plug-in is better under Beta(.6,.6) with hot extremes", **quality)
+    return refuted("the plug-in is better under Beta(.6,.6) with hot extremes", engine="numeric", **quality)
 
 
 # --- X2 ---------------------------------------------------------------------------------------------------------------
@@ -236,7 +236,7 @@ CLAIMS = (
         "h*(s) = E[s2|s]/E[M2|s] has the largest scale-free efficiency; it is the posterior mean when M2 is constant.",
         latex=r"\hat w(s)=\frac{B(a_0+s+\alpha,b_0+K-s+\beta)}{B(a_0+s,b_0+K-s)},\qquad h^\star(s)=\frac{\mathbb E[\sigma^2\mid s]}{\mathbb E[M_2\mid s]}",
         paper="The pass rate is estimated by s/K and the kernel evaluated there.",
-        functions=("paced.theory.facts.extensions.rollout_quality", "paced.weights.BetaKernel"),
+        functions=(rollout_quality, BetaKernel),
         hypotheses=(
             "p ~ Beta(a0, b0)",
             "rollouts independent of the gradient given p",
@@ -304,7 +304,7 @@ CLAIMS = (
         statement="Counts s of K under Beta(a, b) pass rates are beta-binomial, restricted to a zone truncated beta-binomial; the maximum of "
         "that likelihood recovers (a, b) from either.",
         latex=r"\ell(a,b)=\sum_s n_s\left[\log\binom Ks+\log\frac{B(a+s,b+K-s)}{B(a,b)}\right]-N\log P(s\in S)",
-        functions=("paced.weights.fit", "paced.weights.betabinomial.log_pmf"),
+        functions=(fit, log_pmf),
         hypotheses=("pass rates follow a Beta law", "K >= 2; at least three counts inside a zone"),
         depends_on=("eq1",),
         proof="Integrate the binomial against the Beta law; conditioning on s in S divides by P(S).",
@@ -352,7 +352,7 @@ CLAIMS = (
         statement="For power laws of signal and second moment the kernel of exponents (2a - tau0, 2b - tau1) has efficiency 1, (a - tau0, b - tau1) "
         "when all gradients point one way; every other kernel has F < 1, a ratio of Beta functions.",
         latex=r"F=\frac{e(\alpha+2a,\beta+2b)^2}{e(2\alpha+\tau_0,2\beta+\tau_1)\,e(4a-\tau_0,4b-\tau_1)}\le 1",
-        functions=("paced.theory.facts.extensions.kernel_quality",),
+        functions=(kernel_quality,),
         hypotheses=("power laws of s2 and M2", "finite moments under the law"),
         depends_on=("thm4.optimum", "lem5"),
         proof="Cauchy-Schwarz with weight M2; equality iff w is proportional to s2/M2.",

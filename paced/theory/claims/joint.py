@@ -156,7 +156,7 @@ CLAIMS: tuple[Claim, ...] = (
         ),
         latex=r"F(cw;\eta)=F(w;c\eta),\qquad w_{\mathbb E w=1}=w^*-\frac{\lambda}{\eta^2L\,\mathbb E\|g\|^2}",
         audit=("C21",),
-        functions=("paced.theory.facts.descent.mean_constrained_weights", "paced.theory.facts.descent.batch_descent"),
+        functions=(mean_constrained_weights, batch_descent),
         hypotheses=(
             "plain SGD",
             "the learning rate is free",
@@ -194,7 +194,7 @@ CLAIMS: tuple[Claim, ...] = (
                 },
             ),
             Check(
-                "sympy",
+                "numeric",
                 "the constrained optimum by Lagrange's equations",
                 "2 problems, rationals",
                 _derive_constrained_optimum,
@@ -226,7 +226,7 @@ CLAIMS: tuple[Claim, ...] = (
         r"\quad\bar g_i\parallel\bar g_j\Rightarrow w\propto\|\bar g\|/M_2",
         equations=(20,),
         audit=("C36",),
-        functions=("paced.theory.facts.descent.joint_optimal_weights", "paced.theory.facts.descent.batch_descent"),
+        functions=(joint_optimal_weights, batch_descent),
         depends_on=("def2", "a3a", "a3b"),
         proof="E over iid batches of Eq. (20) is a concave quadratic. For parallel gradients the rank-one part of Gamma w is "
         "a multiple of mu s1, so mu M2 w is one too.",

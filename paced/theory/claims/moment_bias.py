@@ -192,7 +192,7 @@ CLAIMS: tuple[Claim, ...] = (
         ),
         latex=r"p\sim U[\varepsilon,1-\varepsilon]\ \Rightarrow\ \alpha=\beta=\frac3{2(1-2\varepsilon)^2}-\frac32",
         audit=("C43",),
-        functions=("paced.weights.fit.moments.beta_from_moments", "paced.weights.fit"),
+        functions=(beta_from_moments, fit),
         depends_on=("prop11", "x2"),
         proof="A cut makes the variance smaller, and Eq. (50) reads small variance as a peak: v = (1-2e)^2/12 in place of 1/12.",
         repair="Maximise the likelihood that is told of the cut, fit(..., method='mle', zpd=e): it gives the law back from the same counts.",
@@ -267,7 +267,7 @@ CLAIMS: tuple[Claim, ...] = (
         latex=r"\operatorname{Var}(\hat p)=\Bigl(1-\frac1K\Bigr)\operatorname{Var}(p)+\frac{m(1-m)}K,\qquad"
         r"\operatorname{Var}(p)=\Bigl(\operatorname{Var}(\hat p)-\frac{m(1-m)}K\Bigr)\frac K{K-1}",
         audit=("C44",),
-        functions=("paced.weights.fit", "paced.weights.fit.moments.corrected_moments"),
+        functions=(fit, corrected_moments),
         depends_on=("eq1", "prop11", "prop11.cut"),
         proof="Law of total variance. s(s-1)/(K(K-1)) is unbiased for p^2, which takes the noise out problem by problem.",
         repair="fit(..., method='moments') without a zone, or the likelihood; K = 1 identifies the mean only.",

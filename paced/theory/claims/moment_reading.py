@@ -12,7 +12,7 @@ from paced.theory.facts.populations import population
 from paced.theory.facts.representation import log_remainder, smallest_delta
 from paced.theory.ledger.claim import Check, Claim, Counterexample, Outcome, Result, Verdict
 from paced.theory.ledger.engines import agree, all_of, equal_exactly, refuted, supported, unsatisfiable
-from paced.weights import BetaKernel
+from paced.weights import BetaKernel, fit
 from paced.weights.fit.fit import fit_cells
 from paced.weights.snr_exponents import fit_exponents, regressors
 
@@ -153,7 +153,7 @@ CLAIMS: tuple[Claim, ...] = (
         ),
         latex=r"\operatorname{law}(p)\not\Rightarrow(a',b'):\quad \log\frac{\mathrm{SNR}^2}{p^{\hat\alpha}q^{\hat\beta}}\ \text{is bounded iff}\ (\hat\alpha,\hat\beta)=(2a',2b')",
         audit=("C46",),
-        functions=("paced.weights.fit", "paced.weights.snr_exponents.fit_exponents"),
+        functions=(fit, fit_exponents),
         depends_on=("prop11", "thm6", "x5", "x6"),
         proof="Assumption 3(b') for the fitted exponents is an assumption on the SNR; the counts enter the fit and nothing else does.",
         repair="Regress the exponents from measured SNR (X6), or choose them by the efficiency (X5).",

@@ -248,7 +248,7 @@ CLAIMS: tuple[Claim, ...] = (
         latex=r"\alpha=mk-1,\quad\beta=(1-m)k-1,\quad k=\frac{m(1-m)}v-1,\quad\alpha+\beta=\frac{m(1-m)}v-3",
         equations=(7, 46, 47, 48, 49, 50),
         audit=("C40",),
-        functions=("paced.weights.fit", "paced.weights.fit.moments.beta_from_moments"),
+        functions=(fit, beta_from_moments),
         hypotheses=("0 < v < m(1-m)", "the pass rates live on all of (0, 1)"),
         depends_on=("eq3",),
         proof="(48) gives B = A (1-m)/m; in (49) that leaves v = m(1-m)/(A/m + 1), so A = m k. The density's moments are ratios of "
@@ -305,7 +305,7 @@ CLAIMS: tuple[Claim, ...] = (
         ),
         latex=r"\alpha,\beta>0\iff v<m(1-m)\frac{\ell}{1+\ell},\quad\ell=\min(m,1-m);\qquad(m,v)=(0.2,0.04)\mapsto(-0.4,1.4)",
         audit=("C41",),
-        functions=("paced.weights.fit",),
+        functions=(fit,),
         depends_on=("prop11",),
         proof="alpha > 0 iff k > 1/m, beta > 0 iff k > 1/(1-m). Inside a zone v <= (m-e)(1-e-m) since (p-e)(1-e-p) >= 0, which bounds "
         "k from below but not by enough: alpha can be -1/9 at m = 1/2, e = 0.2.",
@@ -365,7 +365,7 @@ CLAIMS: tuple[Claim, ...] = (
         statement="alpha/(alpha+beta) - m = (2m-1)/(alpha+beta) exactly: it vanishes for concentrated data and pushes the peak away from 1/2.",
         latex=r"\frac{\alpha}{\alpha+\beta}-m=\frac{2m-1}{\alpha+\beta}",
         audit=("C42",),
-        functions=("paced.weights.fit",),
+        functions=(fit,),
         hypotheses=("alpha, beta > 0",),
         depends_on=("prop11", "prop11.condition"),
         proof="alpha - m (alpha+beta) = m k - 1 - m k + 2m.",

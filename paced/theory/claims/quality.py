@@ -143,7 +143,7 @@ CLAIMS: tuple[Claim, ...] = (
         latex=r"Q(p)=\mathrm{SNR}(p)^m(1-p),\qquad p^*_Q=\frac{ma'}{ma'+mb'+1}<\frac{a'}{a'+b'}=p^*_w",
         equations=(9,),
         audit=("C13",),
-        functions=("paced.theory.facts.boundary.signal_quality", "paced.theory.facts.boundary.signal_quality_peak"),
+        functions=(signal_quality, signal_quality_peak),
         hypotheses=(
             "SNR is continuous and positive on (0,1)",
             "SNR(p)^m (1-p) -> 0 as p -> 1",

@@ -37,7 +37,9 @@ def _limits_at_the_ends() -> Outcome:
         for b in (sympy.Rational(1, 2), 3)
         for end, side in ((0, "+"), (1, "-"))
     ]
-    return proved("limits by SymPy") if all(value == 0 for value in limits) else refuted("", limits=str(limits))
+    if all(value == 0 for value in limits):
+        return proved("sympy", "limits by SymPy")
+    return refuted("a limit is not 0", engine="sympy", limits=str(limits))
 
 
 def _derive_information(extra: int = 0) -> Outcome:
@@ -137,7 +139,7 @@ CLAIMS: tuple[Claim, ...] = (
         ),
         latex=r"x\to P_T(\cdot\mid x,y^*)\to w(p)\,r\to P_S,\qquad I(x;w\,r)\not\le I(x;r)",
         equations=(51,),
-        functions=("paced.weights.BetaKernel",),
+        functions=(BetaKernel,),
         depends_on=("eq3",),
         proof="Two problems with one and the same reference and different pass rates: I(x; r) = 0, I(x; w r) = log 2.",
         repair="An interpretation, used nowhere. The data-processing inequality holds for r alone.",
@@ -147,7 +149,7 @@ CLAIMS: tuple[Claim, ...] = (
         ),
         checks=(
             Check(
-                "exact",
+                "numeric",
                 "the paper's wording: the weighting arrow loses information",
                 "two problems",
                 _chain_loses_information,
@@ -179,7 +181,7 @@ CLAIMS: tuple[Claim, ...] = (
         paper="w(p) -> 0 as p -> 0 or p -> 1 suppresses these noisy regimes.",
         statement="p^alpha (1-p)^beta tends to 0 at p = 0 and p = 1. That the regimes are noisy is not shown by this.",
         latex=r"\lim_{p\to0}w(p)=\lim_{p\to1}w(p)=0",
-        functions=("paced.weights.BetaKernel",),
+        functions=(BetaKernel,),
         hypotheses=("alpha, beta > 0",),
         depends_on=("eq3",),
         proof="One factor tends to 0, the other to 1.",
@@ -208,7 +210,7 @@ CLAIMS: tuple[Claim, ...] = (
         ),
         latex=r"I(p)=\frac1{p(1-p)},\qquad I(\operatorname{logit}p)=p(1-p)",
         audit=("C02",),
-        functions=("paced.theory.facts.kernel.fisher_information",),
+        functions=(fisher_information,),
         depends_on=("eq3",),
         proof="The score of p is y/p - (1-y)/(1-p); its mean square is 1/p + 1/(1-p). In eta = logit p, dp/deta = p(1-p).",
         checks=(
@@ -235,7 +237,7 @@ CLAIMS: tuple[Claim, ...] = (
         latex=r"\text{(no formula)}",
         checks=(
             Check(
-                "exact",
+                "assumed",
                 "geometry follows the pass rate",
                 "prose",
                 lambda: assumed("not a mathematical statement"),

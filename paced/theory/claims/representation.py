@@ -12,7 +12,6 @@ from paced.theory.ledger.engines import (
     all_of,
     holds_for_all,
     positive_on,
-    proved,
     refuses,
     refuted,
     supported,
@@ -151,7 +150,11 @@ def _b_is_delta_zero() -> Outcome:
     p = GRID
     r = log_remainder(p, np.sqrt(BetaKernel().at(p)) * np.exp(0.2 * np.sin(6 * p)), exponents=(0.5, 0.5))
     delta = smallest_delta(r)
-    return refuted("(b) holds with a bounded, continuous r", r="0.2 sin(6p)", delta=delta) if delta > 1e-9 else proved()
+    return (
+        refuted("(b) holds with a bounded, continuous r", r="0.2 sin(6p)", delta=delta)
+        if delta > 1e-9
+        else supported(1)
+    )
 
 
 def _arguments_are_independent() -> Outcome:
@@ -176,7 +179,7 @@ CLAIMS: tuple[Claim, ...] = (
         latex=r"\log f=a'\log p+b'\log(1-p)+r(p),\quad r(0^+)=\log C_0,\ r(1^-)=\log C_1,\ |r|\le R",
         equations=(10, 11),
         audit=("C15",),
-        functions=("paced.theory.facts.representation.log_remainder",),
+        functions=(log_remainder,),
         hypotheses=("f > 0 is continuous on (0,1)", "f/p^a' -> C0 > 0 and f/q^b' -> C1 > 0"),
         depends_on=("a3b",),
         proof="r = log(f/p^a') - b' log q -> log C0 at 0, and likewise at 1; a continuous function with finite limits is bounded.",
@@ -223,7 +226,7 @@ CLAIMS: tuple[Claim, ...] = (
         statement="Nothing is small inside (0,1): p q exp(40 (p-1/2)^2) meets every hypothesis and has two peaks with a valley at 1/2.",
         latex=r"f(p)=p(1-p)\,e^{40(p-1/2)^2}",
         audit=("C15",),
-        functions=("paced.theory.facts.representation.two_peak_profile",),
+        functions=(two_peak_profile,),
         hypotheses=("those of Proposition 3",),
         depends_on=("prop3",),
         proof="r = 40 (p-1/2)^2 is continuous and at most 10. (log f)'' at 1/2 is 2 bump - 8 > 0 for bump > 4.",
@@ -278,7 +281,7 @@ CLAIMS: tuple[Claim, ...] = (
         statement="(b) gives (b') with delta = max r - min r, r the remainder of log SNR; it is 0 only for constant r.",
         latex=r"\delta_{\min}=\tfrac12\operatorname{osc}(2r)=\max r-\min r",
         audit=("C22",),
-        functions=("paced.theory.facts.representation.smallest_delta",),
+        functions=(smallest_delta,),
         depends_on=("a3b", "prop3"),
         proof="SNR^2 carries 2r; the best constant is the middle of its range. (b') does not imply (b): r may jump.",
         repair="(b) implies (b') with delta = osc(r) < infinity; delta = 0 is the exact kernel.",

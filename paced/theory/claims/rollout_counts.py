@@ -118,9 +118,9 @@ CLAIMS: tuple[Claim, ...] = (
         "is unbiased, and nothing else is. u = s(K-s)/(K(K-1)) has variance (pq/K)(1 - pq(4K-6)/(K-1)).",
         latex=r"\mathbb E[\hat p\hat q]=\bigl(1-\tfrac1K\bigr)pq,\qquad \operatorname{Var}(u)=\frac{pq}{K}\Bigl(1-\frac{pq(4K-6)}{K-1}\Bigr)",
         functions=(
-            "paced.theory.facts.estimation.expected_weight",
-            "paced.theory.facts.estimation.default_weight_variance",
-            "paced.weights.BetaKernel",
+            expected_weight,
+            default_weight_variance,
+            BetaKernel,
         ),
         hypotheses=("K independent rollouts",),
         depends_on=("eq1", "eq3"),

@@ -106,9 +106,9 @@ CLAIMS = (
         "(5/6)(K+2)(K+3)/((K+2)^2+1) for posterior weights.",
         latex=r"\frac{\mathrm{ESS}}N\to\frac{e(\alpha,\beta)^2}{e(2\alpha,2\beta)},\qquad \frac56\,\frac{K(K-1)}{K^2+1}",
         functions=(
-            "paced.theory.facts.extensions.ess_fraction",
-            "paced.theory.facts.extensions.rollout_ess_fraction",
-            "paced.weights.normalise",
+            ess_fraction,
+            rollout_ess_fraction,
+            normalise,
         ),
         hypotheses=("Beta pass rates; uniform for the forms in K",),
         depends_on=("eq4",),
@@ -145,7 +145,7 @@ CLAIMS = (
         statement="Problems drawn with probability w/sum(w) and unit weight have the gradient of the weighted objective as their mean, and second moment "
         "E[w~ M2] in place of E[w~^2 M2]: for the default kernel and uniform p 3(1+tau)/(3+2tau), never above Eq. (38).",
         latex=r"\frac{\mathbb E[\tilde w M_2]}{\mathbb E[M_2]}=\frac{3(1+\tau)}{3+2\tau}\le\frac{9(1+\tau)(2+\tau)}{(3+2\tau)(5+2\tau)}",
-        functions=("paced.theory.facts.extensions.sampling_ratio", "paced.weights.sampling_probabilities"),
+        functions=(sampling_ratio, sampling_probabilities),
         hypotheses=("M2 = (pq)^tau, tau > -1", "uniform p for the closed form"),
         depends_on=("eq4",),
         proof="E over draws of g is sum w g/sum w. The difference to (38) is 3(1+tau)^2/((3+2tau)(5+2tau)).",

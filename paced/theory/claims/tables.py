@@ -67,8 +67,13 @@ def _all_reachable(num_samples: int) -> Outcome:
     bad = unreachable(num_samples)
     if bad:
         place, value = next(iter(bad.items()))
-        return refuted(f"{len(bad)} of {len(aime_values())} values are no mean@{num_samples}", place=place, value=value)
-    return supported(len(aime_values()))
+        return refuted(
+            f"{len(bad)} of {len(aime_values())} values are no mean@{num_samples}",
+            place=place,
+            value=value,
+            engine="exact",
+        )
+    return supported(len(aime_values()), engine="exact")
 
 
 def _reachable_by_listing(samples: int = 8) -> Outcome:
@@ -153,7 +158,7 @@ CLAIMS = (
         paper="For each problem 8 responses are sampled and mean@8 is reported.",
         statement="mean@8 on 30 problems is a multiple of 1/240. Of the 30 AIME values printed, 17 are none, neither rounded nor cut; an average of several runs could print as any of them.",
         latex=r"\text{mean@8}\in\{0,\tfrac1{240},\dots,1\}",
-        functions=("paced.theory.facts.tables.reachable",),
+        functions=(reachable,),
         hypotheses=("one evaluation of 30 problems with 8 samples each",),
         proof="List the 241 values.",
         repair="State the number of runs averaged, and the interval: one run's standard error is several points.",

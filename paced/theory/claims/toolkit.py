@@ -178,9 +178,9 @@ CLAIMS: tuple[Claim, ...] = (
         statement="Twenty-two calls outside a domain raise ValueError and eleven on its edge do not; a call without an argument is the call with the documented default.",
         latex=r"f(x)\ \text{is defined}\iff x\in\operatorname{dom} f",
         functions=(
-            "paced.weights.fit",
-            "paced.weights.snr_exponents.fit_exponents",
-            "paced.theory.facts.extensions.rollout_quality",
+            fit,
+            fit_exponents,
+            rollout_quality,
         ),
         proof="By calling.",
         checks=(
@@ -210,9 +210,9 @@ CLAIMS: tuple[Claim, ...] = (
         statement="Rational arithmetic, enumeration and plain linear algebra give the numbers that the functions give, at points where no factor is 1.",
         latex=r"\mathrm{ESS}/N=\frac{e(\alpha,\beta)^2}{e(2\alpha,2\beta)}",
         functions=(
-            "paced.theory.facts.extensions.ess_fraction",
-            "paced.theory.facts.estimation.debiased_snr_variance",
-            "paced.theory.facts.tables.reachable",
+            ess_fraction,
+            debiased_snr_variance,
+            reachable,
         ),
         depends_on=("x6", "x9"),
         proof="By computing each twice.",

@@ -151,7 +151,7 @@ CLAIMS: tuple[Claim, ...] = (
         verdict=Verdict.TRUE,
         statement="Counts that determine no Beta law are reported as such, with their mean; the likelihood reported is that of the law named; the paper's condition is noted where it fails.",
         latex=r"-\log L=-\sum_i\log\binom{K}{s_i}\frac{B(a+s_i,b+K-s_i)}{B(a,b)}",
-        functions=("paced.weights.fit",),
+        functions=(fit,),
         depends_on=("prop11",),
         proof="By calling, and by gamma functions at fifteen digits.",
         checks=(

@@ -212,10 +212,10 @@ CLAIMS: tuple[Claim, ...] = (
         equations=(37, 38),
         audit=("C33",),
         functions=(
-            "paced.theory.facts.variance_ratios.power_law_ratio",
-            "paced.theory.facts.variance_ratios.default_kernel_ratio",
-            "paced.theory.facts.variance_ratios.two_term_ratio",
-            "paced.theory.facts.variance_ratios.break_even",
+            power_law_ratio,
+            default_kernel_ratio,
+            two_term_ratio,
+            break_even,
         ),
         hypotheses=("p uniform on (0,1)", "tau0, tau1 > -1", "low SNR: the mean terms of Eq. (35) are negligible"),
         depends_on=("prop7", "a3c"),
@@ -286,8 +286,8 @@ CLAIMS: tuple[Claim, ...] = (
         latex=r"R=\frac{(c+\tau)(c+\tau+1)(2c+1)^2}{c^2(2c+2\tau+1)(2c+2\tau+3)},\qquad c+\tau>0",
         audit=("C35",),
         functions=(
-            "paced.theory.facts.variance_ratios.power_law_ratio",
-            "paced.theory.facts.variance_ratios.break_even",
+            power_law_ratio,
+            break_even,
         ),
         hypotheses=("M2 hot at the extremes: tau < -0.199848 for c = 1/2", "c + tau > 0"),
         depends_on=("prop7.closed",),
@@ -303,7 +303,7 @@ CLAIMS: tuple[Claim, ...] = (
         checks=(
             Check("numeric", "the rational form", "4 pairs (c, tau)", _bimodal_numbers, Result.SUPPORTED),
             Check(
-                "sympy",
+                "numeric",
                 "the crossing is the root of the difference",
                 "tau in (-1/2, 0)",
                 _derive_crossing,

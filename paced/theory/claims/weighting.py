@@ -234,7 +234,9 @@ CLAIMS: tuple[Claim, ...] = (
         latex=r"r\sim P_T(\,\cdot\mid x,y^*)",
         equations=(2,),
         checks=(
-            Check("exact", "the target is attainable", "all problems", lambda: assumed("a definition"), Result.ASSUMED),
+            Check(
+                "assumed", "the target is attainable", "all problems", lambda: assumed("a definition"), Result.ASSUMED
+            ),
             Check(
                 "numeric",
                 "a student with free logits attains it",
@@ -255,7 +257,7 @@ CLAIMS: tuple[Claim, ...] = (
         statement="w~_i = w_i/mean(w) over all N problems has mean 1, does not depend on the scale of w, and keeps ratios.",
         latex=r"L_w(\theta)=\mathbb E_x[w(p(x))\,\ell(x;\theta)],\qquad \tilde w_i=\frac{w_i}{\frac1N\sum_j w_j}",
         equations=(4,),
-        functions=("paced.weights.normalise", "paced.weights.sampling_probabilities"),
+        functions=(normalise, sampling_probabilities),
         hypotheses=("not all weights are 0", "the mean is over the training set, not over a batch"),
         depends_on=("eq3",),
         proof="Division by a constant. Normalised inside a micro-batch of one problem every weight is 1: the method cancels.",
@@ -321,10 +323,10 @@ CLAIMS: tuple[Claim, ...] = (
         ),
         latex=r"w_{\mathrm{hard}}=\mathbf 1[0.2\le\hat p\le0.8],\qquad w_{\mathrm{drop}}=\mathbf 1[\hat p>0]",
         functions=(
-            "paced.weights.HardFilter",
-            "paced.weights.DropZero",
-            "paced.weights.TargetDifficulty",
-            "paced.weights.Uniform",
+            HardFilter,
+            DropZero,
+            TargetDifficulty,
+            Uniform,
         ),
         depends_on=("eq1",),
         proof="By definition. The paper does not give its thresholds; 0.2 and 0.8 are ours.",
@@ -350,9 +352,9 @@ CLAIMS: tuple[Claim, ...] = (
         ),
         latex=r"\frac{S}{1+S},\qquad\frac{S_0}{S_0+\cosh\delta},\qquad p^\alpha(c-p)_+^\beta",
         functions=(
-            "paced.weights.SaturatedKernel",
-            "paced.weights.MinimaxKernel",
-            "paced.weights.TeacherCeilingKernel",
+            SaturatedKernel,
+            MinimaxKernel,
+            TeacherCeilingKernel,
         ),
         depends_on=("eq3",),
         proof="S/(1+S) and S/(S+c) increase in S, so their peak is that of S. Why these forms: thm4, x3 and x10.",

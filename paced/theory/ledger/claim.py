@@ -14,7 +14,7 @@ How to write one (a group file exports ``CLAIMS: tuple[Claim, ...]``; the engine
         id="lem5", where="Lemma 5, Eq. (21)-(22)", title="Efficiency is quadratic", verdict=Verdict.TRUE,
         paper="a multiplicative misspecification incurs only epsilon^2 efficiency loss",
         statement="D(rho w*)/D(w*) = 1 - (1-rho)^2", latex=r"\\frac{D(w)}{D(w^*)} = 1-(1-\\rho)^2",
-        equations=(21, 22), audit=("C11",), functions=("paced.theory.facts.descent.efficiency",), depends_on=("def2",),
+        equations=(21, 22), audit=("C11",), functions=(efficiency,), depends_on=("def2",),
         proof="Insert w = rho w* into Eq. (12).",
         checks=(
             Check(
@@ -44,8 +44,9 @@ from enum import StrEnum
 from functools import partial
 from typing import Any, Literal
 
-Engine = Literal["sympy", "z3", "interval", "hypothesis", "monte_carlo", "numeric", "exact"]
-"""How a check decides: ``exact`` is rational arithmetic or enumeration, ``numeric`` float64 against another route."""
+Engine = Literal["sympy", "z3", "interval", "hypothesis", "monte_carlo", "numeric", "exact", "assumed"]
+"""How a check decides: ``exact`` is rational arithmetic or enumeration, ``numeric`` float64 against another route;
+``assumed`` decides nothing."""
 
 Numbers = Mapping[str, float]
 """Named reference values, computed when asked for, never typed in."""
@@ -72,16 +73,18 @@ class Result(StrEnum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """The answer of one check.
+    """The answer of one check, and the engine that gave it.
 
     Example:
-        >>> print(Outcome(Result.REFUTED, "efficiency is negative", witness={"rho": 2.5}))
+        >>> print(Outcome(Result.REFUTED, "numeric", "efficiency is negative", witness={"rho": 2.5}))
         refuted at rho=2.5: efficiency is negative
-        >>> print(Outcome(Result.SUPPORTED, samples=200))
+        >>> print(Outcome(Result.SUPPORTED, "monte_carlo", samples=200))
         supported by 200 samples
     """
 
     result: Result
+    engine: Engine
+    """What decided; held against the engine that the check declares."""
     detail: str = ""
     """One sentence for the reader of the table."""
     witness: Mapping[str, Any] | None = None
@@ -186,11 +189,13 @@ class Claim:
     """A sentence with its verdict, its proof and its checks.
 
     Example:
+        >>> two = Outcome(Result.PROVED, "exact")
+        >>> three = Outcome(Result.REFUTED, "exact", witness={"sum": 2})
         >>> claim = Claim(
         ...     id="toy", where="nowhere", title="Sum", verdict=Verdict.TRUE, statement="1 + 1 = 2", latex="1+1=2",
         ...     proof="Peano.",
-        ...     checks=(Check("exact", "1 + 1 = 2", "integers", run=lambda: Outcome(Result.PROVED)),),
-        ...     other_controls=(Control("exact", "3 for 2", lambda: Outcome(Result.REFUTED, witness={"sum": 2})),),
+        ...     checks=(Check("exact", "1 + 1 = 2", "integers", run=lambda: two),),
+        ...     other_controls=(Control("exact", "3 for 2", lambda: three),),
         ... )
         >>> [str(check.decide()) for check in claim.checks], [str(control.decide()) for control in claim.controls]
         (['proved'], ['refuted at sum=2'])
@@ -212,8 +217,8 @@ class Claim:
     """Numbers of the paper's equations that this claim covers."""
     audit: tuple[str, ...] = ()
     """Entries of the audit that it covers: "C17", "X3"."""
-    functions: tuple[str, ...] = ()
-    """Dotted names of the public functions that compute it; the checks call them."""
+    functions: tuple[Callable[..., Any], ...] = ()
+    """The public functions that compute it; the checks call them."""
     hypotheses: tuple[str, ...] = ()
     """Conditions under which ``statement`` holds, the added ones included."""
     depends_on: tuple[str, ...] = ()
@@ -229,6 +234,11 @@ class Claim:
     checks: tuple[Check, ...] = ()
     other_controls: tuple[Control, ...] = ()
     """Controls that are no check with one thing changed."""
+
+    @property
+    def function_names(self) -> tuple[str, ...]:
+        """Where a reader looks the functions up: the dotted name of each, in the module that defines it."""
+        return tuple(f"{function.__module__}.{function.__qualname__}" for function in self.functions)
 
     @property
     def controls(self) -> tuple[Control, ...]:

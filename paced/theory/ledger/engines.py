@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from paced.theory.ledger.claim import Outcome, Result
+from paced.theory.ledger.claim import Engine, Outcome, Result
 
 F64 = 1e-12
 """Relative; a closed form in float64 against another."""
@@ -30,31 +30,33 @@ QUADRATURE = 1e-9
 """Relative; against quadrature or mpmath at fewer digits."""
 MC_SE = 5.0
 """Standard errors of a simulation with a fixed seed."""
+WEAKEST_FIRST: tuple[Engine, ...] = ("monte_carlo", "hypothesis", "numeric", "interval", "exact", "z3", "sympy")
+"""What decides where several engines take part; among the four that prove, the order says nothing."""
 
 
-def proved(detail: str = "") -> Outcome:
-    """The statement is proved."""
-    return Outcome(Result.PROVED, detail)
+def proved(engine: Engine, detail: str = "") -> Outcome:
+    """The statement is proved by this engine."""
+    return Outcome(Result.PROVED, engine, detail)
 
 
-def refuted(detail: str = "", **witness: Any) -> Outcome:
+def refuted(detail: str = "", /, *, engine: Engine = "numeric", **witness: Any) -> Outcome:
     """The statement is false at ``witness``."""
-    return Outcome(Result.REFUTED, detail, witness=witness)
+    return Outcome(Result.REFUTED, engine, detail, witness=witness)
 
 
-def supported(samples: int, detail: str = "") -> Outcome:
+def supported(samples: int, detail: str = "", *, engine: Engine = "numeric") -> Outcome:
     """The statement held for all of ``samples`` points."""
-    return Outcome(Result.SUPPORTED, detail, samples=samples)
+    return Outcome(Result.SUPPORTED, engine, detail, samples=samples)
 
 
-def undecided(detail: str) -> Outcome:
-    """Neither proved nor refuted."""
-    return Outcome(Result.UNDECIDED, detail)
+def undecided(engine: Engine, detail: str) -> Outcome:
+    """Neither proved nor refuted by this engine."""
+    return Outcome(Result.UNDECIDED, engine, detail)
 
 
 def assumed(detail: str = "") -> Outcome:
     """Nobody proves it."""
-    return Outcome(Result.ASSUMED, detail)
+    return Outcome(Result.ASSUMED, "assumed", detail)
 
 
 def symbolic_zero(expression: Any, *, points: int = 4, detail: str = "") -> Outcome:
@@ -79,7 +81,7 @@ def symbolic_zero(expression: Any, *, points: int = 4, detail: str = "") -> Outc
     for rule in (sympy.expand, sympy.simplify, sympy.gammasimp, lambda e: sympy.simplify(e.rewrite(sympy.exp))):
         try:
             if rule(expression) == 0:
-                return proved(detail)
+                return proved("sympy", detail)
         except (NotImplementedError, ValueError, TypeError):
             continue
     rng = np.random.default_rng(0)
@@ -89,8 +91,8 @@ def symbolic_zero(expression: Any, *, points: int = 4, detail: str = "") -> Outc
         value = complex(sympy.N(expression.subs(place), 50))
         if abs(value) > 1e-30:
             where: dict[str, Any] = {str(s): str(v) for s, v in place.items()} or {"difference": value.real}
-            return refuted(f"the two sides differ by {value.real:.6g}", **where)
-    return undecided("zero at every point tried, but no simplification reaches 0")
+            return refuted(f"the two sides differ by {value.real:.6g}", **where, engine="sympy")
+    return undecided("sympy", "zero at every point tried, but no simplification reaches 0")
 
 
 def unsatisfiable(*constraints: Any, seconds: float = 20.0, detail: str = "") -> Outcome:
@@ -109,11 +111,11 @@ def unsatisfiable(*constraints: Any, seconds: float = 20.0, detail: str = "") ->
     solver.add(*constraints)
     answer = solver.check()
     if answer == z3.unsat:
-        return proved(detail)
+        return proved("z3", detail)
     if answer == z3.sat:
         model = solver.model()
-        return refuted("z3 found a model", **{str(name): str(model[name]) for name in model.decls()})
-    return undecided(f"z3 gave up after {seconds:g} s: {solver.reason_unknown()}")
+        return refuted("z3 found a model", **{str(name): str(model[name]) for name in model.decls()}, engine="z3")
+    return undecided("z3", f"z3 gave up after {seconds:g} s: {solver.reason_unknown()}")
 
 
 def positive_on(
@@ -148,7 +150,7 @@ def positive_on(
         box = queue.pop()
         done += 1
         if done > max_boxes:
-            return undecided(f"{max_boxes} boxes were not enough; the next is {box}")
+            return undecided("interval", f"{max_boxes} boxes were not enough; the next is {box}")
         middles = [(low + high) / 2 for low, high in box]
         value = function(*(arb(mid, (high - low) / 2) for (low, high), mid in zip(box, middles, strict=True)))
         if value > 0:
@@ -156,11 +158,11 @@ def positive_on(
         point = function(*(arb(mid) for mid in middles))
         if point < 0:
             names = [f"x{i}" for i in range(len(middles))] if len(middles) > 1 else ["x"]
-            return refuted(f"f = {float(point.mid()):.6g}", **dict(zip(names, middles, strict=True)))
+            return refuted(f"f = {float(point.mid()):.6g}", **dict(zip(names, middles, strict=True)), engine="interval")
         widest = max(range(len(box)), key=lambda i: box[i][1] - box[i][0])
         for half in ((box[widest][0], middles[widest]), (middles[widest], box[widest][1])):
             queue.append((*box[:widest], half, *box[widest + 1 :]))
-    return proved(detail or f"{done} boxes")
+    return proved("interval", detail or f"{done} boxes")
 
 
 def equal_exactly(pairs: Iterable[tuple[Mapping[str, Any], Any, Any]], *, detail: str = "") -> Outcome:
@@ -181,9 +183,9 @@ def equal_exactly(pairs: Iterable[tuple[Mapping[str, Any], Any, Any]], *, detail
         assert not isinstance(right, float), "exact means no floats"
         count += 1
         if left != right:
-            return refuted(f"{left} is not {right}", **where)
+            return refuted(f"{left} is not {right}", **where, engine="exact")
     assert count, "an empty domain proves nothing"
-    return proved(detail or f"all {count} cases")
+    return proved("exact", detail or f"all {count} cases")
 
 
 def agree(
@@ -245,15 +247,21 @@ def refuses(*, wrong: Mapping[str, Callable[[], Any]], right: Mapping[str, Calla
 def all_of(*outcomes: Outcome, detail: str = "") -> Outcome:
     """One outcome for several: the first that is not proved or supported, else the weaker kind with samples added up.
 
+    It carries the weakest engine among the parts of that kind: a proof beside a simulation is decided by simulation.
+
     Example:
-        >>> print(all_of(proved(), supported(3), supported(4)))
-        supported by 7 samples
+        >>> both = all_of(proved("sympy"), supported(3), supported(4))
+        >>> print(both, "|", both.engine)
+        supported by 7 samples | numeric
     """
     for outcome in outcomes:
         if outcome.result not in (Result.PROVED, Result.SUPPORTED):
             return outcome
-    samples = sum(outcome.samples or 0 for outcome in outcomes)
-    return supported(samples, detail) if samples else proved(detail)
+    supports = [outcome for outcome in outcomes if outcome.result is Result.SUPPORTED]
+    engine = min((outcome.engine for outcome in supports or outcomes), key=WEAKEST_FIRST.index)
+    if not supports:
+        return proved(engine, detail)
+    return supported(sum(outcome.samples or 0 for outcome in supports), detail, engine=engine)
 
 
 def holds_for_all(
@@ -296,8 +304,10 @@ def holds_for_all(
     try:
         search()
     except _Broken:
-        return refuted(detail, example=broken[-1])
-    return supported(tried, detail) if tried else undecided("no example met the law's conditions")
+        return refuted(detail, example=broken[-1], engine="hypothesis")
+    if not tried:
+        return undecided("hypothesis", "no example met the law's conditions")
+    return supported(tried, detail, engine="hypothesis")
 
 
 def mean_is(draws: ArrayLike, want: float, *, detail: str = "") -> Outcome:
@@ -317,8 +327,8 @@ def mean_is(draws: ArrayLike, want: float, *, detail: str = "") -> Outcome:
     values = np.asarray(draws, dtype=np.float64)
     mean, error = float(values.mean()), float(values.std(ddof=1) / np.sqrt(values.size))
     if not abs(mean - want) <= MC_SE * error:
-        return refuted(detail, mean=mean, claimed=want, standard_error=error)
-    return supported(values.size, detail or f"mean {mean:.6g} ± {error:.2g}")
+        return refuted(detail, mean=mean, claimed=want, standard_error=error, engine="monte_carlo")
+    return supported(values.size, detail or f"mean {mean:.6g} ± {error:.2g}", engine="monte_carlo")
 
 
 class _Broken(AssertionError):  # noqa: N818 - never leaves this file

@@ -9,7 +9,7 @@ from rich.markdown import Markdown
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from paced.theory.ledger.claim import Result, Verdict
+from paced.theory.ledger.claim import Verdict
 from paced.theory.ledger.ledger import ledger
 from paced.theory.ledger.runner import Ran, Report, run, select, tasks_of
 from paced.theory.pages.explain import VERDICTS, page
@@ -65,8 +65,9 @@ def show_report(report: Report, console: Console) -> None:
     console.print(_by_check(report) if len(names) <= 4 else _by_claim(report, names))
     for one in report.failures:
         found = one.error.strip() if one.outcome is None else str(one.outcome)
-        console.print(f"{one.task.claim} {one.task.kind} ({one.engine}) {one.says}", style="bold red", markup=False)
-        console.print(f"  expected {one.expected}, got {found}", style="red", markup=False)
+        decided = "" if one.engine == one.declared else f" (decided by {one.engine})"
+        console.print(f"{one.task.claim} {one.task.kind} ({one.declared}) {one.says}", style="bold red", markup=False)
+        console.print(f"  expected {one.expected}, got {found}{decided}", style="red", markup=False)
     good = len(report.ran) - len(report.failures)
     controls = [one for one in report.ran if one.task.kind == "control"]
     refuted = sum(one.as_expected for one in controls)
@@ -118,8 +119,7 @@ def _engines(checks: Sequence[Ran]) -> str:
     """The engines of some checks with their number and ✓, or ✗ where one differs."""
     groups: dict[str, list[Ran]] = {}
     for one in checks:
-        assumed = one.outcome is not None and one.outcome.result is Result.ASSUMED
-        groups.setdefault("assumed" if assumed else one.engine, []).append(one)
+        groups.setdefault(one.engine, []).append(one)
     return " ".join(
         f"{'✓' if all(one.as_expected for one in group) else '✗'}{engine}"
         + (f"x{len(group)}" if len(group) > 1 else "")

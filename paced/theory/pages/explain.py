@@ -104,7 +104,7 @@ def _equation_table(claims: Mapping[str, Claim]) -> str:
     for number in range(1, 52):
         for claim in claims.values():
             if number in claim.equations:
-                functions = ", ".join(f"`{name.removeprefix('paced.')}`" for name in claim.functions) or "—"
+                functions = ", ".join(f"`{name.removeprefix('paced.')}`" for name in claim.function_names) or "—"
                 link = f"[{escape(claim.title)}]({page_name(claim.id)}.md)"
                 rows.append((f"({number})", link, VERDICTS[claim.verdict], functions, f"`{TEST}` [`{claim.id}`]"))
     return _table(("equation", "statement", "verdict", "function", "test"), rows)
@@ -148,7 +148,7 @@ def _numbers(numbers: Mapping[str, float]) -> str:
 def _functions(claim: Claim) -> str:
     if not claim.functions:
         return ""
-    return "Computed by " + ", ".join(f"`{name}`" for name in claim.functions) + "."
+    return "Computed by " + ", ".join(f"`{name}`" for name in claim.function_names) + "."
 
 
 def _links(title: str, names: Iterable[str]) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from paced.theory.ledger.claim import Check, Claim, Control, Outcome, Result, Verdict
+from paced.theory.ledger.engines import all_of, proved, refuted, supported
 from paced.theory.ledger.ledger import dependents, foundations, ledger, validate
 from paced.theory.ledger.runner import Task, run, run_task, tasks_of
 from paced.theory.pages.explain import page_name
@@ -41,20 +42,44 @@ def test_claim_has_the_recorded_outcomes_and_every_control_is_refuted(name):
             assert ran.outcome.witness
 
 
+def test_every_check_is_decided_by_the_engine_that_it_declares():
+    wrong = [
+        f"{ran.task.claim}: {ran.says}: {ran.declared}, decided by {ran.engine}"
+        for ran in map(run_task, tasks_of(ledger().values()))
+        if ran.task.kind == "check" and ran.engine != ran.declared
+    ]
+    assert wrong == []
+
+
+def test_an_outcome_of_another_engine_is_not_the_recorded_one(monkeypatch):
+    claim = toy(checks=(Check("z3", "sum", "integers", run=lambda: Outcome(Result.PROVED, "sympy")),))
+    monkeypatch.setattr("paced.theory.ledger.runner.ledger", lambda: {"toy": claim})
+    (ran,) = run(["toy"]).failures
+    assert (ran.declared, ran.engine) == ("z3", "sympy")
+
+
+def test_several_parts_are_decided_by_the_weakest_of_the_kind_that_counts():
+    whole = all_of(proved("z3"), supported(1), supported(2, engine="monte_carlo"), supported(3, engine="hypothesis"))
+    assert (whole.result, whole.samples, whole.engine) == (Result.SUPPORTED, 6, "monte_carlo")
+    assert all_of(proved("z3"), proved("exact")).engine == "exact"
+    assert all_of(supported(1), refuted("no", engine="exact", x=1)).engine == "exact"
+
+
 def test_every_claim_has_a_control():
     assert all(claim.controls for claim in ledger().values())
 
 
-def test_no_control_is_a_constant():
-    """A control outside ``fails`` must be able to come out otherwise: `return refuted(...)` alone cannot."""
+def test_nothing_that_refutes_is_a_constant():
+    """A refuting check, and a control outside ``fails``, can come out otherwise: `return refuted(...)` alone cannot."""
     for claim in ledger().values():
-        for control in claim.other_controls:
-            body = ast.parse(textwrap.dedent(inspect.getsource(control.run))).body[0]
+        refuting = [check for check in claim.checks if check.expected is Result.REFUTED]
+        for one in (*refuting, *claim.other_controls):
+            body = ast.parse(textwrap.dedent(inspect.getsource(one.run)).rstrip().rstrip(",")).body[0]
             constant = isinstance(body, ast.FunctionDef) and not any(
                 isinstance(node, ast.If | ast.IfExp) or (isinstance(node, ast.Return) and not _is_refuted(node.value))
                 for node in ast.walk(body)
             )
-            assert not constant, f"{claim.id}: {control.changed}"
+            assert not constant, f"{claim.id}: {ast.unparse(body)}"
 
 
 def _is_refuted(value: ast.expr | None) -> bool:
@@ -78,11 +103,11 @@ def test_assumptions_are_marked_and_carry_the_derivation():
     assert "a3b" in foundations(ledger(), "prop3.shape")
 
 
-def test_named_functions_exist_and_are_public():
+def test_the_functions_of_a_claim_are_public_and_found_by_the_name_that_is_shown():
     for claim in ledger().values():
-        for dotted in claim.functions:
+        for function, dotted in zip(claim.functions, claim.function_names, strict=True):
             module, name = dotted.rsplit(".", 1)
-            assert callable(getattr(import_module(module), name)), f"{claim.id}: {dotted}"
+            assert getattr(import_module(module), name) is function, f"{claim.id}: {dotted}"
             assert not name.startswith("_"), dotted
 
 
@@ -118,8 +143,8 @@ def test_every_picture_has_its_drawing_and_draws():
 def toy(**changes) -> Claim:
     good = Claim(
         id="toy", where="nowhere", title="Sum", verdict=Verdict.TRUE, statement="1+1=2", latex="1+1=2",
-        checks=(Check("exact", "sum", "integers", run=lambda: Outcome(Result.PROVED)),),
-        other_controls=(Control("exact", "3 for 2", run=lambda: Outcome(Result.REFUTED, witness={"sum": 2})),),
+        checks=(Check("exact", "sum", "integers", run=lambda: Outcome(Result.PROVED, "exact")),),
+        other_controls=(Control("exact", "3 for 2", run=lambda: Outcome(Result.REFUTED, "exact", witness={"sum": 2})),),
     )  # fmt: skip
     return replace(good, **changes)
 
@@ -151,9 +176,9 @@ def test_an_id_used_twice_is_refused():
 @pytest.mark.parametrize(
     ("check", "expected"),
     [
-        (lambda: Outcome(Result.PROVED), True),
-        (lambda: Outcome(Result.UNDECIDED), False),
-        (lambda: Outcome(Result.SUPPORTED, samples=3), False),
+        (lambda: Outcome(Result.PROVED, "exact"), True),
+        (lambda: Outcome(Result.UNDECIDED, "exact"), False),
+        (lambda: Outcome(Result.SUPPORTED, "exact", samples=3), False),
         (lambda: 1 / 0, False),
     ],
 )
@@ -166,14 +191,14 @@ def test_only_the_recorded_outcome_counts_and_a_crash_never_does(monkeypatch, ch
 
 
 def test_a_control_that_passes_fails_the_run(monkeypatch):
-    claim = toy(other_controls=(Control("exact", "nothing", run=lambda: Outcome(Result.PROVED)),))
+    claim = toy(other_controls=(Control("exact", "nothing", run=lambda: Outcome(Result.PROVED, "exact")),))
     monkeypatch.setattr("paced.theory.ledger.runner.ledger", lambda: {"toy": claim})
     assert [one.task.kind for one in run(["toy"]).failures] == ["control"]
 
 
 def test_a_refutation_without_a_witness_is_no_outcome():
     with pytest.raises(AssertionError, match="witness"):
-        Outcome(Result.REFUTED)
+        Outcome(Result.REFUTED, "exact")
 
 
 # --- the pages --------------------------------------------------------------------------------------------------------
