@@ -13,7 +13,8 @@ from paced.grading.numerals import last_number, read_quantity
 
 _BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s*+(?:(?P<brace>\{)|(?P<bare>[-+]?[\w.,/%]+))?")
 _ANSWER_LINE = re.compile(
-    r"(?im)(?:<answer>|(?:answer(?:\*\*|__)?|答案)\s*+[:：]|^[ \t]*(?:\#{1,6}[ \t]*|\*\*)(?:final[ ])?answer(?:\*\*)?[ \t]*$)"
+    r"(?im)(?:<answer>|(?:answer(?:\*\*|__)?|答案)\s*+[:：]"
+    r"|^[ \t]*(?:\#{1,6}[ \t]*|\*\*)(?:final[ ])?answer(?:\*\*)?[ \t]*$)"
     r"[*_]*\s*+(?P<said>[^\n]+)"
 )
 _ANSWER_IS = re.compile(r"(?i)(?:\banswer is|答案[是为])[:：]?[*_ ]*+(?P<said>.+?)(?:[.。](?=\s|$)|$)")

@@ -11,7 +11,8 @@ from tiny_models import CHAT, byte_tokenizer, write_model, write_sums
 
 from paced.errors import BadRows, ConfigError
 from paced.grading.extract import EXTRACTIONS
-from paced.models.loading import load_tokenizer
+from paced.models.loading import load_model, load_tokenizer
+from paced.models.tokens import absent_ids
 from paced.pipeline.dry_run import show_dry_run
 from paced.pipeline.job import run_job
 from paced.pipeline.preflight import check_all, check_inputs
@@ -240,3 +241,23 @@ def test_the_dry_run_says_what_was_seen(tmp_path, gpt2):
 def test_a_bare_gold_is_right_in_every_answer_format(answer_format):
     problem = Problem(problem_id="a", problem="1 + 2", answer="3")
     assert gold_faults([problem], GradingConfig(answer_format=Choice(answer_format))) == []
+
+
+def test_an_embedding_row_in_a_gap_of_the_tokenizers_ids_is_never_trained(tmp_path):
+    model = write_model(tmp_path / "mine", "gpt2", chat=False, vocab_size=280, tied=False)
+    file = json.loads((model / "tokenizer.json").read_text())
+    vocabulary = file["model"]["vocab"]
+    vocabulary[next(token for token, number in vocabulary.items() if number == 259)] = 270
+    (model / "tokenizer.json").write_text(json.dumps(file))
+    config = tiny(tmp_path, model, **{"training.batch_size": 12, "training.weight_decay": 0})
+    assert absent_ids(load_tokenizer(config.student)) == tuple(range(259, 270))
+    run = RunFolder(tmp_path / "runs" / "tiny")
+    run.claim(config)
+    run_job(run, Silent())
+    before, after = (
+        load_model(ModelConfig(path=str(path)), dtype="float32").get_output_embeddings().weight
+        for path in (model, run.stage(1).student)
+    )
+    assert torch.equal(before[259:270], after[259:270])
+    assert not torch.equal(before[:259], after[:259])
+    assert not torch.equal(before[270], after[270])

@@ -88,6 +88,7 @@ def train_stage(
                         divergence=divergence,
                         loss_temperature=training.loss_temperature,
                         vocab_size=stage.vocab_size,
+                        absent_ids=stage.absent_ids,
                         rollout_index=packed.owners if training.track_snr else None,
                     )
                     result = learner.loss_of(targets, **packed.inputs)

@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from paced.models.loading import DTYPES
-from paced.models.tokens import vocabulary_size
+from paced.models.tokens import absent_ids, vocabulary_size
 from paced.run.config import RunConfig
 from paced.run.folder import RunFolder
 from paced.run.progress import Advance, Progress
@@ -89,6 +91,8 @@ class Stage:
         self.settings, self.folder = config.stages[stage_number - 1], run.stage(stage_number)
         self.tokenizer, self.source, self.progress = tokenizer, source, progress
         self.vocab_size = vocabulary_size(tokenizer)
+        gaps = absent_ids(tokenizer)
+        self.absent_ids = torch.tensor(gaps, device=team.device) if gaps else None  # [M]
         cache = _open_cache(run, config, teacher)
         self.learner = Learner(student, config, team)
         self.teacher = Teacher(teacher, config, team, cache)
