@@ -13,9 +13,16 @@ from paced.grading.numerals import last_number, read_quantity
 
 _BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s*+(?:(?P<brace>\{)|(?P<bare>[-+]?[\w.,/%]+))?")
 _ANSWER_LINE = re.compile(
-    r"(?im)(?:answer(?:\*\*|__)?\s*+[:：]|^[ \t]*(?:\#{1,6}[ \t]*|\*\*)(?:final[ ])?answer(?:\*\*)?[ \t]*$)"
+    r"(?im)(?:<answer>|(?:answer(?:\*\*|__)?|答案)\s*+[:：]"
+    r"|^[ \t]*(?:\#{1,6}[ \t]*|\*\*)(?:final[ ])?answer(?:\*\*)?[ \t]*$)"
     r"[*_]*\s*+(?P<said>[^\n]+)"
 )
+_ANSWER_IS = re.compile(r"(?i)(?:\banswer is|答案[是为])[:：]?[*_ ]*+(?P<said>.+?)(?:[.。](?=\s|$)|$)")
+_THINKING = re.compile(
+    r"(?i)<(?P<close>/)?(?:seed:)?(?:think(?:ing)?|thoughts?|reasoning)>|\[(?P<close2>/)?think\]|◁(?P<close3>/)?think▷"
+    r"|<\|(?:begin|(?P<close4>end))_of_thought\|>|<\|channel\|>(?:analysis|commentary|(?P<close5>final))(?:<\|message\|>)?"
+)
+"""Where thinking begins or, with a group, ends: the marks of the models that there are."""
 
 Extraction = Callable[[str], str | None]
 """Text of a completion -> its answer, or None when it gives none."""
@@ -25,13 +32,18 @@ def after_thinking(text: str) -> str:
     """The part of a completion that may hold its answer, the same for every format: what follows the last ``</think>``.
 
     A ``<think>`` that never closes hides the rest. A template may open the thinking in the prompt, so that text before
-    a ``</think>`` counts as thinking even where no ``<think>`` is seen.
+    a ``</think>`` counts as thinking even where no ``<think>`` is seen. Other models' marks count alike.
 
     Example:
         >>> after_thinking("<think>5?</think>6"), after_thinking("5?</think>6"), after_thinking("<think>5")
         ('6', '6', '')
+        >>> after_thinking("[THINK]5?[/THINK]6"), after_thinking("<|channel|>final<|message|>6")
+        ('6', '6')
     """
-    return text.rpartition("</think>")[2].partition("<think>")[0]
+    marks = list(_THINKING.finditer(text))
+    start = max((mark.end() for mark in marks if any(mark.groups())), default=0)
+    end = min((mark.start() for mark in marks if mark.start() >= start), default=len(text))
+    return text[start:end]
 
 
 def whole(text: str) -> str | None:
@@ -40,20 +52,28 @@ def whole(text: str) -> str | None:
 
 
 def boxed(text: str) -> str | None:
-    r"""The content of the last ``\boxed{}`` or ``\fbox{}``; only without any box, the last ``Answer:`` line or heading.
+    r"""The content of the last ``\boxed{}`` or ``\fbox{}``; without any box, of the last line that names the answer.
 
+    Such a line is ``Answer:``, a heading, ``<answer>``, or ``the answer is`` in the last line of all: in a chain of
+    thought before it that is often a step.
     Edges: a last box that never closes is no answer: an earlier box or line was taken back by it. ``\boxed 5`` holds 5.
 
     Example:
         >>> boxed(r"so \boxed{\frac{1}{2}} it is"), boxed("Answer: 34."), boxed("the answer may be 34")
         ('\\frac{1}{2}', '34', None)
+        >>> boxed("<answer>34</answer>"), boxed("So the answer is 34."), boxed("The answer is 3.\nNo, wait.")
+        ('34', '34', None)
     """
     box = _last(_BOX, text)
     if box is not None:
         content = _braced(text, box.end()) if box["brace"] else (box["bare"] or "").rstrip(".,;:")
         return content.strip() or None if content is not None else None
-    line = _last(_ANSWER_LINE, text)
-    return line["said"].strip().strip("*").strip().removesuffix(".").strip() or None if line is not None else None
+    line = _last(_ANSWER_LINE, text) or _last(_ANSWER_IS, text.rstrip().rpartition("\n")[2])
+    if line is None:
+        return None
+    said = re.split(r"(?i)</?answer>", line["said"], maxsplit=1)[0]
+    said = next((again["said"] for again in _ANSWER_IS.finditer(said)), said)
+    return said.strip().strip("*").strip().removesuffix(".").strip() or None
 
 
 def gsm8k(text: str) -> str | None:

@@ -11,101 +11,81 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
+from paced.grading.dress import plain, undressed
+from paced.grading.units import unit_of
+
 MAX_DIGITS = 1000
 """Longer numerals and larger exponents are not read: converting them takes quadratic time."""
 
-_TYPOGRAPHY = str.maketrans(
-    {chr(0xFF01 + offset): chr(0x21 + offset) for offset in range(94)}  # full-width forms of ASCII
-    | dict.fromkeys("−–‐‑‒﹣", "-")
-    | dict.fromkeys("\t\u00a0\u2002\u2003\u2009\u200a\u202f\u3000", " ")
-    | dict.fromkeys("\u200b\u200e\u200f\u2060\ufeff", "")
-    | {superscript: f"^{{{digit}}}" for digit, superscript in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")}
-    | {"×": r"\times ", "·": r"\times ", "⁄": "/"}
-)
-_LATEX = [
-    (re.compile(r"\{,\}|,\\!"), ","),
-    (re.compile(r"\\[!]|\\(?:left|right|displaystyle)(?![A-Za-z])"), ""),
-    (re.compile(r"(?<!\\)\\[,;: ]|(?<!\\)~"), " "),
-    (re.compile(r"\\[dtc]frac(?![A-Za-z])"), r"\\frac"),
-    (re.compile(r"\\cdot(?![A-Za-z])"), r"\\times"),
-    (re.compile(r"\\([$%])"), r"\1"),
-    (re.compile(r" {2,}"), " "),
-]
-
-_RUN = r"(?:[0-9]++(?:[.,:][0-9]++)*+|\.[0-9]++)"
+_RUN = r"(?:[0-9]++(?:[.,:'][0-9]++)*+|\.[0-9]++)"
+_REPEATING = r"(?:\.?\\(?:overline|bar|dot) ?\{?[0-9]++\}?[0-9]*+|\.?\([0-9]++\))"
 _GROUPS = r"[1-9][0-9]{0,2}(?: [0-9]{3}(?![0-9]))++(?:\.[0-9]++)?"
 _POWER = r"(?: ?\^ ?(?:\{[^{}\n]*\}|[-+]?[0-9]++))"
+_LETTERS = r"[A-Za-zµα-ωΑ-Ω]"
 _ATOM = (
-    rf"(?:{_GROUPS}|{_RUN})(?:[eE][-+]?[0-9]++)?(?: ?\\times ?10{_POWER})?{_POWER}?"
-    r"(?: ?(?:\\pi|π|[½⅓⅔¼¾⅛]|_\{?[0-9]+\}?|(?:\\sqrt|√) ?(?:\[[0-9]+\])? ?(?:\{[^{}]*\}|[0-9]++)?))?"
+    rf"(?:{_GROUPS}|{_RUN}){_REPEATING}?(?:[eE][-+]?[0-9]++)?(?: ?(?:\\times|[xX*]) ?10{_POWER})?{_POWER}?"
+    r"(?: ?(?:\\pi|π|_\{?[0-9]+\}?|(?:\\sqrt|√) ?(?:\[[0-9]+\])? ?(?:\{[^{}]*\}|[0-9]++)?))?"
 )
-_FRACTION = r"\\frac ?(?:\{[^{}]*\} ?\{[^{}]*\}|[0-9] ?[0-9])"
+_FRACTION = r"\\(?:frac|[dt]?binom) ?(?:\{[^{}]*\} ?\{[^{}]*\}|[0-9] ?[0-9])"
+_MAGNITUDE = (
+    r"(?i: (?:hundred|thousand|million|billion|trillion|dozen|lakh|crore|bn|mln)s?\b"
+    r"| and (?:a |one )?(?:half|quarter|third)\b)"
+)
+_CURRENCIES = r"(?:USD|US\$|EUR|GBP|INR|CNY|RMB|JPY|AUD|CAD|CHF|Rs\.?|[A-Z]{0,2}\$|[$€£¥₹])"
+_GLUED = (
+    rf"{_LETTERS}[A-Za-z0-9µα-ωΑ-Ω]*+(?:/[A-Za-z]++)?|[万千百亿兆]"
+    r"| ?\\(?:alpha|beta|gamma|theta|lambda|mu|phi|omega|ln|log|infty)(?![A-Za-z])"
+)
+"""What makes the digits before it a part of something else, unless it is a unit."""
 _TOKEN = re.compile(
-    r"(?P<part>[\^_] ?\{? ?[-+]?[0-9]++\}?)"  # an exponent or index of something that is not a number
-    r"|(?P<sign>[-+] ?)?\$? ?(?P<number>"
+    r"(?P<part>[\^_] ?\{? ?[-+]?[0-9]++\}?"  # an exponent or index of something that is not a number
+    rf"|(?<![\\A-Za-z])(?!{_CURRENCIES}[0-9])[A-Za-z]++[0-9][A-Za-z0-9]*+(?:\.[0-9]++)*+)"  # a name, as x5 or H2O
+    rf"|(?P<sign>[-+] ?|\\[pm]{{2}} ?)?(?:{_CURRENCIES} ?)?(?P<number>"
     rf"[0-9]{{4}}-[0-9]{{1,2}}-[0-9]{{1,2}}(?![0-9])"
+    r"|/ ?[0-9]++"  # divides something that is not a number
     r"|\\sqrt ?(?:\[[0-9]+\])? ?\{?[0-9]++\}?"
-    rf"|{_FRACTION}|{_ATOM}(?: ?/ ?{_ATOM})*+(?: ?{_FRACTION}| [0-9]++ ?/ ?[0-9]++(?! ?/))?)"
+    rf"|(?:{_FRACTION}|{_ATOM}(?: ?/ ?{_ATOM})*+(?: ?{_FRACTION}|(?: and)? [0-9]++ ?/ ?[0-9]++(?! ?/))?))"
+    rf"(?:(?P<glued>{_GLUED})|(?P<magnitude>{_MAGNITUDE}))?"
 )
 _BEFORE_DETACHED_SIGN = "=:([{,$<>\n"
 
-_DECIMAL = r"(?:[0-9]+|[1-9][0-9]{0,2}(?:(?:,[0-9]{3})+|(?: [0-9]{3})+))(?:\.[0-9]*)?|\.[0-9]+"
+_DECIMAL = r"(?:[1-9][0-9]{0,2}(?:(?:,[0-9]{3})+|(?: [0-9]{3})+|(?:'[0-9]{3})+)(?![0-9])|[0-9]+)(?:\.[0-9]*)?|\.[0-9]+"
 _EXPONENT = r"\^ ?(?:\{ ?(?P<braced>[-+]?[0-9]+) ?\}|(?P<bare>[-+]?[0-9]+))"
 _PLAIN = re.compile(rf"(?P<digits>{_DECIMAL})(?:[eE](?P<e>[-+]?[0-9]+))?")
-_SCIENTIFIC = re.compile(rf"(?P<digits>{_DECIMAL}) ?\\times ?10 ?{_EXPONENT}")
+_SCIENTIFIC = re.compile(rf"(?P<digits>{_DECIMAL}) ?(?:\\times|[xX*]) ?10 ?{_EXPONENT}")
 _POWER_OF = re.compile(rf"(?P<digits>[0-9]+) ?{_EXPONENT}")
 _RATIO = re.compile(
     r"(?:(?P<whole>[0-9]+) ?)??(?:\\frac ?(?:\{ ?(?P<a>[-+]?[^{}]+)\} ?\{(?P<b>[^{}]+)\}|(?P<c>[0-9]) ?(?P<d>[0-9]))"
     r"|(?<![0-9])(?P<e>[0-9][0-9,.]*) ?/ ?(?P<f>[0-9][0-9,.]*))"
 )
 
-_SHELLS = re.compile(
-    r"\$\$?(?P<a>[^$]*)\$\$?|\\\((?P<b>.*)\\\)|\\\[(?P<c>.*)\\\]|\*\*(?P<d>[^*]*)\*\*"
-    r"|\\(?:boxed|fbox|text|textbf|mathrm|mathbf) ?\{(?P<e>[^{}]*)\}|\{(?P<f>[^{}]*)\}|(?P<g>[^.].*)\.",
-    re.DOTALL,
-)
-_LABEL = re.compile(r"(?i:(?:the )?(?:final )?answer ?(?::|is) ?)|(?:[A-Za-z]|\\[a-z]+) ?= ?")
-_DEGREES = r"\^ ?\{? ?\\circ ?\}?|°|\\degree|\\% ?|%"
-_UNIT_WORDS = r"(?P<words>[A-Za-zµ]+(?:[ /][A-Za-zµ]+){0,3})(?P<squared>\^ ?\{?[23]\}?)?"
-_UNIT = re.compile(
-    rf" ?(?P<symbol>{_DEGREES})"
-    rf"|(?: | ?\\(?:text|mathrm|textrm) ?\{{ ?){_UNIT_WORDS}(?: ?\}})?(?P<power>\^ ?\{{?[23]\}}?)?"
-)
-_SINGLE_UNITS = frozenset("mgshlLNJWVAKCF")
-_SAME_UNIT = {"^circ": "degree", "°": "degree", "dollar": "$", "USD": "$", "euro": "€", "percent": "%"}
-NOT_UNITS = frozenset(
-    ("or", "and", "to", "than", "minus", "plus", "times", "over", "point", "is", "not", "no", "but", "if", "of", "as",
-     "hundred", "thousand", "million", "billion", "trillion", "dozen", "half", "halves", "third", "thirds", "quarter",
-     "quarters", "mod", "pi", "factorial", "squared", "cubed")
-)  # fmt: skip
-"""Words that change or doubt the number before them; what holds one of them is not a number with a unit."""
-
 
 def read_quantity(text: str) -> tuple[Fraction, str] | None:
     r"""The exact value that the whole of ``text`` writes and its unit ("" for none); None when it is not one number.
 
     Example:
-        >>> read_quantity(r"x = 10{,}080"), read_quantity(r"\$5"), read_quantity(r"5 \text{ cm}"), read_quantity("1,5")
-        ((Fraction(10080, 1), ''), (Fraction(5, 1), '$'), (Fraction(5, 1), 'cm'), None)
+        >>> read_quantity(r"x = 10{,}080"), read_quantity(r"\$5"), read_quantity("5cm"), read_quantity("1,5")
+        ((Fraction(10080, 1), ''), (Fraction(5, 1), '$'), (Fraction(5, 1), 'centimeter'), None)
+        >>> read_quantity("2½"), read_quantity("(5)"), read_quantity("USD 5"), read_quantity("3x")
+        ((Fraction(5, 2), ''), (Fraction(5, 1), ''), (Fraction(5, 1), '$'), None)
     """
     if len(text) > 4 * MAX_DIGITS:
         return None
-    text = _undressed(_plain(text))
-    sign, currency, text = _signed(text)
-    match = None
-    value = _value(text)
-    if value is None:
-        match = next((one for one in _UNIT.finditer(text) if one.end() == len(text) and one.start()), None)
-        value = _value(_undressed(text[: match.start()])) if match is not None else None
-    if value is None:
+    sign, currency, text = _signed(undressed(plain(text)))
+    text = undressed(text)
+    numeral = _numeral(text)
+    if numeral is None:
         return None
-    unit = currency
-    if match is not None:
-        words = match["words"]
-        if words is not None and not _is_unit(words):
-            return None
-        unit += match["symbol"] or f"{words}{match['squared'] or match['power'] or ''}"
-    return sign * value, _one_unit(re.sub(r"[ {}\\]", "", unit))
+    value, end = numeral
+    rest = text[end:]
+    if not rest.strip():
+        return sign * value, unit_of(currency) or "" if currency else ""
+    if rest in ("st", "nd", "rd", "th"):
+        return (sign * value, "") if value.denominator == 1 and not currency else None
+    unit = unit_of(rest, glued=rest[0].isalpha()) if not currency or rest[0].isalpha() else ""
+    if unit is not None and currency:
+        unit = unit_of(f"{currency} {rest.strip()}")
+    return (sign * value, unit) if unit is not None else None
 
 
 def parse_integer(text: str) -> int | None:
@@ -120,24 +100,29 @@ def parse_integer(text: str) -> int | None:
 
 
 def last_number(text: str) -> str | None:
-    r"""The last number in ``text``, whole, without thousands commas or plus sign, or None.
+    r"""The last number in ``text``, whole, without thousands commas, plus sign or unit, or None.
 
     Example:
         >>> last_number("7 + 5 = 12."), last_number("10-5"), last_number("x = -1,500.25"), last_number("none")
         ('12', '5', '-1500.25', None)
         >>> last_number("it is 3.5e-4"), last_number("or 1/2"), last_number(r"\frac{3}{8}"), last_number("25 cm^2")
         ('3.5e-4', '1/2', '\\frac{3}{8}', '25')
+        >>> last_number("so 5cm."), last_number("so 3x."), last_number("so x5"), last_number("5 million")
+        ('5', '3x', None, '5 million')
     """
-    text = _plain(text)
+    text = plain(text)
     last = None
     for match in _TOKEN.finditer(text):
         last = match if match["part"] is None else last
     if last is None:
         return None
-    number = last["number"]
+    number, sign, glued = last["number"], last["sign"] or "", last["glued"] or ""
     if re.fullmatch(_DECIMAL, number):
-        number = number.replace(",", "").replace(" ", "")
-    return ("-" if _negative(text, last) else "") + number
+        number = re.sub("[, ']", "", number)
+    if glued not in ("st", "nd", "rd", "th") and unit_of(glued, glued=True) is None:
+        number += glued
+    prefix = sign if sign.startswith("\\") else "-" if _negative(text, last) else ""
+    return prefix + number + (last["magnitude"] or "")
 
 
 def _negative(text: str, match: re.Match[str]) -> bool:
@@ -152,63 +137,35 @@ def _negative(text: str, match: re.Match[str]) -> bool:
     return not before or before[-1] in _BEFORE_DETACHED_SIGN
 
 
-def _plain(text: str) -> str:
-    """One spelling for what differs in typography or LaTeX spacing only."""
-    text = text.translate(_TYPOGRAPHY)
-    for pattern, replacement in _LATEX:
-        text = pattern.sub(replacement, text)
-    return text
-
-
-def _undressed(text: str) -> str:
-    """Without delimiters around all of it, labels before it and a full stop after it."""
-    for _ in range(8):
-        text = text.strip()
-        label, shell = _LABEL.match(text), _SHELLS.fullmatch(text)
-        if label is not None:
-            text = text[label.end() :]
-        elif shell is not None:
-            text = next(group for group in shell.groups() if group is not None)
-        else:
-            break
-    return text
-
-
 def _signed(text: str) -> tuple[int, str, str]:
-    """(sign, currency, the rest): at most one sign and one currency sign, in either order."""
-    match = re.match(r"(?:([-+]) ?)?([$€£])? ?(?(1)|([-+])? ?)", text)
+    """(sign, currency, the rest): at most one sign and one currency, in either order."""
+    match = re.match(rf"(?:([-+]) ?)?({_CURRENCIES})? ?(?(1)|([-+])? ?)", text)
     assert match is not None
     sign = -1 if "-" in (match[1], match[3]) else 1
-    return sign, match[2] or "", text[match.end() :]
+    currency = (match[2] or "").rstrip(".")
+    return sign, currency, text[match.end() :]
 
 
-def _is_unit(words: str) -> bool:
-    parts = re.split(r"[ /]", words)
-    return all(one.casefold() not in NOT_UNITS and (len(one) > 1 or one in _SINGLE_UNITS) for one in parts)
+def _numeral(text: str) -> tuple[Fraction, int] | None:
+    """The value of the longest unsigned numeral at the start of ``text`` that has one, and where it ends."""
+    read = ((pattern.match(text), value_of) for pattern, value_of in _READERS)
+    values = [(match.end(), value_of(match)) for match, value_of in read if match and match.end() <= MAX_DIGITS]
+    return max(((value, end) for end, value in values if value is not None), key=lambda one: one[1], default=None)
 
 
-def _one_unit(unit: str) -> str:
-    """Singular and plural, sign and word of a unit as one."""
-    singular = unit[:-1] if len(unit) > 3 and unit.endswith("s") else unit
-    return _SAME_UNIT.get(singular, singular)
+def _plain_value(match: re.Match[str]) -> Fraction | None:
+    return _scaled(match["digits"], match["e"] or "0")
 
 
-def _value(text: str) -> Fraction | None:
-    """The value of an unsigned numeral: decimal, scientific, power of integers, fraction or mixed number."""
-    text = text.strip()
-    if len(text) > MAX_DIGITS:
+def _scientific(match: re.Match[str]) -> Fraction | None:
+    return _scaled(match["digits"], match["braced"] or match["bare"])
+
+
+def _power(match: re.Match[str]) -> Fraction | None:
+    base, exponent = int(match["digits"]), _small(match["braced"] or match["bare"])
+    if exponent is None or len(match["digits"]) * abs(exponent) > MAX_DIGITS or (not base and exponent <= 0):
         return None
-    if match := _PLAIN.fullmatch(text):
-        return _scaled(match["digits"], match["e"] or "0")
-    if match := _SCIENTIFIC.fullmatch(text):
-        return _scaled(match["digits"], match["braced"] or match["bare"])
-    if match := _POWER_OF.fullmatch(text):
-        base, exponent = int(match["digits"]), _small(match["braced"] or match["bare"])
-        small = exponent is not None and len(match["digits"]) * abs(exponent) <= MAX_DIGITS
-        return Fraction(base) ** exponent if small and exponent is not None and (base or exponent > 0) else None
-    if match := _RATIO.fullmatch(text):
-        return _ratio(match)
-    return None
+    return Fraction(base) ** exponent
 
 
 def _ratio(match: re.Match[str]) -> Fraction | None:
@@ -228,8 +185,11 @@ def _scaled(digits: str, exponent: str) -> Fraction | None:
     power = _small(exponent)
     if power is None:
         return None
-    return Fraction(re.sub("[, ]", "", digits).rstrip(".") or "0") * Fraction(10) ** power
+    return Fraction(re.sub("[, ']", "", digits).rstrip(".") or "0") * Fraction(10) ** power
 
 
 def _small(exponent: str) -> int | None:
     return int(exponent) if len(exponent) <= 5 and abs(int(exponent)) <= MAX_DIGITS else None
+
+
+_READERS = ((_PLAIN, _plain_value), (_SCIENTIFIC, _scientific), (_POWER_OF, _power), (_RATIO, _ratio))

@@ -13,7 +13,7 @@ from pathlib import Path
 from paced.lab.world import build_untrained_world
 from paced.models.loading import quiet_transformers
 from paced.pipeline.cost import estimate_cost
-from paced.pipeline.preflight import Inputs, check_inputs, check_methods
+from paced.pipeline.preflight import Inputs, check_all, check_methods
 from paced.problems.files import read_problems
 from paced.run.config import RunConfig
 from paced.run.folder import RunFolder
@@ -40,7 +40,7 @@ def show_dry_run(config: RunConfig, say: Say) -> None:
             run.claim(config)
             build_untrained_world(run.lab, config.lab)
             config = run.config()
-        inputs, methods = check_inputs(config), check_methods(config)
+        inputs, methods = check_all(config), check_methods(config)
         notes = [*inputs.notes, *(note for _, other in methods.values() for note in other.notes)]
         for note in dict.fromkeys(notes):
             say(note)

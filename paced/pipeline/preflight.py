@@ -1,32 +1,36 @@
 """Look at everything that a run will need before its first rollout: files, templates, tokenizers, lengths, options.
 
-A fault that would show after an hour shows here in a second, in one message with all its fellows where that is
-possible. Models are not loaded, only their configurations and tokenizers. What is looked at is in three files:
-models, prompts, problems; the list of them all is here.
+A fault that would show after an hour shows here in a second, in one message with all its fellows: a look that fails
+keeps none of the others from being taken. Models are not loaded, only their configurations and tokenizers. What is
+looked at is in four files: options, models, prompts, problems; the list of them all is here.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from paced.errors import BadRows, ConfigError, did_you_mean
+from paced.errors import BadRow, BadRows, ConfigError, did_you_mean
 from paced.grading.extract import EXTRACTIONS
 from paced.models.loading import context_limit, load_config, load_tokenizer, teacher_model
 from paced.models.tokens import check_same_tokenizer
 from paced.pipeline.preflight_models import generation_notes, model_faults
+from paced.pipeline.preflight_options import check_options, option_faults
 from paced.pipeline.preflight_problems import gold_faults, overlap
 from paced.pipeline.preflight_prompts import date_notes, end_faults, prompt_faults
 from paced.problems.files import ProblemFile, read_problems
 from paced.problems.prompts import Prompt, Reader, make_prompts
 from paced.records import Problem
-from paced.rollouts.engine import ENGINES
-from paced.run.config import GradingConfig, ModelConfig, RunConfig, SamplingConfig
+from paced.run.config import ModelConfig, RunConfig, SamplingConfig
 from paced.run.configfile import with_method
-from paced.run.schema import Choice
-from paced.weights import WEIGHTS
+
+__all__ = ["Inputs", "check_all", "check_inputs", "check_methods", "check_options", "one_refusal"]
+
+Fault = str | BadRows
+"""A sentence, or the rows of one file that cannot be used."""
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,65 +53,34 @@ def check_inputs(config: RunConfig) -> Inputs:
     """Read the problem files, render every prompt, look at both models' folders and hold all lengths against limits.
 
     Raises:
-        ConfigError: everything about options, models, prompts and lengths that would stop the run, a sentence each.
-        BadRows: rows of a problem file that cannot be used, or whose gold answer the recipe's grader calls wrong.
+        ConfigError: everything about options, models, prompts, problems and lengths that would stop the run.
+        BadRows: the same, where rows of one problem file are all that is wrong.
     """
-    from paced.train.backends import make_backend
-
-    check_options(config)
-    file = _read_graded(config.problems.path, config.grading, limit=config.problems.limit)
-    student_tokenizer = load_tokenizer(config.student)
-    teacher_tokenizer = load_tokenizer(teacher_model(config)) if config.teacher.path else student_tokenizer
-    if config.teacher.path:
-        check_same_tokenizer(student_tokenizer, teacher_tokenizer)
-    faults = model_faults(config, student_tokenizer, teacher_tokenizer)
-    notes = [*file.notes, *generation_notes(config.student), *_report_notes(config)]
-    prompts: dict[Reader, list[Prompt]] = {}
-    readers: tuple[tuple[Reader, ModelConfig, Any], ...] = (
-        ("student", config.student, student_tokenizer),
-        ("teacher", teacher_model(config), teacher_tokenizer),
-    )
-    for reader, model, tokenizer in readers:
-        prompts[reader] = make_prompts(
-            file.problems, reader=reader, config=config.prompts, tokenizer=tokenizer, file=config.problems.path
-        )
-        faults += prompt_faults(
-            file.problems, prompts[reader], reader=reader, config=config.prompts, tokenizer=tokenizer
-        )
-        faults += end_faults(model, reader=reader, config=config.prompts, tokenizer=tokenizer)
-        notes += date_notes(file.problems[0], reader=reader, config=config.prompts, tokenizer=tokenizer)
-    held_out: list[Prompt] = []
-    for item in config.evaluation.sets:
-        problems = _read_graded(item.path, config.grading)
-        notes += problems.notes
-        sentence, forbidden = overlap(item, problems.problems, file.problems)
-        (faults if forbidden else notes).extend([sentence] if sentence else [])
-        held_out += make_prompts(
-            problems.problems, reader="student", config=config.prompts, tokenizer=student_tokenizer, file=item.path
-        )
-    faults += _length_faults(config, prompts["student"], prompts["teacher"], held_out)
-    faults += make_backend(config.training.backend).check(config)
+    inputs, faults = _look(config)
     if faults:
-        raise ConfigError(f"{config.name}: {' '.join(dict.fromkeys(faults))}")
-    return Inputs(
-        problems=file.problems,
-        notes=tuple(dict.fromkeys(notes)),
-        tokenizer=student_tokenizer,
-        student_prompts=prompts["student"],
-        teacher_prompts=prompts["teacher"],
-    )
+        raise one_refusal(config.name, faults)
+    assert inputs is not None
+    return inputs
 
 
 def check_all(config: RunConfig) -> Inputs:
     """:func:`check_inputs` of a recipe and of every method that it compares; the recipe's inputs, everybody's notes.
 
     Raises:
-        ConfigError: as there, with the name of the method whose settings are at fault.
+        ConfigError: as there; what only a method's settings bring about has its name.
         BadRows: as there.
     """
-    inputs = check_inputs(config)
-    methods = check_methods(config).values()
-    notes = [*inputs.notes, *(note for _, method_inputs in methods for note in method_inputs.notes)]
+    inputs, faults = _look(config)
+    notes = list(inputs.notes) if inputs is not None else []
+    own = set(map(str, faults))
+    for method in config.methods:
+        changed, further = _look(with_method(config, method))
+        notes += changed.notes if changed is not None else []
+        news = [fault for fault in further if str(fault) not in own]
+        faults += [f"methods.{method}: {fault}" if isinstance(fault, str) else fault for fault in news]
+    if faults:
+        raise one_refusal(config.name, faults)
+    assert inputs is not None
     return dataclasses.replace(inputs, notes=tuple(dict.fromkeys(notes)))
 
 
@@ -115,17 +88,132 @@ def check_methods(config: RunConfig) -> dict[str, tuple[RunConfig, Inputs]]:
     """:func:`check_inputs` of every compared method: its name -> its own configuration and inputs.
 
     Raises:
-        ConfigError: as there, with the name of the method whose settings are at fault.
-        BadRows: as there.
+        ConfigError, BadRows: as there.
     """
-    methods = {}
-    for method in config.methods:
-        changed = with_method(config, method)
-        try:
-            methods[method] = (changed, check_inputs(changed))
-        except ConfigError as error:
-            raise ConfigError(f"methods.{method}: {error}") from error
-    return methods
+    configs = {method: with_method(config, method) for method in config.methods}
+    return {method: (changed, check_inputs(changed)) for method, changed in configs.items()}
+
+
+def one_refusal(name: str, faults: Sequence[Fault]) -> ValueError:
+    """One error for all faults: sentences first, then the rows of each file.
+
+    Args:
+        name: the run's.
+        faults: at least one.
+
+    Example:
+        >>> row = BadRow(row=2, column="answer", found="nothing", fix="Write one.")
+        >>> print(one_refusal("mine", ["No engine.", BadRows("a.csv", [row]), "No engine."]))
+        mine: No engine.
+        a.csv: 1 row cannot be used.
+          row 2, column 'answer': found nothing. Write one.
+    """
+    sentences = dict.fromkeys(fault for fault in faults if isinstance(fault, str))
+    rows: dict[str, dict[BadRow, None]] = {}
+    for fault in faults:
+        if isinstance(fault, BadRows):
+            rows.setdefault(fault.file, {}).update(dict.fromkeys(fault.rows))
+    files = [BadRows(file, sorted(bad, key=lambda row: row.row)) for file, bad in rows.items()]
+    if not sentences and len(files) == 1:
+        return files[0]
+    return ConfigError("\n".join([f"{name}: {' '.join(sentences)}"] * bool(sentences) + [str(file) for file in files]))
+
+
+def _look(config: RunConfig) -> tuple[Inputs | None, list[Fault]]:
+    """What a run reads, and every fault that can be computed; no inputs where a file or tokenizer cannot be read."""
+    from paced.train.backends import BACKENDS
+
+    faults: list[Fault] = [*option_faults(config)]
+    file = _read_graded(config.problems.path, config, faults, limit=config.problems.limit)
+    student_tokenizer = _try(faults, load_tokenizer, config.student)
+    teacher_tokenizer = _try(faults, load_tokenizer, config.teacher) if config.teacher.path else student_tokenizer
+    notes = _try(faults, generation_notes, config.student) or []
+    if student_tokenizer is not None and teacher_tokenizer is not None:
+        if config.teacher.path:
+            _try(faults, check_same_tokenizer, student_tokenizer, teacher_tokenizer)
+        faults += _try(faults, model_faults, config, student_tokenizer, teacher_tokenizer) or []
+    prompts: dict[Reader, list[Prompt]] = {}
+    readers: tuple[tuple[Reader, ModelConfig, Any], ...] = (
+        ("student", config.student, student_tokenizer),
+        ("teacher", teacher_model(config), teacher_tokenizer),
+    )
+    for reader, model, tokenizer in readers:
+        if tokenizer is None:
+            continue
+        faults += _try(faults, end_faults, model, reader=reader, config=config.prompts, tokenizer=tokenizer) or []
+        if file is None:
+            continue
+        made = _prompts(file, config, faults, reader=reader, tokenizer=tokenizer, path=config.problems.path)
+        if made is not None:
+            prompts[reader] = made
+            faults += prompt_faults(file.problems, made, reader=reader, config=config.prompts, tokenizer=tokenizer)
+            notes += date_notes(file.problems[0], reader=reader, config=config.prompts, tokenizer=tokenizer)
+    held_out: list[Prompt] = []
+    for item in config.evaluation.sets:
+        unseen = _read_graded(item.path, config, faults)
+        if unseen is None:
+            continue
+        notes += unseen.notes
+        if file is not None:
+            sentence, forbidden = overlap(item, unseen.problems, file.problems)
+            (faults if forbidden else notes).extend([sentence] if sentence else [])
+        if student_tokenizer is not None:
+            made = _prompts(unseen, config, faults, reader="student", tokenizer=student_tokenizer, path=item.path)
+            held_out += made or []
+    faults += _try(faults, _length_faults, config, prompts, held_out) or []
+    if config.training.backend.name in BACKENDS:
+        faults += _try(faults, _backend_faults, config) or []
+    if file is None or len(prompts) < len(readers):
+        return None, faults
+    inputs = Inputs(
+        problems=file.problems,
+        notes=tuple(dict.fromkeys([*file.notes, *notes, *_report_notes(config)])),
+        tokenizer=student_tokenizer,
+        student_prompts=prompts["student"],
+        teacher_prompts=prompts["teacher"],
+    )
+    return inputs, faults
+
+
+def _try(faults: list[Fault], look: Callable[..., Result], *given: Any, **named: Any) -> Result | None:
+    """What a look gives, or None where it refuses; the refusal joins the faults."""
+    try:
+        return look(*given, **named)
+    except BadRows as error:
+        faults.append(error)
+    except ConfigError as error:
+        faults.append(str(error))
+    return None
+
+
+def _read_graded(path: str, config: RunConfig, faults: list[Fault], *, limit: int = 0) -> ProblemFile | None:
+    """The problems of one file; golds that the grader calls wrong are faults and keep the file."""
+    file = _try(faults, read_problems, path, limit=limit)
+    if file is not None and config.grading.answer_format.name in EXTRACTIONS:
+        wrong = gold_faults(file.problems, config.grading, rows=file.rows)
+        faults += [BadRows(path, wrong)] if wrong else []
+    return file
+
+
+def _prompts(
+    file: ProblemFile, config: RunConfig, faults: list[Fault], *, reader: Reader, tokenizer: Any, path: str
+) -> list[Prompt] | None:
+    return _try(
+        faults,
+        make_prompts,
+        file.problems,
+        reader=reader,
+        config=config.prompts,
+        tokenizer=tokenizer,
+        file=path,
+        rows=file.rows,
+    )
+
+
+def _backend_faults(config: RunConfig) -> list[str]:
+    from paced.train.backends import make_backend
+
+    return make_backend(config.training.backend).check(config)
 
 
 def _report_notes(config: RunConfig) -> list[str]:
@@ -139,75 +227,15 @@ def _report_notes(config: RunConfig) -> list[str]:
     ]
 
 
-def _read_graded(path: str, config: GradingConfig, *, limit: int = 0) -> ProblemFile:
-    file = read_problems(path, limit=limit)
-    faults = gold_faults(file.problems, config)
-    if faults:
-        raise BadRows(path, faults)
-    return file
-
-
-def check_options(config: RunConfig) -> None:
-    """Refuse choices that nothing answers to, by name or by parameters: weights, divergences, answer format, backend,
-    engines.
-
-    Raises:
-        ConfigError: every such choice, a sentence each.
-    """
-    from paced.train.backends import BACKENDS
-    from paced.train.loss import DIVERGENCES, make_divergence
-
-    num_rollouts = config.rollouts.num_samples
-
-    def build_weights(name: str, given: dict[str, Any]) -> None:
-        """Weigh a problem of every pass rate: estimators need a number of rollouts that only a call shows."""
-        WEIGHTS[name](**given)(list(range(num_rollouts + 1)), [num_rollouts] * (num_rollouts + 1))
-
-    faults = _choice_faults("weights", config.weights, WEIGHTS, build_weights)
-    for number, stage in enumerate(config.stages, start=1):
-        key = f"stages.{number}.divergence"
-        faults += _choice_faults(key, stage.divergence, DIVERGENCES, lambda name, given: make_divergence(name, **given))
-    faults += _choice_faults("grading.answer_format", config.grading.answer_format, EXTRACTIONS, _without_parameters)
-    backend = config.training.backend
-    faults += _choice_faults("training.backend", backend, BACKENDS, lambda name, given: BACKENDS[name](**given))
-    for section, sampling in {
-        "rollouts": config.rollouts,
-        "references": config.references,
-        "evaluation.sampling": config.evaluation.sampling,
-    }.items():
-        faults += _choice_faults(
-            f"{section}.engine", sampling.engine, ENGINES, lambda name, given: ENGINES[name](config.student, **given)
-        )
-    if faults:
-        raise ConfigError(f"{config.name}: {' '.join(faults)}")
-
-
-def _choice_faults(
-    key: str, choice: Choice, known: Mapping[str, Any], build: Callable[[str, dict[str, Any]], Any]
-) -> list[str]:
-    """What is wrong with one choice, if anything: no such name, or parameters with which it cannot be built."""
-    if choice.name not in known:
-        names = ", ".join(known)
-        return [f"{key} must be one of {names}, got {choice.name!r}.{did_you_mean(choice.name, known)}"]
-    try:
-        build(choice.name, choice.parameters)
-    except (TypeError, ValueError) as error:
-        reason = str(error).rstrip(".")
-        return [f"{key}.parameters do not fit '{choice.name}' ({reason}). {key}={choice.name} takes its defaults."]
-    return []
-
-
-def _without_parameters(name: str, given: dict[str, Any]) -> None:
-    if given:
-        raise TypeError(f"{name} takes no parameters, got {', '.join(given)}")
-
-
-def _length_faults(config: RunConfig, seen: list[Prompt], shown: list[Prompt], held_out: list[Prompt]) -> list[str]:
+def _length_faults(config: RunConfig, prompts: Mapping[Reader, list[Prompt]], held_out: list[Prompt]) -> list[str]:
     faults: list[str] = []
+    seen, shown = prompts.get("student", []), prompts.get("teacher", [])
 
     def fits(model: ModelConfig, who: str, prompts: list[Prompt], sampling: SamplingConfig, section: str) -> None:
+        if not prompts:
+            return
         limit = context_limit(load_config(model))
-        longest = max((len(prompt.token_ids) for prompt in prompts), default=0)
+        longest = max(len(prompt.token_ids) for prompt in prompts)
         if limit is not None and longest + sampling.max_new_tokens > limit:
             if longest < limit:
                 fix = f"Set {section}.max_new_tokens={limit - longest} or less."
@@ -224,6 +252,5 @@ def _length_faults(config: RunConfig, seen: list[Prompt], shown: list[Prompt], h
         fits(config.student, "student", seen, config.references, "references")
     if any(stage.along == "rollout" for stage in config.stages):
         fits(teacher_model(config), "teacher", shown, config.rollouts, "rollouts")
-    if held_out:
-        fits(config.student, "student", held_out, config.evaluation.sampling, "evaluation.sampling")
+    fits(config.student, "student", held_out, config.evaluation.sampling, "evaluation.sampling")
     return faults

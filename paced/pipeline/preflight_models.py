@@ -8,6 +8,7 @@ Left out: sampling a token for trial; a model that cannot be sampled says so in 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from paced.errors import ConfigError
@@ -35,11 +36,17 @@ def model_faults(config: RunConfig, student_tokenizer: Any, teacher_tokenizer: A
         student_tokenizer: loaded from the student's folder.
         teacher_tokenizer: the teacher's; the same object for a self-teacher.
     """
-    faults = _architecture_faults(config.student, student_tokenizer, "student", sampled=True)
+    looks = [partial(_architecture_faults, config.student, student_tokenizer, "student", sampled=True)]
     if config.teacher.path:
         sampled = any(stage.along == "reference" for stage in config.stages)
-        faults += _architecture_faults(config.teacher, teacher_tokenizer, "teacher", sampled=sampled)
-        faults += _end_faults(config, student_tokenizer, teacher_tokenizer)
+        looks.append(partial(_architecture_faults, config.teacher, teacher_tokenizer, "teacher", sampled=sampled))
+        looks.append(partial(_end_faults, config, student_tokenizer, teacher_tokenizer))
+    faults = []
+    for look in looks:
+        try:
+            faults += look()
+        except ConfigError as error:
+            faults.append(str(error))
     return faults
 
 

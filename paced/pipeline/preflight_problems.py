@@ -16,7 +16,9 @@ AS_WRITTEN = {"boxed": "\\boxed{{{}}}", "gsm8k": "#### {}"}
 """Answer format -> how a completion writes a bare answer in it; the other formats read the bare answer."""
 
 
-def gold_faults(problems: Sequence[Problem], config: GradingConfig) -> list[BadRow]:
+def gold_faults(
+    problems: Sequence[Problem], config: GradingConfig, *, rows: Sequence[int] | None = None
+) -> list[BadRow]:
     """The problems whose own gold answer, written as the format asks, is not graded as correct.
 
     No completion could ever be right there, and the student would be blamed for the grader.
@@ -24,6 +26,7 @@ def gold_faults(problems: Sequence[Problem], config: GradingConfig) -> list[BadR
     Args:
         problems: the tasks of one file, in its order.
         config: the recipe's section ``grading``.
+        rows: where each problem is in its file; None for 1, 2, 3 ...
 
     Example:
         >>> from paced.run.schema import Choice
@@ -46,7 +49,8 @@ def gold_faults(problems: Sequence[Problem], config: GradingConfig) -> list[BadR
         for problem in problems
     ]
     faults = []
-    for number, (problem, grade) in enumerate(zip(problems, grade_all(problems, said, config), strict=True), start=1):
+    places = rows or range(1, len(problems) + 1)
+    for number, problem, grade in zip(places, problems, grade_all(problems, said, config), strict=True):
         if grade.verdict != "correct":
             fix = (
                 f"A completion that says it is graded '{grade.verdict}' under grading.answer_format={answer_format}: "

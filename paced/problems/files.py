@@ -43,6 +43,8 @@ class ProblemFile:
     """In the order of the file, ids unique."""
     notes: tuple[str, ...]
     """Sentences on columns passed over and repeated rows."""
+    rows: tuple[int, ...]
+    """The row of each problem in the file, as :class:`paced.errors.BadRow` counts."""
 
 
 def read_problems(path: str | Path, *, limit: int = 0) -> ProblemFile:
@@ -96,7 +98,7 @@ def read_problems(path: str | Path, *, limit: int = 0) -> ProblemFile:
             faults.append(_fault(number, "problem_id", problem.problem_id, f"Row {earlier} has the same id."))
     if faults:
         raise BadRows(str(path), sorted(faults, key=lambda fault: fault.row))
-    problems = tuple(problem for _, problem in kept.values())
+    places, problems = tuple(row for row, _ in kept.values()), tuple(problem for _, problem in kept.values())
     notes = []
     if repeated:
         rows_repeat, were = ("row repeats", "was") if repeated == 1 else ("rows repeat", "were")
@@ -104,7 +106,8 @@ def read_problems(path: str | Path, *, limit: int = 0) -> ProblemFile:
     passed_over = sorted(key for key in {key for _, row in rows for key in row} - set(COLUMNS) if key.strip())
     if passed_over:
         notes.append(f"{path.name}: columns not used: {_listed(passed_over)}.")
-    return ProblemFile(problems=problems[:limit] if limit else problems, notes=tuple(notes))
+    stop = limit or len(problems)
+    return ProblemFile(problems=problems[:stop], notes=tuple(notes), rows=places[:stop])
 
 
 def problem_id_of(text: str) -> str:

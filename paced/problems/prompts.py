@@ -37,7 +37,13 @@ class Prompt:
 
 
 def make_prompts(
-    problems: Sequence[Problem], *, reader: Reader, config: PromptsConfig, tokenizer: Any, file: str = "problems"
+    problems: Sequence[Problem],
+    *,
+    reader: Reader,
+    config: PromptsConfig,
+    tokenizer: Any,
+    file: str = "problems",
+    rows: Sequence[int] | None = None,
 ) -> list[Prompt]:
     """Render and tokenize one prompt per problem, in the order given.
 
@@ -47,6 +53,7 @@ def make_prompts(
         config: the templates.
         tokenizer: the reader's own Hugging Face tokenizer.
         file: what error messages call the problems.
+        rows: where each problem is in that file; None for 1, 2, 3 ...
 
     Raises:
         ConfigError: the tokenizer has no chat template, or one with a thinking switch that the recipe leaves open.
@@ -54,7 +61,7 @@ def make_prompts(
     """
     check_template(config, tokenizer)
     template = config.teacher if reader == "teacher" else config.student
-    _check_texts(problems, template, tokenizer, file)
+    _check_texts(problems, template, tokenizer, file, rows or range(1, len(problems) + 1))
     texts = [render(problem, template=template, config=config, tokenizer=tokenizer) for problem in problems]
     if not texts:
         return []
@@ -132,13 +139,13 @@ def check_template(config: PromptsConfig, tokenizer: Any) -> None:
         )
 
 
-def _check_texts(problems: Sequence[Problem], template: str, tokenizer: Any, file: str) -> None:
+def _check_texts(problems: Sequence[Problem], template: str, tokenizer: Any, file: str, rows: Sequence[int]) -> None:
     control = sorted(
         token.content for token in tokenizer.added_tokens_decoder.values() if token.special and token.content.strip()
     )
     pattern = re.compile("|".join(re.escape(token) for token in control)) if control else None
     faults = []
-    for number, problem in enumerate(problems, start=1):
+    for number, problem in zip(rows, problems, strict=True):
         texts = {"problem": problem.problem}
         if "{solution}" in template:
             texts["solution"] = problem.solution

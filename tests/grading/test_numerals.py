@@ -137,7 +137,8 @@ def test_the_gold_answer_is_read_as_the_completion_is_and_two_different_units_di
     "unit",
     ["1 ", "1,", "1/", "1^{", "^", "_1", r"\frac{", r"\frac{1}{", r"\sqrt{", "- ", "$", "1 000 ", "1e", "1\\times 10",
      r"\boxed{", r"\boxed ", "answer", "answer: ", "#### ", "**", "#", "Answer\n", "<think>", r"\text{", " ", "\n",
-     "１", "1:"],
+     "１", "1:", "a", "1a", "x5", "¹", "1'", "1 and ", "5x/", "A$", "\\color{", "\\text{\\text{a}", "answer is ",
+     "[THINK]", "<answer>", "°", "1.("],
 )  # fmt: skip
 def test_every_format_finishes_on_100_000_characters_of_adversarial_text(unit):
     text = (unit * 100_000)[:100_000]

@@ -11,7 +11,8 @@ from tiny_models import CHAT, byte_tokenizer, write_model, write_sums
 
 from paced.errors import BadRows, ConfigError
 from paced.grading.extract import EXTRACTIONS
-from paced.models.loading import load_tokenizer
+from paced.models.loading import load_model, load_tokenizer
+from paced.models.tokens import absent_ids
 from paced.pipeline.dry_run import show_dry_run
 from paced.pipeline.job import run_job
 from paced.pipeline.preflight import check_all, check_inputs
@@ -240,3 +241,78 @@ def test_the_dry_run_says_what_was_seen(tmp_path, gpt2):
 def test_a_bare_gold_is_right_in_every_answer_format(answer_format):
     problem = Problem(problem_id="a", problem="1 + 2", answer="3")
     assert gold_faults([problem], GradingConfig(answer_format=Choice(answer_format))) == []
+
+
+def test_an_embedding_row_in_a_gap_of_the_tokenizers_ids_is_never_trained(tmp_path):
+    model = write_model(tmp_path / "mine", "gpt2", chat=False, vocab_size=280, tied=False)
+    file = json.loads((model / "tokenizer.json").read_text())
+    vocabulary = file["model"]["vocab"]
+    vocabulary[next(token for token, number in vocabulary.items() if number == 259)] = 270
+    (model / "tokenizer.json").write_text(json.dumps(file))
+    config = tiny(tmp_path, model, **{"training.batch_size": 12, "training.weight_decay": 0})
+    assert absent_ids(load_tokenizer(config.student)) == tuple(range(259, 270))
+    run = RunFolder(tmp_path / "runs" / "tiny")
+    run.claim(config)
+    run_job(run, Silent())
+    before, after = (
+        load_model(ModelConfig(path=str(path)), dtype="float32").get_output_embeddings().weight
+        for path in (model, run.stage(1).student)
+    )
+    assert torch.equal(before[259:270], after[259:270])
+    assert not torch.equal(before[:259], after[:259])
+    assert not torch.equal(before[270], after[270])
+
+
+def test_faults_of_every_kind_are_one_refusal_with_the_rows_of_the_files(tmp_path):
+    """Options, another tokenizer, a template, lengths, held-out problems and rows of two files: all of them at once."""
+    student = chat_model(tmp_path / "mine", "<|user|>{{ messages[-1]['content'] }}<|assistant|>")
+    teacher = write_model(tmp_path / "theirs", "gpt2", chat=True)
+    tokenizer = byte_tokenizer(chat=True)
+    tokenizer.add_tokens(["<|more|>"])
+    tokenizer.save_pretrained(teacher)
+    changes = {
+        "prompts.use_chat_template": True,
+        "prompts.system": "Answer.",
+        "teacher.path": str(teacher),
+        "weights": "betta",
+        "rollouts.max_new_tokens": 900,
+        "evaluation.sets": [
+            {"name": "same", "path": str(tmp_path / "sums.jsonl")},
+            {"name": "broken", "path": str(tmp_path / "broken.jsonl")},
+        ],
+    }
+    config = tiny(tmp_path, student, **changes)
+    sums = (tmp_path / "sums.jsonl").read_text().splitlines()
+    sums[6] = '{"problem": "four", "answer": "#### 4", "solution": "4"}'
+    (tmp_path / "sums.jsonl").write_text("\n\n".join(sums))
+    (tmp_path / "broken.jsonl").write_text('{"problem": "2+2", "answer": "4"}\n{"problem": "2+3"}\n')
+    with pytest.raises(ConfigError) as caught:
+        check_all(config)
+    for sentence in (
+        "weights must be one of",
+        "teacher: must share the student's tokenizer",
+        "the student's prompt of 12 of 12 problems lacks the system message",
+        "rollouts.max_new_tokens is 900",
+        "12 of 12 problems of 'same' are training problems",
+        "broken.jsonl: 1 row cannot be used.\n  row 2, column 'answer'",
+        "sums.jsonl: 1 row cannot be used.\n  row 13, column 'answer'",
+    ):
+        assert str(caught.value).count(sentence) == 1
+
+
+def test_rows_of_faults_are_those_of_the_file_though_some_were_passed_over(tmp_path, gpt2):
+    rows = ["", '{"problem": "1 + 1", "answer": "2"}', "", '{"problem": "1 + 1", "answer": "2"}']
+    rows += ['{"problem": "1 + 2", "answer": "#### 3"}', '{"problem": "<|end|>?", "answer": "3"}']
+    (tmp_path / "golds.jsonl").write_text("\n".join(rows))
+    config = tiny(tmp_path, gpt2, **{"problems.path": str(tmp_path / "golds.jsonl"), "prompts.teacher": "{problem}"})
+    with pytest.raises(BadRows, match="2 rows cannot be used") as caught:
+        check_inputs(config)
+    assert [(row.row, row.column) for row in caught.value.rows] == [(5, "answer"), (6, "problem")]
+
+
+def test_what_a_method_alone_is_at_fault_for_has_its_name_and_the_rest_is_said_once(tmp_path, gpt2):
+    changes = {"rollouts.max_new_tokens": 900, "methods": {"other": {"references": {"max_new_tokens": 95}}}}
+    with pytest.raises(ConfigError) as caught:
+        check_all(tiny(tmp_path, gpt2, **changes))
+    assert str(caught.value).count("rollouts.max_new_tokens is 900") == 1
+    assert "methods.other: references.max_new_tokens is 95" in str(caught.value)

@@ -46,6 +46,7 @@ def fused_divergence(
     token_weights: Tensor,
     divergence: Divergence,
     vocab_size: int | None = None,
+    absent_ids: Tensor | None = None,
     loss_temperature: float = 1.0,
     rollout_index: Tensor | None = None,
     scratch: Scratch | None = None,
@@ -62,6 +63,8 @@ def fused_divergence(
         divergence: from ``make_divergence``.
         vocab_size: tokens that the tokenizer has; rows beyond it get no probability and no gradient. Default: what the
             heads say; needed when V and V' differ.
+        absent_ids: [M] int64, rows below ``vocab_size`` that no token has; they get no probability and no gradient
+            either. Such a tokenizer makes each tile pass through the guard for −inf; None costs nothing.
         loss_temperature: T > 0, see ``divergences``.
         rollout_index: [N] integers >= 0, which rollout a token belongs to; asks for the squared norms of each rollout's
             head gradient, the two numbers behind the SNR.
@@ -97,6 +100,7 @@ def fused_divergence(
         token_weights=token_weights.detach(),
         divergence=divergence,
         vocab=vocab,
+        absent=absent_ids,
         temperature=loss_temperature,
         rollout_index=rollout_index,
         scratch=scratch or Scratch(),
@@ -119,6 +123,7 @@ class _Work:
     token_weights: Tensor
     divergence: Divergence
     vocab: int
+    absent: Tensor | None
     temperature: float
     rollout_index: Tensor | None
     scratch: Scratch
@@ -209,7 +214,7 @@ def _forward(
         for first in range(0, stop - start, work.blocks.rows):
             tile = slice(first, min(first + work.blocks.rows, stop - start))
             token = slice(start + tile.start, start + tile.stop)
-            _tile(z[tile], z_teacher[tile], student, teacher, work.divergence, factors[token], values[token], scratch)
+            _tile(z[tile], z_teacher[tile], student, teacher, work, factors[token], values[token])
         if hidden_grad is not None:
             hidden_grad[rows] = student.hidden_grad(z, work.blocks, scratch).to(hidden.dtype)
         if norms is not None:
@@ -233,15 +238,17 @@ def _tile(
     z_teacher: Tensor,
     student: Product,
     teacher: Product,
-    divergence: Divergence,
+    work: _Work,
     factors: Tensor,
     values: Tensor,
-    scratch: Scratch,
 ) -> None:
     """One cache-sized tile: finish the logits, take values, write the weighted gradient over the student's logits."""
-    bend = student.finish(z, scratch)
+    bend = student.finish(z, work.scratch)
     teacher.finish(z_teacher)
-    values.copy_(divergence.overwrite(student_logits=z, teacher_logits=z_teacher, scratch=scratch))
+    if work.absent is not None:
+        z.index_fill_(-1, work.absent, -torch.inf)
+        z_teacher.index_fill_(-1, work.absent, -torch.inf)
+    values.copy_(work.divergence.overwrite(student_logits=z, teacher_logits=z_teacher, scratch=work.scratch))
     z.mul_(factors.unsqueeze(-1))
     if bend is not None:
         z.mul_(bend)

@@ -37,7 +37,9 @@ class LossTargets:
     loss_temperature: float = 1.0
     """T > 0."""
     vocab_size: int | None = None
-    """Tokens that the tokenizer has."""
+    """One more than the tokenizer's largest id."""
+    absent_ids: Tensor | None = None
+    """[M] int64: ids below it that no token has; None without such gaps."""
     rollout_index: Tensor | None = None
     """[N]: which rollout a token belongs to, to get the SNR's two numbers."""
 
@@ -69,6 +71,7 @@ class DistillationStudent(nn.Module):
             token_weights=targets.token_weights,
             divergence=targets.divergence,
             vocab_size=targets.vocab_size,
+            absent_ids=targets.absent_ids,
             loss_temperature=targets.loss_temperature,
             rollout_index=targets.rollout_index,
             scratch=self._scratch,

@@ -69,6 +69,7 @@ def train_stage(inputs: StageInputs, models: Models, progress: Progress) -> Stag
                         divergence=divergence,
                         loss_temperature=training.loss_temperature,
                         vocab_size=stage.vocab_size,
+                        absent_ids=stage.absent_ids,
                         rollout_index=packed.owners if training.track_snr else None,
                     )
                     result = learner.loss_of(targets, **packed.inputs)

@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from paced.models.loading import DTYPES
-from paced.models.tokens import vocabulary_size
+from paced.models.tokens import absent_ids, vocabulary_size
 from paced.run.progress import Advance, Progress
 from paced.run.signals import StopRequested, stop_requested
 from paced.run.storage import text_hash
@@ -80,6 +82,8 @@ class Stage:
         self.settings, self.folder, self.source = inputs.settings, inputs.folder, inputs.source
         self.tokenizer, self.progress = models.tokenizer, progress
         self.vocab_size = vocabulary_size(models.tokenizer)
+        gaps = absent_ids(models.tokenizer)
+        self.absent_ids = torch.tensor(gaps, device=team.device) if gaps else None  # [M]
         cache = _open_cache(inputs, models.teacher)
         self.learner = Learner(models.student, config, team)
         self.teacher = Teacher(models.teacher, config, team, cache)

@@ -54,6 +54,33 @@ def test_loss_and_gradients_are_those_of_full_logits(name, dtype):
         assert float((ours.double() - theirs).norm() / theirs.norm()) < close
 
 
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("softcap", [None, 2.0])
+def test_ids_that_no_token_has_get_no_probability_and_no_gradient(name, softcap):
+    """The same numbers as with heads from which the rows of the gap are cut out."""
+    absent = torch.tensor([7, 8, 9, 31])
+    kept = torch.tensor([row for row in range(53) if row not in absent.tolist()])
+    inputs, few = problem(), problem()
+    inputs["student_head"].data[absent] *= 50  # a mass that would show
+    few["student_head"], few["teacher_head"] = (few[f"{who}_head"].detach()[kept] for who in ("student", "teacher"))
+    few["student_head"].requires_grad_()
+    gradients = []
+    for chosen, ids in ((inputs, absent), (few, None)):
+        heads = {
+            f"{who}_head": HeadSpec(weight=chosen[f"{who}_head"], softcap=softcap) for who in ("student", "teacher")
+        }
+        out = fused_divergence(**chosen | heads, absent_ids=ids, divergence=make_divergence(name))
+        out.loss.backward()
+        gradients.append((out.loss, out.token_losses, chosen["student_hidden"].grad, chosen["student_head"].grad))
+    assert not bool(gradients[0][3][absent].any())
+    for gap, cut in zip(gradients[0][:3], gradients[1][:3], strict=True):
+        torch.testing.assert_close(gap, cut, rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(gradients[0][3][kept], gradients[1][3], rtol=1e-10, atol=1e-12)
+    if softcap is None:
+        loss = by_definition(name, **few)[0]
+        torch.testing.assert_close(gradients[0][0], loss, rtol=1e-10, atol=0)
+
+
 @pytest.mark.parametrize("tokens", [1, 5, 36, 37, 64])
 @pytest.mark.parametrize("columns", [7, 53, 100])
 def test_the_size_of_a_chunk_changes_nothing(tokens, columns):

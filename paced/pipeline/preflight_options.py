@@ -1,0 +1,74 @@
+"""What a run needs of its recipe: each choice by name (weights, divergences, answer format, backend,
+engines) can be built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from paced.errors import ConfigError, did_you_mean
+from paced.grading.extract import EXTRACTIONS
+from paced.rollouts.engine import ENGINES
+from paced.run.config import RunConfig
+from paced.run.schema import Choice
+from paced.weights import WEIGHTS
+
+
+def option_faults(config: RunConfig) -> list[str]:
+    """A sentence for every choice that nothing answers to, by name or by parameters."""
+    from paced.train.backends import BACKENDS
+    from paced.train.loss import DIVERGENCES, make_divergence
+
+    num_rollouts = config.rollouts.num_samples
+
+    def build_weights(name: str, given: dict[str, Any]) -> None:
+        """Weigh a problem of every pass rate: estimators need a number of rollouts that only a call shows."""
+        WEIGHTS[name](**given)(list(range(num_rollouts + 1)), [num_rollouts] * (num_rollouts + 1))
+
+    faults = _choice_faults("weights", config.weights, WEIGHTS, build_weights)
+    for number, stage in enumerate(config.stages, start=1):
+        key = f"stages.{number}.divergence"
+        faults += _choice_faults(key, stage.divergence, DIVERGENCES, lambda name, given: make_divergence(name, **given))
+    faults += _choice_faults("grading.answer_format", config.grading.answer_format, EXTRACTIONS, _without_parameters)
+    backend = config.training.backend
+    faults += _choice_faults("training.backend", backend, BACKENDS, lambda name, given: BACKENDS[name](**given))
+    for section, sampling in {
+        "rollouts": config.rollouts,
+        "references": config.references,
+        "evaluation.sampling": config.evaluation.sampling,
+    }.items():
+        faults += _choice_faults(
+            f"{section}.engine", sampling.engine, ENGINES, lambda name, given: ENGINES[name](config.student, **given)
+        )
+    return faults
+
+
+def check_options(config: RunConfig) -> None:
+    """Refuse choices that nothing answers to before anything is read.
+
+    Raises:
+        ConfigError: every such choice, a sentence each.
+    """
+    faults = option_faults(config)
+    if faults:
+        raise ConfigError(f"{config.name}: {' '.join(faults)}")
+
+
+def _choice_faults(
+    key: str, choice: Choice, known: Mapping[str, Any], build: Callable[[str, dict[str, Any]], Any]
+) -> list[str]:
+    """What is wrong with one choice, if anything: no such name, or parameters with which it cannot be built."""
+    if choice.name not in known:
+        names = ", ".join(known)
+        return [f"{key} must be one of {names}, got {choice.name!r}.{did_you_mean(choice.name, known)}"]
+    try:
+        build(choice.name, choice.parameters)
+    except (TypeError, ValueError) as error:
+        reason = str(error).rstrip(".")
+        return [f"{key}.parameters do not fit '{choice.name}' ({reason}). {key}={choice.name} takes its defaults."]
+    return []
+
+
+def _without_parameters(name: str, given: dict[str, Any]) -> None:
+    if given:
+        raise TypeError(f"{name} takes no parameters, got {', '.join(given)}")
