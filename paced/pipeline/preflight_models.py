@@ -8,6 +8,7 @@ Left out: sampling a token for trial; a model that cannot be sampled says so in 
 
 from __future__ import annotations
 
+import copy
 from functools import partial
 from typing import Any
 
@@ -90,19 +91,12 @@ def check_loaded_head(model: Any, *, who: str) -> None:
 
 
 def _architecture_faults(model: ModelConfig, tokenizer: Any, who: str, *, sampled: bool) -> list[str]:
-    import torch
-    from transformers import AutoModelForCausalLM
-
     from paced.train.loss.head import head_of, trunk_of
 
     settings = load_config(model)
-    try:
-        with torch.device("meta"):
-            built = AutoModelForCausalLM.from_config(settings)
-    except (ValueError, ImportError, KeyError, TypeError, AttributeError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
-        return [f"{who}: transformers cannot build '{settings.model_type}' as a causal language model ({reason})."]
-    faults = []
+    built, faults = _build(settings, model.attention, who)
+    if built is None:
+        return faults
     state = recurrent_state(settings, built)
     if state and sampled:
         faults.append(
@@ -118,6 +112,29 @@ def _architecture_faults(model: ModelConfig, tokenizer: Any, who: str, *, sample
     except TypeError as error:
         faults.append(f"{who}: {error}")
     return faults
+
+
+def _build(settings: Any, attention: str, who: str) -> tuple[Any, list[str]]:
+    """The architecture without weights and what is wrong with it; none where transformers cannot build it at all."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    reasons = []
+    for kernel in dict.fromkeys((attention, "sdpa", "eager")):
+        try:
+            with torch.device("meta"):
+                built = AutoModelForCausalLM.from_config(copy.deepcopy(settings), attn_implementation=kernel)
+        except (ValueError, ImportError, KeyError, TypeError, AttributeError) as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+            reasons.append(reason.partition(" Please ")[0].rstrip(". "))
+            continue
+        if kernel == attention:
+            return built, []
+        wrong = f"{who}: '{settings.model_type}' cannot compute attention with '{attention}' ({reasons[0]})."
+        return built, [f"{wrong} Set {who}.attention={kernel}."]
+    return None, [
+        f"{who}: transformers cannot build '{settings.model_type}' as a causal language model ({reasons[0]})."
+    ]
 
 
 def recurrent_state(settings: Any, model: Any) -> str:
