@@ -8,6 +8,7 @@ Left out: quantised loading and adapters, which change the distribution that is 
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from pathlib import Path
 from typing import Any
@@ -115,22 +116,34 @@ def load_config(model: ModelConfig) -> Any:
         raise ConfigError(f"{model.path}: transformers cannot read config.json ({_first_line(error)}).") from error
 
 
-def build_empty(settings: Any, *, who: str) -> Any:
-    """A causal language model of this configuration without weights: its shapes, on the meta device.
+def build_empty(settings: Any, *, attention: str, who: str) -> tuple[Any, list[str]]:
+    """A causal language model without weights, on the meta device, and what is wrong with it.
 
-    Raises:
-        ConfigError: transformers cannot build one.
+    Args:
+        settings: a transformers configuration.
+        attention: the attention kernel asked for; another is tried where the architecture does not have it.
+        who: what a sentence calls the model.
+
+    Returns:
+        The model, None where transformers cannot build it; and a sentence for every fault.
     """
     from transformers import AutoModelForCausalLM
 
-    try:
-        with torch.device("meta"):
-            return AutoModelForCausalLM.from_config(settings)
-    except (ValueError, ImportError, KeyError, TypeError, AttributeError) as error:
-        raise ConfigError(
-            f"{who}: transformers cannot build '{settings.model_type}' as a causal language model "
-            f"({_first_line(error)})."
-        ) from error
+    reasons = []
+    for kernel in dict.fromkeys((attention, "sdpa", "eager")):
+        try:
+            with torch.device("meta"):
+                built = AutoModelForCausalLM.from_config(copy.deepcopy(settings), attn_implementation=kernel)
+        except (ValueError, ImportError, KeyError, TypeError, AttributeError) as error:
+            reasons.append(_first_line(error).partition(" Please ")[0].rstrip(". "))
+            continue
+        if kernel == attention:
+            return built, []
+        wrong = f"{who}: '{settings.model_type}' cannot compute attention with '{attention}' ({reasons[0]})."
+        return built, [f"{wrong} Set {who}.attention={kernel}."]
+    return None, [
+        f"{who}: transformers cannot build '{settings.model_type}' as a causal language model ({reasons[0]})."
+    ]
 
 
 def locate(model: ModelConfig) -> str:

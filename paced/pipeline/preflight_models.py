@@ -80,11 +80,9 @@ def check_weights(config: RunConfig) -> None:
 
 def _architecture_faults(model: ModelConfig, tokenizer: Any, who: str, *, sampled: bool) -> list[str]:
     settings = load_config(model)
-    try:
-        built = build_empty(settings, who=who)
-    except ConfigError as error:
-        return [str(error)]
-    faults = []
+    built, faults = build_empty(settings, attention=model.attention, who=who)
+    if built is None:
+        return faults
     state = recurrent_state(settings, built)
     if state and sampled:
         faults.append(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from paced.errors import ConfigError
 from paced.models.loading import build_empty, load_config, load_model, load_tokenizer, pick_device
 from paced.run.config import RunConfig
 from paced.run.progress import Progress
@@ -24,12 +23,13 @@ class NativeBackend:
             settings = load_config(model)
             if config.parallel.sequence_parallel > 1:
                 faults.append(sharing_fault(settings, config.parallel.sequence_parallel, who=who))
+            built, unbuilt = build_empty(settings, attention=model.attention, who=who)
+            if built is None:
+                faults += unbuilt
+                continue
             try:
-                built = build_empty(settings, who=who)
                 head_of(built)
                 trunk_of(built)
-            except ConfigError as error:
-                faults.append(str(error))
             except TypeError as error:
                 faults.append(f"{who}: {error}")
         return [fault for fault in faults if fault]
