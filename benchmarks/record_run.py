@@ -1,10 +1,11 @@
 """Run a recipe from nothing and write what it printed, took and found into a page of the docs.
 
-    python benchmarks/record_run.py recipes/quickstart.yaml docs/quickstart.md
+    python benchmarks/record_run.py recipes/quickstart.yaml docs/quickstart.md docs/figures
     python benchmarks/record_run.py recipes/smollm2-selfdistill.yaml docs/smollm2.md
 
 The page keeps its text; what stands between ``<!-- recorded -->`` and ``<!-- end -->`` is replaced. The run goes to a
-fresh folder with a fresh cache of lab models, so the time is that of a first run.
+fresh folder with a fresh cache of lab models, so the time is that of a first run. A third argument names a folder that
+receives the run's figure of gain against forgetting.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import platform
 import re
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -25,8 +27,8 @@ from paced.run.folder import RunFolder
 from paced.run.storage import read_parquet
 
 
-def record(recipe: Path, page: Path) -> None:
-    """Run ``recipe`` and replace the recorded part of ``page``."""
+def record(recipe: Path, page: Path, figures: Path | None = None) -> None:
+    """Run ``recipe``, replace the recorded part of ``page`` and copy the figure of gain against forgetting."""
     name = load_config(recipe).name
     with tempfile.TemporaryDirectory() as temporary:
         environment = os.environ | {"PACED_LAB_CACHE": str(Path(temporary) / "cache"), "COLUMNS": "160"}
@@ -44,6 +46,9 @@ def record(recipe: Path, page: Path) -> None:
         run = RunFolder(Path(temporary) / "runs" / name)
         printed = done.stdout.replace(temporary + "/", "").strip()
         found = describe(run)
+        if figures is not None:
+            for picture in run.figures.glob("gain-forgetting.*"):
+                shutil.copy(picture, figures)
     lines = [
         f"`paced run {recipe}`, {platform.machine()}, {environment.get('OMP_NUM_THREADS', 'all')} thread: "
         f"{seconds:.0f} s of wall time, {usage.ru_utime + usage.ru_stime:.0f} s of processor time, "
@@ -86,4 +91,4 @@ def describe(run: RunFolder) -> list[str]:
 
 
 if __name__ == "__main__":
-    record(Path(sys.argv[1]), Path(sys.argv[2]))
+    record(Path(sys.argv[1]), Path(sys.argv[2]), *map(Path, sys.argv[3:4]))

@@ -5,7 +5,8 @@
 Gradients are Gaussian, drawn through what the estimates need of them: ‖ḡ‖² is noncentral χ², the spread χ². Exponents:
 a U-shaped law of pass rates, 8 rollouts choose problems as ``paced snr`` does (at most ``per bin`` of each bin),
 K fresh rollouts give the counts and K gradients signal and noise, with SNR² = 0.8 p^α (1−p)^β. Every row has its own
-seed, derived from what it says.
+seed, derived from what it says. Controls: the same equations with s/K in place of p; for bins, percentile
+bootstraps over problems.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 from paced.analysis.snr.bin_intervals import between_interval, ratio_interval
 from paced.analysis.snr.bins import bin_edges, choose_equally
 from paced.analysis.snr.exponents import KernelExponents, fit_kernel_exponents
+from paced.analysis.snr.power_law import CellSums, solve
 
 Floats = NDArray[np.float64]
 
@@ -36,6 +38,8 @@ POOL = {32: 2400, 240: 10_000}
 AMPLITUDE = 0.8
 FIRST_ROLLOUTS = 8
 DIMENSIONS = 60
+RESAMPLES = 200
+TAILS = (0.025, 0.975)
 
 
 class Measured(NamedTuple):
@@ -45,12 +49,28 @@ class Measured(NamedTuple):
     num_rollouts: NDArray[np.int64]
     signal: Floats
     noise: Floats
+    fresh: Floats
+    """s/K of the fresh rollouts alone, NaN where a problem was not chosen."""
 
     def fit(self, *, resamples: int = 200) -> KernelExponents:
         """The product's fit."""
         return fit_kernel_exponents(
             self.signal, self.noise, num_passed=self.num_passed, num_rollouts=self.num_rollouts, resamples=resamples
         )
+
+    def fit_taking_counts_as_exact(self, *, resamples: int = 200) -> tuple[Floats, Floats]:
+        """The control: the product's equations at p = s/K; estimate and standard error of (log A, α, β)."""
+        use = np.flatnonzero((self.fresh > 0) & (self.fresh < 1))
+        points, cell = np.unique(self.fresh[use], return_inverse=True)
+        member = np.eye(len(points))[cell]  # [M, C]
+        draws = np.random.default_rng(0).multinomial(len(use), np.full(len(use), 1 / len(use)), size=resamples)
+        times = np.concatenate([np.ones((1, len(use))), draws])  # [B, M]
+        sums = CellSums(times @ member, (times * self.signal[use]) @ member, (times * self.noise[use]) @ member)
+        known = np.broadcast_to(np.eye(len(points)), (len(times), len(points), len(points)))  # [B, C, C]
+        weights = member.sum(axis=0) / sums.noise[0]  # 1 / mean noise
+        found = solve(known, points, sums, weights=weights, start=np.array([0.0, 1.0, 1.0]))
+        settled = found.theta[1:][found.converged[1:]]
+        return found.theta[0], settled.std(axis=0, ddof=1)
 
 
 def signal_and_noise(
@@ -77,57 +97,82 @@ def simulate(
         size = (1 + 20 * (1 - q) ** 2) * np.exp(rng.normal(0, 0.7, len(q)))
         snr_squared *= rng.gamma(4.0, 0.25, len(q))
     rollouts = np.full(pool, FIRST_ROLLOUTS)
-    passed[chosen] += rng.binomial(K, q)
+    again = rng.binomial(K, q)
+    passed[chosen] += again
     rollouts[chosen] += K
-    signal, noise = np.full(pool, np.nan), np.full(pool, np.nan)
+    signal, noise, fresh = np.full((3, pool), np.nan)
     signal[chosen], noise[chosen] = signal_and_noise(rng, snr_squared, size, K=K)
-    return Measured(passed, rollouts, signal, noise)
+    fresh[chosen] = again / K
+    return Measured(passed, rollouts, signal, noise, fresh)
 
 
 def exponents(runs: int) -> Iterator[str]:
-    """Rows of the table of exponents."""
-    yield "| truth α, β | K | measured | norms | mean α, β | spread α, β | holds α | holds β | no fit |"
-    yield "|---|---|---|---|---|---|---|---|---|"
+    """Rows of the table of exponents: the product's fit, then the control."""
+    yield (
+        "| truth α, β | K | measured | norms | mean α, β | spread α, β | holds α | holds β | no fit "
+        "| counts as exact: mean α, β | holds α | holds β |"
+    )
+    yield "|---|---|---|---|---|---|---|---|---|---|---|---|"
     for (alpha, beta), K, per_bin, skewed in itertools.product(TRUTHS, ROLLOUTS, PER_BIN, (False, True)):
-        fits, failed, measured = [], 0, 0
+        truth = np.array([alpha, beta])
+        estimates, contained, measured = [], [], 0
+        naive_estimates, naive_contained = [], []
         for run in range(runs):
             rng = generator("exponents", alpha, beta, K, per_bin, skewed, run)
             data = simulate(rng, alpha, beta, K=K, per_bin=per_bin, pool=POOL[per_bin], skewed=skewed)
             measured += int(np.isfinite(data.signal).sum())
+            naive, error = data.fit_taking_counts_as_exact()
+            naive_estimates.append(naive[1:])
+            naive_contained.append(np.abs(naive[1:] - truth) <= 1.96 * error[1:])
             try:
-                fits.append(data.fit())
+                fit = data.fit()
             except ValueError:
-                failed += 1
-        found = np.array([(one.alpha, one.beta) for one in fits])
-        mean, spread = found.mean(axis=0), found.std(axis=0, ddof=1)
-        holds = [
-            np.mean([one.alpha_low <= alpha <= one.alpha_high for one in fits]),
-            np.mean([one.beta_low <= beta <= one.beta_high for one in fits]),
-        ]
+                continue
+            estimates.append((fit.alpha, fit.beta))
+            contained.append((fit.alpha_low <= alpha <= fit.alpha_high, fit.beta_low <= beta <= fit.beta_high))
+        mean, spread = np.mean(estimates, axis=0), np.std(estimates, axis=0, ddof=1)
+        holds, naive_mean = np.mean(contained, axis=0), np.mean(naive_estimates, axis=0)
+        naive_holds = np.mean(naive_contained, axis=0)
         yield (
             f"| {alpha:g}, {beta:g} | {K} | {measured / runs:,.0f} | {'skewed' if skewed else 'equal'} "
             f"| {mean[0]:.3f}, {mean[1]:.3f} | {spread[0]:.3f}, {spread[1]:.3f} "
-            f"| {share(holds[0], len(fits))} | {share(holds[1], len(fits))} | {failed} |"
+            f"| {share(holds[0], len(estimates))} | {share(holds[1], len(estimates))} | {runs - len(estimates)} "
+            f"| {naive_mean[0]:.3f}, {naive_mean[1]:.3f} "
+            f"| {share(naive_holds[0], runs)} | {share(naive_holds[1], runs)} |"
         )
 
 
 def bins(runs: int) -> Iterator[str]:
-    """Rows of the table of bins: the debiased form, its between-problem form and a plain mean."""
-    yield "| SNR² | norms | problems | debiased | between problems |"
-    yield "|---|---|---|---|---|"
-    for snr_squared, skew, n in itertools.product((0.0, 0.1, 1.0), (0.0, 0.35, 0.7), (5, 10, 20, 32)):
-        held, between = 0, 0
+    """Rows of the table of bins: the debiased form and the one between problems, each with a percentile bootstrap."""
+    yield "| SNR² | norms | problems | debiased | its bootstrap | between problems | its bootstrap |"
+    yield "|---|---|---|---|---|---|---|"
+    for snr_squared, skew, n in itertools.product((0.0, 0.1, 1.0), (0.0, 0.7), (5, 10, 32)):
+        contained = np.zeros(4)
         rng = generator("bins", snr_squared, skew, n)
         for _ in range(runs):
             size = np.exp(2 * rng.normal(0, skew, n)) if skew else np.ones(n)
             signal, noise = signal_and_noise(rng, np.full(n, snr_squared), size, K=8)
-            one = ratio_interval(signal, noise)
-            held += one.low <= snr_squared <= one.high
             g, truth = problem_gradients(rng, snr_squared, skew, n)
-            one = between_interval(g @ g.T)
-            between += one.low <= truth <= one.high
-        label = {0.0: "equal", 0.35: "spread × 1.4", 0.7: "spread × 2"}[skew]
-        yield f"| {snr_squared:g} | {label} | {n} | {share(held / runs, runs)} | {share(between / runs, runs)} |"
+            gram, times = g @ g.T, rng.multinomial(n, np.full(n, 1 / n), size=RESAMPLES).astype(np.float64)  # [B, n]
+            debiased, between = ratio_interval(signal, noise), between_interval(gram)
+            ends = (
+                (debiased.low, debiased.high, snr_squared),
+                (*np.quantile((times @ signal) / (times @ noise), TAILS), snr_squared),
+                (between.low, between.high, truth),
+                (*np.nanquantile(between_resampled(gram, times), TAILS), truth),
+            )
+            contained += [low <= value <= high for low, high, value in ends]
+        label = "spread × 2" if skew else "equal"
+        yield f"| {snr_squared:g} | {label} | {n} | " + " | ".join(share(x / runs, runs) for x in contained) + " |"
+
+
+def between_resampled(gram: Floats, times: Floats) -> Floats:
+    """U/S² of bootstrap samples that hold problem x ``times``[:, x] times, shape [B]."""
+    squares = np.diag(gram)
+    apart = np.einsum("bx,xy,by->b", times, gram, times) - times**2 @ squares
+    with np.errstate(divide="ignore", invalid="ignore"):  # NaN for a sample of one problem alone
+        signal = apart / (len(gram) ** 2 - (times**2).sum(axis=1))
+        return np.asarray(signal / (times @ squares / len(gram) - signal))
 
 
 def problem_gradients(rng: np.random.Generator, snr_squared: float, skew: float, n: int) -> tuple[Floats, float]:

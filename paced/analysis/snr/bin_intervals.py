@@ -3,9 +3,10 @@
 A sum that a few large norms carry is known as badly as a sum of few terms: t has (Σx)²/Σx² − 1 degrees of freedom, with
 x the noise or squared norm of each problem: n − 1 where all are equal.
 
-A percentile bootstrap of so few problems is too narrow (80 to 91 % at ten), because resampling loses a share 1/n of the
-variance and knows nothing of how badly ten values tell it. Of the form between problems it is too wide (99.7 % in pure
-noise): the signal there is a mean over *pairs*, and a resampled problem counts its pair noise twice (docs/log.md).
+A percentile bootstrap of so few problems is too narrow, because resampling loses a share 1/n of the variance and knows
+nothing of how badly ten values tell it. Of the form between problems it is too wide in pure noise: the signal there is a
+mean over *pairs*, and a resampled problem counts its pair noise twice. docs/log.md and ``benchmarks/snr_coverage.py``
+have the numbers.
 Left out: intervals of single problems, which are in ``uncertainty.py``; the fitted exponents' (``exponents.py``).
 """
 
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 
-from paced.analysis.snr.estimators import check_gram
+from paced.analysis.snr.estimators import check_gram, pooled_snr_squared
 from paced.analysis.snr.uncertainty import covariance_moments
 
 LEVEL = 0.95
@@ -65,15 +66,13 @@ def ratio_interval(signal: ArrayLike, noise: ArrayLike) -> Interval:
         (0.5, 0.0)
     """
     U, V = np.asarray(signal, dtype=np.float64), np.asarray(noise, dtype=np.float64)
-    total = float(V.sum())
-    if total <= 0:
-        return _around(np.nan, np.nan, U.size)
-    rest = total - V
+    value = pooled_snr_squared(U, V)
+    rest = V.sum() - V  # [n]
     if U.size < 2 or (rest <= 0).any():
-        return _around(float(U.sum()) / total, np.nan, U.size)
+        return _around(value, np.nan, U.size)
     without = (U.sum() - U) / rest  # [n]
     spread = float(((without - without.mean()) ** 2).sum())
-    return _around(float(U.sum()) / total, (U.size - 1) / U.size * spread, effective_size(V))
+    return _around(value, (U.size - 1) / U.size * spread, effective_size(V))
 
 
 def between_interval(gram: ArrayLike) -> Interval:

@@ -7,6 +7,7 @@
     snr/<loss>.parquet           every SNR form of every problem
     snr/<loss>-curve.parquet     bins;   snr/<loss>-cross.parquet   spread between problems
     snr/<loss>-kernel.parquet    exponents that fit the problems, one row, or none
+    snr/<loss>-no-kernel.json    why there are none; empty where there are
     figures/snr-<loss>.png, .csv
 
 Left out: anything random that is not keyed by the run's seed, so that the same command gives the same files.
@@ -118,10 +119,11 @@ def measure_run(run: RunFolder, settings: SnrSettings, progress: Progress) -> li
         curve = bins.snr_curve(rows, rates, num_bins=settings.num_bins)
         write_parquet(run.snr / f"{loss}-curve.parquet", curve, bins.BinSnr)
         write_parquet(run.snr / f"{loss}-cross.parquet", cross, bins.CrossBin)
-        fit = _fit(rows, counts)
+        fit, reason = fit_or_reason(rows, counts)
         write_parquet(run.snr / f"{loss}-kernel.parquet", [fit] if fit else [], KernelExponents)
+        write_json(run.snr / f"{loss}-no-kernel.json", {"reason": reason})
         figures.append(draw(run, loss))
-        progress.note(f"{loss}: {fit_text(fit)}")
+        progress.note(f"{loss}: {fit_text(fit, reason)}")
         for note in bins.curve_warnings(curve, same_rollouts=not settings.split):
             progress.note(f"{loss}: {note}")
     return figures
@@ -199,11 +201,12 @@ def _counts(run: RunFolder, settings: SnrSettings, fresh: Mapping[str, PassRate]
     return counts
 
 
-def _fit(rows: Sequence[ProblemSnr], counts: Mapping[str, PassRate]) -> KernelExponents | None:
+def fit_or_reason(rows: Sequence[ProblemSnr], counts: Mapping[str, PassRate]) -> tuple[KernelExponents | None, str]:
+    """The fit and no reason, or none and the reason."""
     try:
-        return fit_kernel(rows, counts)
-    except ValueError:
-        return None
+        return fit_kernel(rows, counts), ""
+    except ValueError as error:
+        return None, str(error).removeprefix("fit_kernel_exponents: ")
 
 
 def _measure(

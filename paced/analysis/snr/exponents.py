@@ -1,7 +1,7 @@
 """Exponents of SNR² = A p^α (1−p)^β, fitted with the error of the pass rates taken into account.
 
 A pass-rate estimate s/K is p with noise. A regression on it flattens the curve: with K = 32 a true exponent of 1 reads
-0.84, twelve of twelve 95 % intervals miss it (`tests/analysis/snr/test_exponents.py` keeps that fit as a control). Here
+0.84, twelve of twelve 95 % intervals miss it (``benchmarks/snr_coverage.py`` keeps that fit as a control). Here
 
 1. the law of p is the nonparametric maximum likelihood of all counts (``law.py``), which gives P(p | s, K);
 2. (log A, α, β) solve equations that hold on average over it (``power_law.py``);
@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
+from paced.analysis.snr.estimators import pooled_snr_squared
 from paced.analysis.snr.law import fit_law, likelihood, mixing_weights, posterior
 from paced.analysis.snr.power_law import CellSums, Solution, fit_noise, misfit_bound, solve, spread, tilt
 from paced.analysis.snr.rows import ProblemSnr
@@ -141,7 +142,7 @@ def fit_kernel_exponents(
     if not found.solution.converged[0]:
         raise ValueError(
             f"{place}: no power law fits the {len(data.cell)} problems that were solved sometimes; their pooled "
-            f"SNR² is {data.signal.sum() / data.noise.sum():.3g}. Measure more problems or rollouts."
+            f"SNR² is {pooled_snr_squared(data.signal, data.noise):.3g}. Measure more problems or rollouts."
         )
     samples = _resampled(data, found, resamples, seed)
     failed = int(np.count_nonzero(~samples.converged))

@@ -4,7 +4,7 @@ A problem's pass rate p is drawn from a law G, its s passes of K rollouts from B
 fixed grid of p, dense enough that Bin(K, p) hardly changes from one point to the next, and the likelihood of the counts
 is concave in these weights. Real laws have heaps at 0 and 1 that no beta law follows. What is wanted of G is never its
 shape, which counts barely determine, but expectations of smooth functions of p given the counts: those they do.
-Left out: smoothing. A smooth law is less noisy where the truth is smooth and wrong where it has heaps (docs/log.md).
+Left out: smoothing, which would take the heaps at 0 and 1 for noise.
 """
 
 from __future__ import annotations

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from paced.analysis.page import Section, draw_picture
 from paced.analysis.snr.bins import curve_warnings
-from paced.analysis.snr.tables import fit_text, measured_curve, measured_fit, measured_losses, measured_table
+from paced.analysis.snr.tables import (
+    fit_text,
+    measured_curve,
+    measured_fit,
+    measured_losses,
+    measured_table,
+    missing_fit_reason,
+)
 from paced.run.folder import RunFolder
 from paced.run.storage import read_json
 
@@ -25,7 +32,7 @@ def snr_section(run: RunFolder) -> Section:
     pictures = []
     for loss in losses:
         curve = measured_curve(run, loss)
-        prose.append(f"{loss}: {fit_text(measured_fit(run, loss))}.")
+        prose.append(f"{loss}: {fit_text(measured_fit(run, loss), missing_fit_reason(run, loss))}.")
         prose.extend(f"{loss}: {note}" for note in curve_warnings(curve, same_rollouts=not settings["split"]))
         pictures.append(
             draw_picture(run, f"snr-{loss}", snr_figure, measured_table(run, loss), f"Gradient SNR, {loss}")

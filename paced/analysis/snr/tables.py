@@ -10,7 +10,7 @@ from paced.analysis.snr.bins import BinSnr, CrossBin
 from paced.analysis.snr.exponents import KernelExponents
 from paced.records import Table
 from paced.run.folder import RunFolder
-from paced.run.storage import read_parquet
+from paced.run.storage import read_json, read_parquet
 
 MISFIT = 0.3
 """Misfit in log SNR² for which the error bound of the exponents is stated."""
@@ -39,10 +39,21 @@ def measured_fit(run: RunFolder, loss: str) -> KernelExponents | None:
     return fits[0] if fits else None
 
 
-def fit_text(fit: KernelExponents | None) -> str:
-    """The kernel that fits SNR², its 95 % intervals and the bound for a misfit, or that there is none."""
+def missing_fit_reason(run: RunFolder, loss: str) -> str:
+    """Why no kernel fits the problems of one loss; empty where one does, or where the folder does not say."""
+    file = run.snr / f"{loss}-no-kernel.json"
+    return str(read_json(file)["reason"]) if file.exists() else ""
+
+
+def fit_text(fit: KernelExponents | None, reason: str = "") -> str:
+    """The kernel that fits SNR², its 95 % intervals and the bound for a misfit; or that there is none, and why.
+
+    Example:
+        >>> fit_text(None, "one problem only.")
+        'no kernel fitted: one problem only'
+    """
     if fit is None:
-        return "no kernel fitted: the signal of the problems solved sometimes cannot be told from 0"
+        return f"no kernel fitted: {reason}".rstrip(": .")
     return (
         f"SNR² ~ p^{fit.alpha:.2f} [{fit.alpha_low:.2f}, {fit.alpha_high:.2f}] "
         f"(1−p)^{fit.beta:.2f} [{fit.beta_low:.2f}, {fit.beta_high:.2f}] over {fit.num_problems} problems solved "

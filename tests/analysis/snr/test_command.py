@@ -15,6 +15,7 @@ from tiny_models import write_model, write_sums
 from training_setup import measure_snr
 
 from paced.analysis import lm_head_snr
+from paced.analysis.snr.tables import missing_fit_reason
 from paced.errors import ConfigError
 from paced.run.folder import RunFolder
 
@@ -63,6 +64,7 @@ def test_tables_hold_every_problem_and_other_settings_are_refused(measured):
     run = RunFolder(folder / "calm" / "run")
     rows = pq.read_table(run.snr / "forward_kl.parquet").to_pylist()
     assert len(rows) == 8
+    assert missing_fit_reason(run, "forward_kl").startswith("at least 10 measured problems")
     for row in rows:
         gram = np.array(row["gram"])
         assert gram.shape == (4, 4)

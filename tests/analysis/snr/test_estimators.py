@@ -83,6 +83,16 @@ def test_guarded_snr_is_finite_for_identical_rollouts_and_near_equation_8_for_no
     assert guarded < est.paper_snr(values)
 
 
+def test_without_signal_the_guarded_form_reads_less_where_a_problems_noise_is_small():
+    K, shares = 8, np.array([10.0, 1.0, 1 / 35])  # V over its mean
+    expected = est.plug_in_floor(K) / np.sqrt(1 + est.GUARD * K / (K - 1) / shares)
+    assert expected == pytest.approx([0.378, 0.376, 0.319], abs=5e-4)  # as docs/snr.md says
+    for share, reading in zip(shares, expected, strict=True):
+        g = np.sqrt(share / 300) * np.random.default_rng(5).normal(size=(1000, K, 300))  # tr Σ = share
+        values = est.guarded_snr(est.moments(g @ g.transpose(0, 2, 1)), mean_noise=1.0)
+        assert values.mean() == pytest.approx(reading, rel=0.01)
+
+
 @pytest.mark.parametrize("K", [4, 8, 16])
 def test_pure_noise_reads_the_floor_plain_and_zero_debiased(K):
     problems = np.random.default_rng(K).normal(size=(400, K, 300))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from paced.analysis.anatomy.rows import AnatomyRow, anatomy_row
 from paced.analysis.report.report import write_report
 from paced.analysis.snr import bins
+from paced.analysis.snr.command import fit_or_reason
 from paced.analysis.snr.exponents import KernelExponents, fit_kernel
 from paced.analysis.snr.figure import snr_figure
 from paced.analysis.snr.rows import ProblemGram, summarise
@@ -85,5 +88,33 @@ def test_the_report_names_the_command_when_nothing_was_measured(small_run):
     assert "Run: paced snr" in write_report(small_run).read_text(encoding="utf-8")
 
 
-def test_a_missing_fit_is_said():
-    assert fit_text(None).startswith("no kernel fitted")
+def without_fit(run, rows, rates):
+    fit, reason = fit_or_reason(rows, rates)
+    assert fit is None
+    write_parquet(run.snr / "forward_kl-kernel.parquet", [], KernelExponents)
+    write_json(run.snr / "forward_kl-no-kernel.json", {"reason": reason})
+
+
+def test_the_report_says_why_no_kernel_was_fitted(measured_run):
+    rng = np.random.default_rng(3)
+    grams = rng.normal(size=(60, 8, 40))  # pure noise
+    rows = summarise(
+        [
+            ProblemGram(problem_id=str(i), num_tokens=8, rounding=1e-13, gram=tuple(map(tuple, (g @ g.T).tolist())))
+            for i, g in enumerate(grams)
+        ]
+    )
+    rates = {str(i): PassRate(problem_id=str(i), num_passed=1 + i % 19, num_rollouts=20) for i in range(60)}
+    without_fit(measured_run, rows[:5], rates)
+    few = write_report(measured_run).read_text(encoding="utf-8")
+    assert "no kernel fitted: at least 10 measured problems" in few
+    assert "got 5 with 5" in few
+    without_fit(measured_run, rows, {name: replace(rate, num_passed=10) for name, rate in rates.items()})
+    assert "got 60 with 1" in write_report(measured_run).read_text(encoding="utf-8")
+    without_fit(measured_run, [replace(row, signal=-abs(row.signal)) for row in rows], rates)
+    weak = write_report(measured_run).read_text(encoding="utf-8")
+    assert "no power law fits the 60 problems that were solved sometimes; their pooled SNR² is -" in weak
+
+
+def test_a_folder_that_does_not_say_why_blames_nothing():
+    assert fit_text(None) == "no kernel fitted"
