@@ -18,7 +18,6 @@ from paced.theory.ledger.engines import (
     agree,
     all_of,
     holds_for_all,
-    refuses,
     refuted,
     supported,
     symbolic_zero,
@@ -198,21 +197,6 @@ def _uniform_sgd_simulated() -> Outcome:
     )
 
 
-def _rate_domain() -> Outcome:
-    """The bound needs eta <= 1/L, a stationary law eta < 2/L."""
-
-    def bound(rate: float) -> object:
-        return sgd_bound(initial_gap=1.0, learning_rate=rate, num_steps=9, smoothness=3.0, variance=0.5)
-
-    def settled(rate: float) -> object:
-        return stationary_squared_gradient(learning_rate=rate, smoothness=4.0, variance=0.5)
-
-    return refuses(
-        wrong={"bound, eta L = 1.01": lambda: bound(1.01 / 3), "stationary, eta L = 2": lambda: settled(0.5)},
-        right={"bound, eta L = 1": lambda: bound(1 / 3), "stationary, eta L = 1.99": lambda: settled(1.99 / 4)},
-    )
-
-
 CLAIMS: tuple[Claim, ...] = (
     Claim(
         id="prop8",
@@ -303,13 +287,6 @@ CLAIMS: tuple[Claim, ...] = (
                 fails={"with smoothness of the plain mean": {"each": False}},
             ),
             Check("numeric", "weighted_curvature", "2 and 3 quadratics", _curvature_numbers, Result.SUPPORTED),
-            Check(
-                "numeric",
-                "rates for which nothing is proved are refused",
-                "eta L = 1, 2",
-                _rate_domain,
-                Result.SUPPORTED,
-            ),
         ),
     ),
     Claim(

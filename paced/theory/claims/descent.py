@@ -17,7 +17,6 @@ from paced.theory.ledger.engines import (
     agree,
     all_of,
     holds_for_all,
-    refuses,
     refuted,
     supported,
     symbolic_zero,
@@ -104,22 +103,6 @@ def _optimum_numbers() -> Outcome:
         *outcomes,
         agree(plain, [0.375, 0.05625]),
         agree(optimal_weight_from_snr([0.0, 0.6, np.inf]), [0.0, 0.375, 1.0]),
-    )
-
-
-def _moment_domain() -> Outcome:
-    """No gradient has M2 < s2; M2 = s2 is one without noise."""
-    return refuses(
-        wrong={
-            "guaranteed_descent(s2=1.01, M2=1)": lambda: guaranteed_descent(
-                1.0, signal_squared=1.01, second_moment=1.0
-            ),
-            "optimal_weight(s2=1.01, M2=1)": lambda: optimal_weight(signal_squared=1.01, second_moment=1.0),
-            "best_descent(s2=1.01, M2=1)": lambda: best_descent(signal_squared=1.01, second_moment=1.0),
-            "optimal_weight(M2=0)": lambda: optimal_weight(signal_squared=0.0, second_moment=0.0),
-            "optimal_weight_from_snr(-0.01)": lambda: optimal_weight_from_snr(-0.01),
-        },
-        right={"optimal_weight(s2=M2=0.3)": lambda: optimal_weight(signal_squared=0.3, second_moment=0.3)},
     )
 
 
@@ -295,7 +278,6 @@ CLAIMS: tuple[Claim, ...] = (
                 fails={"with the second-order term doubled": {"factor": 2}},
             ),
             Check("numeric", "the functions at that root", "3 points, mpmath", _optimum_numbers, Result.SUPPORTED),
-            Check("numeric", "moments that no gradient has are refused", "edges", _moment_domain, Result.SUPPORTED),
         ),
     ),
     Claim(

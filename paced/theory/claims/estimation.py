@@ -22,7 +22,6 @@ from paced.theory.ledger.engines import (
     all_of,
     equal_exactly,
     mean_is,
-    refuses,
     refuted,
     supported,
 )
@@ -284,16 +283,6 @@ CLAIMS = (
                 _snr_is_defined,
                 Result.REFUTED,
                 given={"references": (0,) * 8},
-            ),
-            Check(
-                "numeric",
-                "fewer than two rollouts are refused",
-                "edges",
-                lambda: refuses(
-                    wrong={"snr_floor(1)": lambda: snr_floor(1), "one gradient": lambda: debiased_signal([[1.0]])},
-                    right={"snr_floor(2)": lambda: snr_floor(2)},
-                ),
-                Result.SUPPORTED,
             ),
         ),
     ),

@@ -15,7 +15,6 @@ from paced.theory.ledger.engines import (
     all_of,
     equal_exactly,
     holds_for_all,
-    refuses,
     refuted,
     supported,
     symbolic_zero,
@@ -388,24 +387,6 @@ CLAIMS = (
                 "the claimed exponents are best, aligned",
                 "aligned",
                 lambda: _best_exponents(True),
-                Result.SUPPORTED,
-            ),
-            Check(
-                "numeric",
-                "infinite moments are refused",
-                "edges",
-                lambda: refuses(
-                    wrong={
-                        "tau0 = -3": lambda: kernel_quality(
-                            (0, 0), signal_exponents=(0, 0), second_moment_exponents=(-3, 0)
-                        )
-                    },
-                    right={
-                        "tau0 = -0.5": lambda: kernel_quality(
-                            (0, 0), signal_exponents=(0, 0), second_moment_exponents=(-0.5, 0)
-                        )
-                    },
-                ),
                 Result.SUPPORTED,
             ),
         ),

@@ -24,7 +24,6 @@ from paced.theory.ledger.engines import (
     all_of,
     equal_exactly,
     holds_for_all,
-    refuses,
     refuted,
     supported,
     symbolic_zero,
@@ -124,43 +123,6 @@ def _plugin_from_counts() -> Outcome:
         want = [float(Fraction(int(i), 8) ** a * (1 - Fraction(int(i), 8)) ** b) for i in s]
         outcomes.append(agree(BetaKernel(a, b)(s, 8), want, alpha=a, beta=b, s=s))
     return all_of(*outcomes)
-
-
-def _kernel_domain() -> Outcome:
-    return refuses(
-        wrong={
-            "at(1.01)": lambda: BetaKernel().at(1.01),
-            "at(-0.01)": lambda: BetaKernel().at(-0.01),
-            "at(nan)": lambda: BetaKernel().at(float("nan")),
-            "alpha=-0.1": lambda: BetaKernel(-0.1, 1),
-            "beta=-0.1": lambda: BetaKernel(1, -0.1),
-            "kernel_peak_value(-1, 1)": lambda: kernel_peak_value(-1.0, 1.0),
-            "kernel_peak_value(1, -1)": lambda: kernel_peak_value(1.0, -1.0),
-        },
-        right={
-            "alpha=beta=0": lambda: BetaKernel(0, 0).at([0.0, 1.0]),
-            "kernel_peak_value(0, 0)": lambda: kernel_peak_value(0.0, 0.0),
-        },
-    )
-
-
-def _share_domain() -> Outcome:
-    return refuses(
-        wrong={
-            "zeroed_probability(1.01, 8)": lambda: zeroed_probability(1.01, 8),
-            "zeroed_probability(-0.01, 8)": lambda: zeroed_probability(-0.01, 8),
-            "zeroed_probability(0.5, 0)": lambda: zeroed_probability(0.5, 0),
-            "zeroed_share(8, prior=(0, 1))": lambda: zeroed_share(8, prior=(0.0, 1.0)),
-            "kernel_slope(1.01)": lambda: kernel_slope(1.01, alpha=1, beta=1),
-            "kernel_slope(0.5, alpha=0.5)": lambda: kernel_slope(0.5, alpha=0.5, beta=1),
-        },
-        right={
-            "zeroed_probability([0, 1], 1)": lambda: zeroed_probability([0.0, 1.0], 1),
-            "zeroed_share(8, prior=(0.5, 0.5))": lambda: zeroed_share(8, prior=(0.5, 0.5)),
-            "kernel_slope(0)": lambda: kernel_slope(0.0, alpha=1, beta=0),
-            "kernel_slope(1)": lambda: kernel_slope(1.0, alpha=0, beta=1),
-        },
-    )
 
 
 # --- C03: smoothness --------------------------------------------------------------------------------------------------
@@ -308,13 +270,6 @@ CLAIMS: tuple[Claim, ...] = (
             Check("numeric", "peaks and heights of the named kernels", "8 kernels", _peaks, Result.SUPPORTED),
             Check("numeric", "plug-in weights of counts", "K = 8, all s", _plugin_from_counts, Result.SUPPORTED),
             Check(
-                "numeric",
-                "arguments outside the domain are refused",
-                "edges of every argument",
-                _kernel_domain,
-                Result.SUPPORTED,
-            ),
-            Check(
                 "hypothesis",
                 "the grid's argmax is the peak",
                 "alpha, beta in [0.05, 20]",
@@ -372,13 +327,6 @@ CLAIMS: tuple[Claim, ...] = (
             ),
             Check("numeric", "closed form of sup |w'|", "7 kernels", _lipschitz_constants, Result.SUPPORTED),
             Check("numeric", "probability and share of zeros", "K in {2,5,8,16}", _zeroed_shares, Result.SUPPORTED),
-            Check(
-                "numeric",
-                "arguments outside the domain are refused",
-                "edges of every argument",
-                _share_domain,
-                Result.SUPPORTED,
-            ),
             Check(
                 "numeric",
                 "no solvable problem is dropped",

@@ -25,7 +25,6 @@ from paced.theory.ledger.engines import (
     all_of,
     holds_for_all,
     positive_on,
-    refuses,
     refuted,
     supported,
     symbolic_zero,
@@ -171,13 +170,6 @@ def _remark_2_numbers() -> Outcome:
     )
     return all_of(
         listed, ranges, *(agree(table[name], want[name], atol=1e-13, rtol=1e-11, delta=REMARK_2) for name in want)
-    )
-
-
-def _fraction_domain() -> Outcome:
-    return refuses(
-        wrong={"delta_of_range(1)": lambda: delta_of_range(1.0), "delta_of_range(-0.1)": lambda: delta_of_range(-0.1)},
-        right={"delta_of_range([0, 0.999])": lambda: delta_of_range([0.0, 0.999])},
     )
 
 
@@ -333,7 +325,6 @@ CLAIMS: tuple[Claim, ...] = (
             Check(
                 "numeric", "every column of the table against mpmath", "6 deltas", _remark_2_numbers, Result.SUPPORTED
             ),
-            Check("numeric", "no delta covers a fraction of 1", "edges", _fraction_domain, Result.SUPPORTED),
         ),
     ),
 )

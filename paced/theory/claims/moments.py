@@ -17,13 +17,12 @@ from paced.theory.ledger.engines import (
     agree,
     all_of,
     equal_exactly,
-    refuses,
     refuted,
     supported,
     symbolic_zero,
     unsatisfiable,
 )
-from paced.weights import BetaKernel, fit
+from paced.weights import fit
 from paced.weights.fit.moments import Moments, beta_from_moments
 
 Sample = tuple[list[int], list[int]]
@@ -128,7 +127,7 @@ def _covariance_by_differences(scale: float = 1.0) -> Outcome:
 
 
 def _no_law() -> Outcome:
-    """Where no Beta law has these moments the fit says so and gives no exponents; a variance of 0 is refused."""
+    """Where no Beta law has these moments the fit says so and gives no exponents."""
     ends = fit([0, 8, 8], 8, "paper", zpd=0.0)
     constant = fit([4, 4, 4], 8, "paper")
     outside = fit([0, 8, 0], 8, "paper")
@@ -140,14 +139,9 @@ def _no_law() -> Outcome:
     ):
         if found.success or found.has_kernel or text not in found.message:
             return refuted("a fit without a law calls itself one", counts=name, message=found.message)
-    zero = np.zeros((2, 2))
     return all_of(
         supported(4),
         agree([constant.alpha, constant.beta], [np.inf, np.inf]) if not np.isinf(constant.alpha) else supported(1),
-        refuses(
-            wrong={"v = 0": lambda: beta_from_moments(Moments(0.5, 0.25, zero))},
-            right={"v = 1e-9": lambda: beta_from_moments(Moments(0.5, 0.25 + 1e-9, zero))},
-        ),
     )
 
 
@@ -186,8 +180,6 @@ def _skewed_numbers(mean: float = 0.2) -> Outcome:
     return all_of(
         agree([found.alpha, found.beta], [mean * k - 1, (1 - mean) * k - 1], rtol=1e-9),
         agree([found.alpha, found.beta], [-0.4, 1.4], rtol=1e-9),
-        refuses(wrong={"kernel": lambda: found.kernel}, right={"its message": lambda: found.message}),
-        refuses(wrong={"alpha = -0.4": lambda: BetaKernel(-0.4, 1.4)}, right={"alpha = 0": lambda: BetaKernel(0, 1.4)}),
     )
 
 

@@ -19,7 +19,7 @@ from paced.theory.facts.variance_ratios import (
     truncated_ratio,
 )
 from paced.theory.ledger.claim import Check, Claim, Control, Counterexample, Outcome, Picture, Result, Verdict
-from paced.theory.ledger.engines import agree, all_of, equal_exactly, refuses, refuted, supported
+from paced.theory.ledger.engines import agree, all_of, equal_exactly, refuted, supported
 from paced.weights import BetaKernel
 
 B = mpmath.beta
@@ -130,28 +130,6 @@ def _tables() -> Outcome:
         agree(saved["variance saved (%)"], [100 * (1 - x) for x in half], rtol=1e-9),
         agree([len(ends["tau"]), ends["tau"][0]], [181, -0.9]),
     )  # fmt: skip
-
-
-def _support_domain() -> Outcome:
-    def counted(weights: list[float], first: float) -> object:
-        return rollout_ratio(weights, second_moment_exponents=(first, 0.0))
-
-    return refuses(
-        wrong={
-            "eps = 1/2": lambda: log_truncated_beta(0.0, 0.0, 0.5),
-            "eps = 0, u = -1": lambda: log_truncated_beta(-1.0, 0.0, 0.0),
-            "K = 0": lambda: counted([1.0], 0.0),
-            "no weight": lambda: counted([0.0, 0.0], 0.0),
-            "tau0 = -1": lambda: counted([1.0, 1.0], -1.0),
-            "grid of K = 1": lambda: grid_ratio(0.0, 1),
-        },
-        right={
-            "eps = 0.499": lambda: log_truncated_beta(-3.0, -3.0, 0.499),
-            "K = 1": lambda: counted([0.0, 1.0], 0.0),
-            "tau0 = 1.5": lambda: counted([1.0, 1.0], 1.5),
-            "grid of K = 2": lambda: grid_ratio(0.0, 2),
-        },
-    )
 
 
 # --- K rollouts --------------------------------------------------------------------------------------------------------
@@ -281,13 +259,6 @@ CLAIMS: tuple[Claim, ...] = (
             ),
             Check("numeric", "the grid of pass rates", "K in {4, 8, 11}", _grid_numbers, Result.SUPPORTED),
             Check("numeric", "break-even exponents", "eps = 1/16, 1/8", _break_even_numbers, Result.SUPPORTED),
-            Check(
-                "numeric",
-                "supports and counts without pass rates are refused",
-                "edges",
-                _support_domain,
-                Result.SUPPORTED,
-            ),
             Check("numeric", "the tables of the figures", "7 values of tau", _tables, Result.SUPPORTED),
         ),
     ),

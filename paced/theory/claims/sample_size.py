@@ -11,7 +11,7 @@ import numpy as np
 from paced.theory.claims.extension import counted
 from paced.theory.facts.extensions import ess_fraction, rollout_ess_fraction, sampling_ratio
 from paced.theory.ledger.claim import Check, Claim, Outcome, Result, Verdict
-from paced.theory.ledger.engines import agree, all_of, mean_is, refuses, refuted, supported, symbolic_zero
+from paced.theory.ledger.engines import agree, all_of, mean_is, refuted, supported, symbolic_zero
 from paced.weights import normalise, sampling_probabilities
 
 
@@ -76,12 +76,7 @@ def _sampling_is_cheaper(weighted: bool = False) -> Outcome:
 def _sampling_numbers() -> Outcome:
     tau = np.array([-0.9, -0.5, -0.13, 0.0, 0.8])
     want = [float(mpmath.beta(2 + t, 2 + t) * 6 / mpmath.beta(1 + t, 1 + t)) for t in tau]
-    return all_of(
-        agree(sampling_ratio(tau), want, rtol=1e-11, tau=tau),
-        refuses(
-            wrong={"sampling_ratio(-1)": lambda: sampling_ratio(-1.0)}, right={"tau = 5": lambda: sampling_ratio(5.0)}
-        ),
-    )
+    return agree(sampling_ratio(tau), want, rtol=1e-11, tau=tau)
 
 
 def _same_target(weight_too: bool = False) -> Outcome:

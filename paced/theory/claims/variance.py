@@ -16,7 +16,6 @@ from paced.theory.ledger.engines import (
     equal_exactly,
     holds_for_all,
     mean_is,
-    refuses,
     refuted,
     supported,
     unsatisfiable,
@@ -121,20 +120,6 @@ def _self_normalised_numbers() -> Outcome:
     got = self_normalised_variance([float(x * (1 - x)) for x in p], [float(x) for x in g])
     masses = self_normalised_variance([0.2, 0.4], [1.0, -1.0], masses=[3, 1])  # unit weights 0.8, 1.6; mean 0.2
     return all_of(agree(got, float(want)), agree(masses, 0.75 * 0.64 * 0.64 + 0.25 * 2.56 * 1.44))
-
-
-def _population_domain() -> Outcome:
-    def terms(weights: list[float], second: list[float]) -> object:
-        return variance_terms(weights, [0.5, 0.25], second_moments=second)
-
-    return refuses(
-        wrong={
-            "M2 = 0.24 < 0.25": lambda: terms([1.0, 1.0], [0.24, 0.25]),
-            "one M2 for two problems": lambda: terms([1.0, 1.0], [0.3]),
-            "all weights 0": lambda: terms([0.0, 0.0], [0.3, 0.3]),
-        },
-        right={"M2 = s2": lambda: terms([1.0, 0.0], [0.25, 0.0625]), "M2 = 0.3, 0.07": lambda: terms([1.0, 1.0], [0.3, 0.07])},
-    )  # fmt: skip
 
 
 # --- Eq. (36) ---------------------------------------------------------------------------------------------------------
@@ -288,13 +273,6 @@ CLAIMS: tuple[Claim, ...] = (
                 "self_normalised_variance in rationals",
                 "4 and 2 problems",
                 _self_normalised_numbers,
-                Result.SUPPORTED,
-            ),
-            Check(
-                "numeric",
-                "moments that no gradient has are refused",
-                "2 problems",
-                _population_domain,
                 Result.SUPPORTED,
             ),
         ),

@@ -35,8 +35,6 @@ from paced.theory.claims import (
     saturation,
     schedule,
     tables,
-    toolkit,
-    toolkit_fit,
     variance,
     variance_ratio,
     weighting,
@@ -94,8 +92,6 @@ _GROUPS = (
     extension,
     sample_size,
     schedule,
-    toolkit,
-    toolkit_fit,
 )
 
 
