@@ -47,7 +47,7 @@ def test_the_bound_is_attained_and_is_the_printed_one():
 
 
 def test_the_noise_floor_ruins_a_fit_that_does_not_remove_it():
-    """X6: truth (1, 1), SNR² = pq/2, K = 8, regressing log(SNR² + 1/8)."""
+    """``x6``: truth (1, 1), SNR² = pq/2, K = 8, regressing log(SNR² + 1/8)."""
     found = fit_exponents(regressors(EIGHTHS), snr_squared(EIGHTHS, 1, 1) + 1 / 8)
     assert (found.alpha, found.beta) == pytest.approx((0.392677, 0.392677), abs=5e-7)
 

@@ -1,4 +1,4 @@
-"""Claims about the worst case in the mean over problems: Theorem 6 (iii), Eq. (25) and (31), unit means, extension X4.
+"""Claims about the worst case in the mean over problems: Theorem 6 (iii), Eq. (25) and (31), unit means, ``x4``.
 
 ``noise channel``: s2 is known and M2 = s2/(w_B e^r) is not. ``signal channel``: M2 is known and s2 is not.
 """
@@ -120,7 +120,7 @@ def _pointwise_guarantee_after_normalising(delta: float, rescale: bool) -> Outco
     return supported(2)
 
 
-# --- Extension X4 -----------------------------------------------------------------------------------------------------
+# --- Extension x4 -----------------------------------------------------------------------------------------------------
 def _noise_game(part: str) -> Outcome:
     """Split the problems into mass t at r = +delta and 1-t at -delta, then exchange the two; x = e^delta.
 
@@ -234,7 +234,6 @@ CLAIMS: tuple[Claim, ...] = (
         latex=r"\frac{\mathbb E[D(w_{\mathrm{mm}})]}{\mathbb E[D(w^*)]}=\frac{2c-c^2\,\mathbb E_0e^{-r}}{\mathbb E_0e^{r}}\ge\operatorname{sech}^2\delta"
         r"\quad\text{at }c=\operatorname{sech}\delta",
         equations=(25, 31),
-        audit=("C19",),
         functions=(aggregate_ratio,),
         hypotheses=("|r| <= delta for almost every problem", "D(w*) > 0 on some of them"),
         depends_on=("thm6",),
@@ -277,7 +276,6 @@ CLAIMS: tuple[Claim, ...] = (
             "nothing from delta = ln 2 / 2 = 0.3466 on."
         ),
         latex=r"\rho=\mathbb E_\nu[e^r]\,e^{-r}\in(e^{-2\delta},e^{2\delta}),\qquad\inf\ =1-(e^{2\delta}-1)^2",
-        audit=("C20",),
         functions=(unit_mean_value,),
         hypotheses=("the learning rate is tuned, sech(delta) included", "plain SGD"),
         depends_on=("thm6", "rem1.scale", "eq4"),
@@ -320,7 +318,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         id="x4",
-        where="extension X4",
+        where="extension",
         title="The kernel's shape is minimax in the mean, whatever the normalisation",
         verdict=Verdict.TRUE,
         statement=(
@@ -329,7 +327,6 @@ CLAIMS: tuple[Claim, ...] = (
             "problems that comes nearest to 1/2: sech^2 delta without atoms, more with them."
         ),
         latex=r"\max_u\min_{|r|\le\delta}\frac{\mathbb E_0[e^u]^2}{\mathbb E_0[e^{2u-r}]\,\mathbb E_0[e^r]}=\frac1{1+4t(1-t)\sinh^2\delta},\qquad t=\tfrac12:\ \operatorname{sech}^2\delta",
-        audit=("X4",),
         functions=(
             aggregate_efficiency,
             aggregate_minimax_value,

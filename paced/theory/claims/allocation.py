@@ -1,4 +1,4 @@
-"""Claims about where rollouts go: extension X7 and the two-phase screening of the paper (C53)."""
+"""Claims about where rollouts go: ``x7`` and the two-phase screening of the paper (``x7.screening``)."""
 
 from __future__ import annotations
 
@@ -208,10 +208,9 @@ def _planner_is_exact(cheaper: bool = False) -> Outcome:
 CLAIMS = (
     Claim(
         id="x7.neyman",
-        where="extension X7",
+        where="extension",
         title="Which problems deserve rollouts: not those at p = 1/2",
         verdict=Verdict.TRUE,
-        audit=("X7",),
         statement="The plug-in weight has variance v(p)/K with v = p^(2a-1) q^(2b-1) (a - (a+b)p)^2; for the default it is largest at p = (1 ± 1/sqrt 2)/2 "
         "and zero at 1/2. A budget is best spent with K_i proportional to sqrt(v_i).",
         latex=r"v(p)=p^{2\alpha-1}(1-p)^{2\beta-1}\bigl(\alpha-(\alpha+\beta)p\bigr)^2,\qquad K_i\propto\sqrt{v_i}",
@@ -246,7 +245,7 @@ CLAIMS = (
     ),
     Claim(
         id="x7.value",
-        where="extension X7",
+        where="extension",
         title="The value of one more rollout, and why one is not enough to look ahead",
         verdict=Verdict.TRUE,
         statement="One more rollout lowers the posterior variance of the weight by W^2 (alpha b - beta a)^2/(a b (a+b+alpha+beta)^2), which is 0 wherever "
@@ -284,10 +283,9 @@ CLAIMS = (
     ),
     Claim(
         id="x7.screening",
-        where="section 5, two-phase screening; extension X7",
+        where="section 5, two-phase screening",
         title="Screening saves rollouts at a bias; an unbiased weight exists",
         verdict=Verdict.CONDITIONAL,
-        audit=("C53",),
         paper="Two-phase screening (a few rollouts first, more only for problems between 0 and 1) saves inference.",
         statement="K1 rollouts first and K - K1 more unless all or none passed cost K1 + (K-K1)(1 - p^K1 - q^K1) and bias the usual weight downwards; "
         "0 on exit, else C(K-a-b, s-a)/(C(K,s) - C(K-K1, s-K1) - C(K-K1, s)), is unbiased.",

@@ -206,7 +206,6 @@ CLAIMS: tuple[Claim, ...] = (
         ),
         latex=r"D(w;p)=\eta w\,\|\bar g\|^2-\tfrac{\eta^2w^2}{2}L\,\mathbb E\|g\|^2\ \le\ \mathbb E[\ell(\theta)-\ell(\theta-\eta w g)]",
         equations=(12, 14),
-        audit=("C10",),
         functions=(guaranteed_descent,),
         hypotheses=(
             "L bounds the Hessian's eigenvalues on the whole segment",
@@ -256,7 +255,6 @@ CLAIMS: tuple[Claim, ...] = (
         latex=r"w^*=\frac{\|\bar g\|^2}{\eta L\,\mathbb E\|g\|^2}=\frac1{\eta L}\,\frac{\mathrm{SNR}^2}{1+\mathrm{SNR}^2},\qquad"
         r"D^*=\frac{\|\bar g\|^4}{2L\,\mathbb E\|g\|^2}",
         equations=(15, 16, 17),
-        audit=("C10",),
         functions=(
             optimal_weight,
             optimal_weight_from_snr,
@@ -292,7 +290,6 @@ CLAIMS: tuple[Claim, ...] = (
         ),
         latex=r"w^*\simeq\frac{\mathrm{SNR}^2}{\eta L}\propto p^{2a'}(1-p)^{2b'},\qquad p^*=\frac{a'}{a'+b'}",
         equations=(13, 18),
-        audit=("C12",),
         functions=(
             optimal_weight_from_snr,
             BetaKernel,
@@ -345,7 +342,6 @@ CLAIMS: tuple[Claim, ...] = (
         ),
         latex=r"\frac{D(\rho w^*)}{D(w^*)}=\rho(2-\rho)=1-(1-\rho)^2",
         equations=(21, 22),
-        audit=("C11",),
         functions=(efficiency, guaranteed_descent),
         depends_on=("def2", "thm4.optimum"),
         proof="Insert w = rho w* into Eq. (12): D = (2 rho - rho^2) s2^2/(2 L M2).",

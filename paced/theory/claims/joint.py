@@ -145,7 +145,6 @@ CLAIMS: tuple[Claim, ...] = (
             "under Adam not at all."
         ),
         latex=r"F(cw;\eta)=F(w;c\eta),\qquad w_{\mathbb E w=1}=w^*-\frac{\lambda}{\eta^2L\,\mathbb E\|g\|^2}",
-        audit=("C21",),
         functions=(mean_constrained_weights, batch_descent),
         hypotheses=(
             "plain SGD",
@@ -215,7 +214,6 @@ CLAIMS: tuple[Claim, ...] = (
         latex=r"\Gamma w=\frac{\gamma}{\eta L},\quad\Gamma_{ij}=[i{=}j]\tfrac{\mu_iM_{2,i}}B+(1-\tfrac1B)\mu_i\mu_j\langle\bar g_i,\bar g_j\rangle,"
         r"\quad\bar g_i\parallel\bar g_j\Rightarrow w\propto\|\bar g\|/M_2",
         equations=(20,),
-        audit=("C36",),
         functions=(joint_optimal_weights, batch_descent),
         depends_on=("def2", "a3a", "a3b"),
         proof="E over iid batches of Eq. (20) is a concave quadratic. For parallel gradients the rank-one part of Gamma w is "

@@ -125,7 +125,7 @@ def _plugin_from_counts() -> Outcome:
     return all_of(*outcomes)
 
 
-# --- C03: smoothness --------------------------------------------------------------------------------------------------
+# --- eq3.smooth: smoothness -------------------------------------------------------------------------------------------
 def _default_is_one_lipschitz(constant: float = 1.0) -> Outcome:
     import z3
 
@@ -241,7 +241,6 @@ CLAIMS: tuple[Claim, ...] = (
         latex=r"w(p)=p^{\alpha}(1-p)^{\beta},\quad \arg\max w=\tfrac{\alpha}{\alpha+\beta},\quad"
         r"\max w=\tfrac{\alpha^\alpha\beta^\beta}{(\alpha+\beta)^{\alpha+\beta}}",
         equations=(3, 19),
-        audit=("C01",),
         functions=(BetaKernel, kernel_peak_value),
         hypotheses=("alpha, beta > 0",),
         proof="(log w)' = alpha/p - beta/q vanishes at alpha/(alpha+beta) only, and (log w)'' = -alpha/p^2 - beta/q^2 < 0.",
@@ -290,7 +289,6 @@ CLAIMS: tuple[Claim, ...] = (
             "the plug-in weight is 0 at s = 0 and s = K: with probability p^K + (1-p)^K a solvable problem is dropped."
         ),
         latex=r"|w(\hat p)-w(p)|\le|\hat p-p|,\qquad \Pr[w(\hat p)=0]=p^K+(1-p)^K",
-        audit=("C03",),
         functions=(
             lipschitz_constant,
             kernel_slope,
@@ -301,7 +299,7 @@ CLAIMS: tuple[Claim, ...] = (
         depends_on=("eq1", "eq3"),
         proof="w' is a polynomial times (alpha - (alpha+beta)p) and bounded exactly when no exponent lies strictly between "
         "0 and 1. A hard filter sits at the two ends: under p ~ U(0,1) the share 2/(K+1) of all problems gets weight 0.",
-        repair="Use the posterior-mean weight (extension X1), which is never 0.",
+        repair="Use the posterior-mean weight (x1), which is never 0.",
         numbers=lambda: {
             "P(w = 0), p = 0.1, K = 8": float(zeroed_probability(0.1, 8)),
             "share of zeros, uniform law, K = 8": float(zeroed_share(8)),

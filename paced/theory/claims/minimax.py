@@ -192,7 +192,6 @@ CLAIMS: tuple[Claim, ...] = (
         latex=r"w_{\mathrm{mm}}(p)=\operatorname{sech}(\delta)\,p^\alpha(1-p)^\beta,\qquad"
         r"\max_c\min_{|r|\le\delta}ce^{-r}(2-ce^{-r})=\operatorname{sech}^2\delta=1-\tanh^2\delta\ge1-\delta^2",
         equations=(23, 24, 26, 27, 28, 29, 30),
-        audit=("C17",),
         functions=(
             minimax_scale,
             minimax_value,
@@ -262,7 +261,6 @@ CLAIMS: tuple[Claim, ...] = (
             "delta = 0.4308, where sech^2 is 0.8352."
         ),
         latex=r"\min_{|r|\le\delta}e^{-r}(2-e^{-r})=1-(e^\delta-1)^2,\qquad\delta(x)=-\log(1-x)",
-        audit=("C18",),
         functions=(
             worst_efficiency,
             delta_of_range,

@@ -1,4 +1,4 @@
-"""Claims about Proposition 11: the algebra of the moment fit (C40), when it is a kernel (C41), its peak (C42).
+"""Claims about Proposition 11: the algebra of the moment fit (``prop11``), when it is a kernel (``prop11.condition``), its peak (``prop11.peak``).
 
 The fit under test is ``paced.weights.fit(..., method="paper")``, which is the proposition as printed. What it does to
 pass rates that are cut at the zone's ends and blurred by K rollouts is in ``moment_bias.py``.
@@ -44,7 +44,7 @@ def paper_exponents(sample: Sample, epsilon: float) -> tuple[Fr, Fr, Fr, Fr]:
     return m * k - 1, (1 - m) * k - 1, m, v
 
 
-# --- C40 --------------------------------------------------------------------------------------------------------------
+# --- prop11 -----------------------------------------------------------------------------------------------------------
 def _invert(shift: int = 0) -> Outcome:
     """From the density: mean and variance by gammasimp, then (48) and (49) solved for A and B, then (46) and (47)."""
     import sympy
@@ -145,7 +145,7 @@ def _no_law() -> Outcome:
     )
 
 
-# --- C41 --------------------------------------------------------------------------------------------------------------
+# --- prop11.condition -------------------------------------------------------------------------------------------------
 def _positivity(condition: str) -> Outcome:
     """Over the reals: the condition and a non-positive exponent, or positive exponents and not the condition."""
     import z3
@@ -200,7 +200,7 @@ def _smallest_exponent_of_a_zone(epsilon: Fr = Fr(1, 5)) -> Outcome:
     )
 
 
-# --- C42 --------------------------------------------------------------------------------------------------------------
+# --- prop11.peak ------------------------------------------------------------------------------------------------------
 def _peak_identity(exact: bool = False) -> Outcome:
     """alpha/(alpha+beta) - m = (2m-1)/(alpha+beta), from Eq. (47); ``exact`` asks for 0."""
     import sympy
@@ -239,7 +239,6 @@ CLAIMS: tuple[Claim, ...] = (
         ),
         latex=r"\alpha=mk-1,\quad\beta=(1-m)k-1,\quad k=\frac{m(1-m)}v-1,\quad\alpha+\beta=\frac{m(1-m)}v-3",
         equations=(7, 46, 47, 48, 49, 50),
-        audit=("C40",),
         functions=(fit, beta_from_moments),
         hypotheses=("0 < v < m(1-m)", "the pass rates live on all of (0, 1)"),
         depends_on=("eq3",),
@@ -296,7 +295,6 @@ CLAIMS: tuple[Claim, ...] = (
             "l = min(m, 1-m); m = 0.2, v = 0.04 meets the paper's condition and gives alpha = -0.4, a weight that diverges at p = 0."
         ),
         latex=r"\alpha,\beta>0\iff v<m(1-m)\frac{\ell}{1+\ell},\quad\ell=\min(m,1-m);\qquad(m,v)=(0.2,0.04)\mapsto(-0.4,1.4)",
-        audit=("C41",),
         functions=(fit,),
         depends_on=("prop11",),
         proof="alpha > 0 iff k > 1/m, beta > 0 iff k > 1/(1-m). Inside a zone v <= (m-e)(1-e-m) since (p-e)(1-e-p) >= 0, which bounds "
@@ -356,7 +354,6 @@ CLAIMS: tuple[Claim, ...] = (
         paper="The kernel peak at alpha/(alpha+beta) is approximately m for concentrated distributions (exact for m = 1/2).",
         statement="alpha/(alpha+beta) - m = (2m-1)/(alpha+beta) exactly: it vanishes for concentrated data and pushes the peak away from 1/2.",
         latex=r"\frac{\alpha}{\alpha+\beta}-m=\frac{2m-1}{\alpha+\beta}",
-        audit=("C42",),
         functions=(fit,),
         hypotheses=("alpha, beta > 0",),
         depends_on=("prop11", "prop11.condition"),

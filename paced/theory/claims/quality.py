@@ -115,7 +115,6 @@ CLAIMS: tuple[Claim, ...] = (
         ),
         latex=r"Q(p)=\mathrm{SNR}(p)^m(1-p),\qquad p^*_Q=\frac{ma'}{ma'+mb'+1}<\frac{a'}{a'+b'}=p^*_w",
         equations=(9,),
-        audit=("C13",),
         functions=(signal_quality, signal_quality_peak),
         hypotheses=(
             "SNR is continuous and positive on (0,1)",

@@ -1,4 +1,4 @@
-"""Claims about how much variance is saved in the end: Proposition 10 on its own support, and with K rollouts (C34, C52)."""
+"""Claims about how much variance is saved in the end: Proposition 10 on its own support, and with K rollouts (``prop10``, ``prop10.rollouts``)."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def _tables() -> Outcome:
 
 # --- K rollouts --------------------------------------------------------------------------------------------------------
 def _rollout_closed(K: int, tau: float) -> float:
-    """C52 in mpmath: 36 {(K-2)(K-3)/(K(K-1)) B(3+tau,3+tau) + B(2+tau,2+tau)/K}/B(1+tau,1+tau)."""
+    """``prop10.rollouts`` in mpmath: 36 {(K-2)(K-3)/(K(K-1)) B(3+tau,3+tau) + B(2+tau,2+tau)/K}/B(1+tau,1+tau)."""
     lead = mpmath.mpf((K - 2) * (K - 3)) / (K * (K - 1))
     return float(36 * (lead * B(3 + tau, 3 + tau) + B(2 + tau, 2 + tau) / K) / B(1 + tau, 1 + tau))
 
@@ -191,7 +191,6 @@ CLAIMS: tuple[Claim, ...] = (
             "for eps = 1/(2K) and 0.9972 for eps = 1/K at K = 8: 1.3 % and 0.3 %, and a loss for tau > -0.44."
         ),
         latex=r"R_\varepsilon=\frac{(1-2\varepsilon)^2I(2\alpha+\tau,2\beta+\tau)}{I(\alpha,\beta)^2I(\tau,\tau)},\qquad I(u,v)=\int_\varepsilon^{1-\varepsilon}p^u(1-p)^v\,dp",
-        audit=("C34",),
         functions=(
             truncated_ratio,
             log_truncated_beta,
@@ -273,7 +272,6 @@ CLAIMS: tuple[Claim, ...] = (
             "1.0145: the reduction is gone even without truncation; K = 9 is the first that saves anything."
         ),
         latex=r"R_K=\frac{36}{B(1+\tau,1+\tau)}\Bigl[\tfrac{(K-2)(K-3)}{K(K-1)}B(3+\tau,3+\tau)+\tfrac1KB(2+\tau,2+\tau)\Bigr]",
-        audit=("C52",),
         functions=(rollout_ratio, BetaKernel),
         hypotheses=("rollouts for the weight are independent of the gradient given p", "p uniform, low SNR, tau > -1"),
         depends_on=("prop7.closed", "eq1", "eq3"),

@@ -197,7 +197,6 @@ CLAIMS: tuple[Claim, ...] = (
             "information itself is p(1-p). Either reading is a coincidence of names: no optimality follows."
         ),
         latex=r"I(p)=\frac1{p(1-p)},\qquad I(\operatorname{logit}p)=p(1-p)",
-        audit=("C02",),
         functions=(fisher_information,),
         depends_on=("eq3",),
         proof="The score of p is y/p - (1-y)/(1-p); its mean square is 1/p + 1/(1-p). In eta = logit p, dp/deta = p(1-p).",

@@ -1,4 +1,4 @@
-"""Claims about how many problems a weighting leaves: X9 (effective sample size) and X11 (draw instead of weight)."""
+"""Claims about how many problems a weighting leaves: ``x9`` (effective sample size) and ``x11`` (draw instead of weight)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from paced.theory.ledger.engines import agree, all_of, mean_is, refuted, support
 from paced.weights import normalise, sampling_probabilities
 
 
-# --- X9, X11 ----------------------------------------------------------------------------------------------------------
+# --- x9, x11 ----------------------------------------------------------------------------------------------------------
 def _ess_closed_forms(shift: int = 0) -> Outcome:
     """ESS/N in rationals: uniform law at (1,1), (1,2), (1,3); Beta(c,c) at the default."""
     cases = {(1, 1): Fr(5, 6), (1, 2): Fr(35, 48), (1, 3): Fr(63, 100)}
@@ -93,10 +93,9 @@ def _same_target(weight_too: bool = False) -> Outcome:
 CLAIMS = (
     Claim(
         id="x9",
-        where="extension X9",
+        where="extension",
         title="Effective sample size, and why more rollouts help less and less",
         verdict=Verdict.TRUE,
-        audit=("X9",),
         statement="ESS/N tends to e(alpha,beta)^2/e(2alpha,2beta); with K rollouts and uniform p it is (5/6) K(K-1)/(K^2+1) for plug-in and "
         "(5/6)(K+2)(K+3)/((K+2)^2+1) for posterior weights.",
         latex=r"\frac{\mathrm{ESS}}N\to\frac{e(\alpha,\beta)^2}{e(2\alpha,2\beta)},\qquad \frac56\,\frac{K(K-1)}{K^2+1}",
@@ -133,10 +132,9 @@ CLAIMS = (
     ),
     Claim(
         id="x11",
-        where="extension X11",
+        where="extension",
         title="Drawing problems in proportion has the same target and less variance",
         verdict=Verdict.TRUE,
-        audit=("X11",),
         statement="Problems drawn with probability w/sum(w) and unit weight have the gradient of the weighted objective as their mean, and second moment "
         "E[w~ M2] in place of E[w~^2 M2]: for the default kernel and uniform p 3(1+tau)/(3+2tau), never above Eq. (38).",
         latex=r"\frac{\mathbb E[\tilde w M_2]}{\mathbb E[M_2]}=\frac{3(1+\tau)}{3+2\tau}\le\frac{9(1+\tau)(2+\tau)}{(3+2\tau)(5+2\tau)}",

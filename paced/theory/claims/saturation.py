@@ -1,4 +1,4 @@
-"""Claims about what saturation S/(1+S) changes beyond low SNR: Theorem 4's general regime and extension X3."""
+"""Claims about what saturation S/(1+S) changes beyond low SNR: Theorem 4's general regime and ``x3``."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _end_exponent_is_compressed(amplitude: float, pass_rate: float = 1e-12) -> O
     return supported(1)
 
 
-# --- Extension X3 -----------------------------------------------------------------------------------------------------
+# --- Extension x3 -----------------------------------------------------------------------------------------------------
 def _saturated_game(part: str) -> Outcome:
     """S = S0 e^r; with u = e^-r in [1/x, x] and v = w/S0 the ratio is rho = v (S0 + u)."""
     import z3
@@ -135,7 +135,6 @@ CLAIMS: tuple[Claim, ...] = (
             "the boundary exponents are exactly 2a' and 2b' in every regime, and w* is then no Beta kernel."
         ),
         latex=r"\frac{d\log w^*}{d\log p}=\frac1{1+\mathrm{SNR}^2}\,\frac{d\log\mathrm{SNR}^2}{d\log p}\ \to\ 2a'\quad(p\to0)",
-        audit=("C12",),
         functions=(optimal_log_slope,),
         depends_on=("thm4.optimum", "a3b"),
         proof="log(S/(1+S)) has derivative (log S)'/(1+S).",
@@ -171,7 +170,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         id="x3",
-        where="extension X3",
+        where="extension",
         title="Minimax beyond low SNR: S0/(S0 + cosh delta)",
         verdict=Verdict.TRUE,
         statement=(
@@ -181,7 +180,6 @@ CLAIMS: tuple[Claim, ...] = (
         ),
         latex=r"w_{\mathrm{mm}}=\frac{S_0}{S_0+\cosh\delta},\quad\text{value }1-\Bigl(\frac{\sinh\delta}{S_0+\cosh\delta}\Bigr)^2,\quad"
         r"\text{shape }S_0:\ \operatorname{sech}^2\bigl(\delta+\tfrac12\log(1+S_{\max}e^{-\delta})\bigr)",
-        audit=("X3",),
         functions=(
             saturated_minimax_weight,
             saturated_minimax_value,

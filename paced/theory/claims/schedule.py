@@ -1,4 +1,4 @@
-"""Claims about what changes during training: X6 (exponents from SNR), X8 (KL interpolation), X10 (several teachers)."""
+"""Claims about what changes during training: ``x6`` (exponents from SNR), ``x8`` (KL interpolation), ``x10`` (several teachers)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from paced.weights.snr_exponents import fit_exponents, project, regressors, regr
 EIGHTHS = np.arange(1, 8) / 8
 
 
-# --- X6 ---------------------------------------------------------------------------------------------------------------
+# --- x6 ---------------------------------------------------------------------------------------------------------------
 def _recovers_without_misfit(floor: float = 0.0) -> Outcome:
     """SNR^2 = A p^alpha q^beta gives its exponents back, weighted or not."""
     outcomes = []
@@ -92,7 +92,7 @@ def _posterior_regressors() -> Outcome:
     return agree(got, want, rtol=1e-8)
 
 
-# --- X8, X10 ----------------------------------------------------------------------------------------------------------
+# --- x8, x10 ----------------------------------------------------------------------------------------------------------
 def _zone_masses(shift: float = 0.0) -> Outcome:
     """P(eps <= p <= 1-eps) by mpmath's incomplete Beta function, and in closed form for three laws."""
     outcomes = []
@@ -175,10 +175,9 @@ def _stationary_share() -> Outcome:
 CLAIMS = (
     Claim(
         id="x6",
-        where="extension X6",
+        where="extension",
         title="Exponents regressed from SNR, with the error that a misfit can cause",
         verdict=Verdict.CONDITIONAL,
-        audit=("X6",),
         statement="Least squares of log SNR^2 on (1, log p, log q) gives (alpha, beta) back when the profile is a power law; a misfit |r| <= delta moves each by at most "
         "delta times the l1 norm of its row of the pseudo-inverse, and that is attained.",
         latex=r"\log\mathrm{SNR}^2=c+\alpha\log p+\beta\log(1-p)+r,\qquad |\hat\alpha-\alpha|\le\delta\,\lVert X^+_{\alpha,\cdot}\rVert_1",
@@ -245,10 +244,9 @@ CLAIMS = (
     ),
     Claim(
         id="x8",
-        where="extension X8",
+        where="extension",
         title="From forward to reverse KL by the zone's mass",
         verdict=Verdict.TRUE,
-        audit=("X8",),
         statement="lambda_t = clip(m_t/m_0, 0, 1)^gamma mixes the two KLs; m_t is the mass of the zone, I_(1-eps)(a,b) - I_eps(a,b) under a Beta law. The two-stage schedule "
         "is lambda in {1, 0}; the skewed Jensen-Shannon path has the same ends.",
         latex=r"\ell_t=\lambda_t\,\mathrm{KL}(T\Vert S)+(1-\lambda_t)\,\mathrm{KL}(S\Vert T),\qquad m=I_{1-\varepsilon}(a,b)-I_\varepsilon(a,b)",
@@ -279,10 +277,9 @@ CLAIMS = (
     ),
     Claim(
         id="x10",
-        where="extension X10",
+        where="extension",
         title="Several teachers, and a teacher with a ceiling",
         verdict=Verdict.TRUE,
-        audit=("X10",),
         statement="With a common mean gradient and independent noise teacher j deserves S_j/(1 + sum S). A teacher of pass rate c teaches p^alpha (c-p)_+^beta: nothing at or above c.",
         latex=r"w_j=\frac{S_j}{1+\sum_kS_k},\qquad w(p)=p^\alpha(c-p)_+^\beta",
         functions=(combined_weights, TeacherCeilingKernel),

@@ -229,7 +229,6 @@ CLAIMS: tuple[Claim, ...] = (
         ),
         latex=r"\frac{V_w}{V_{\mathrm{unif}}}=\frac{\mathbb E[\tilde w^2]+\operatorname{Cov}(\tilde w^2,M_2)/\mathbb E[M_2]-\|\mathbb E[\tilde wg]\|^2/\mathbb E[M_2]}{1-\|\mathbb E g\|^2/\mathbb E[M_2]}",
         equations=(6, 32, 33, 34, 35),
-        audit=("C30",),
         functions=(
             variance_terms,
             self_normalised_variance,
@@ -289,7 +288,6 @@ CLAIMS: tuple[Claim, ...] = (
         ),
         latex=r"V_w<V_{\mathrm{unif}}\iff\operatorname{Cov}(\tilde w^2,M_2)+\operatorname{Var}(\tilde w)\,\mathbb E[M_2]<\|\mathbb E[\tilde wg]\|^2-\|\mathbb Eg\|^2",
         equations=(36,),
-        audit=("C31",),
         functions=(variance_terms,),
         hypotheses=("|E[w~ g]| >= |E g|, or mean gradients that are negligible against M2",),
         depends_on=("prop7",),
@@ -338,7 +336,6 @@ CLAIMS: tuple[Claim, ...] = (
             "rising in |p - 1/2|. Otherwise the sign depends on the law."
         ),
         latex=r"w(p)=w(1-p),\ M_2(p)=M_2(1-p)\ \text{opposite in}\ |p-\tfrac12|\ \Rightarrow\ \operatorname{Cov}(\tilde w^2,M_2)\le0",
-        audit=("C32",),
         functions=(variance_terms,),
         hypotheses=("kernel and M2 symmetric about p = 1/2", "M2 rises towards the ends"),
         depends_on=("prop7", "a3c"),

@@ -1,4 +1,4 @@
-"""Claims about V_w/V_unif for power laws: Eq. (37)-(38), and bimodal pass rates (C33, C35)."""
+"""Claims about V_w/V_unif for power laws: Eq. (37)-(38), and bimodal pass rates (``prop7.closed``, ``prop10.bimodal``)."""
 
 from __future__ import annotations
 
@@ -166,7 +166,6 @@ CLAIMS: tuple[Claim, ...] = (
         ),
         latex=r"\frac{V_w}{V_{\mathrm{unif}}}=\frac{B(2\alpha+\tau_0+1,2\beta+\tau_1+1)}{B(\alpha+1,\beta+1)^2B(\tau_0+1,\tau_1+1)}\ \to\ \frac{9(1+\tau)(2+\tau)}{(3+2\tau)(5+2\tau)}",
         equations=(37, 38),
-        audit=("C33",),
         functions=(
             power_law_ratio,
             default_kernel_ratio,
@@ -225,7 +224,6 @@ CLAIMS: tuple[Claim, ...] = (
             "Beta(1/2, 1/2) beats the uniform law only for tau < -0.199848; above, bimodal pass rates cost more."
         ),
         latex=r"R=\frac{(c+\tau)(c+\tau+1)(2c+1)^2}{c^2(2c+2\tau+1)(2c+2\tau+3)},\qquad c+\tau>0",
-        audit=("C35",),
         functions=(
             power_law_ratio,
             break_even,

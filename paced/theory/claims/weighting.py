@@ -268,7 +268,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         id="eq3.relatives",
-        where="Eq. (17), extensions X3 and X10",
+        where="Eq. (17), and extensions x3 and x10",
         title="The kernel's relatives: saturated, minimax, teacher ceiling",
         verdict=Verdict.TRUE,
         statement=(
