@@ -211,11 +211,11 @@ class TrainingConfig(Section):
     """How many of the newest checkpoints of a stage are kept; 0 for all."""
     interpolation: Literal["none", "zpd_mass"] = "none"
     """zpd_mass: stages of ``mixed_kl`` take λ(t)·forward + (1−λ(t))·reverse KL with λ = (ZPD mass now / at the stage's
-    start)^γ (extension X8); needs ``recompute_every``."""
+    start)^γ (``x8``); needs ``recompute_every``."""
     interpolation_power: NonNegativeFloat = 1.0
     """γ of the interpolation."""
     zpd_epsilon: Annotated[float, Meta(gt=0, lt=0.5)] = 0.2
-    """ε: a problem is in the ZPD when ε <= p̂ <= 1−ε; 0.2 is the zone of X8."""
+    """ε: a problem is in the ZPD when ε <= p̂ <= 1−ε; 0.2 is the zone of ``x8``."""
     track_snr: bool = False
     """Report the lm_head gradient SNR² over the problems of every step, a by-product of the fused loss."""
 

@@ -14,7 +14,6 @@ from paced.weights.kernels import (
 )
 from paced.weights.normalise import NormalisedWeights, normalise, sampling_probabilities
 from paced.weights.protocol import WeightFunction
-from paced.weights.weighter import BetaKernelWeighter
 
 WEIGHTS: dict[str, type[WeightFunction]] = {
     "uniform": Uniform,
@@ -34,7 +33,6 @@ __all__ = [
     "ROOT",
     "WEIGHTS",
     "BetaKernel",
-    "BetaKernelWeighter",
     "DropZero",
     "FitResult",
     "HardFilter",

@@ -7,7 +7,7 @@ A_i = #{s > i}, B_i = #{K-s > i} and the rising-factorial form of the Beta funct
     Z_K = Σ_{s in S_K} C(K, s) Π_{i<s}(a+i) Π_{i<K-s}(b+i),
 
 which is (a+b)(a+b+1)…(a+b+K-1) when S_K is everything, and a short sum when only counts inside the zone of proximal
-development are seen (extension X2). One evaluation costs O(K), whatever the number of problems, and nothing cancels as
+development are seen (``x2``). One evaluation costs O(K), whatever the number of problems, and nothing cancels as
 log-gamma differences do for large a+b.
 
 (a, b) are *law parameters*. Kernel exponents are (a-1, b-1); that step belongs to ``fit.py``, never here.

@@ -4,9 +4,9 @@
   unless α = β = 1.
 - ``unbiased``: the U-statistic C(K-α-β, s-α)/C(K, s), whose mean is p^α(1-p)^β exactly, for integers α+β <= K; zero at
   the ends too.
-- ``posterior``: E[p^α(1-p)^β | s] under a Beta prior; never zero, smallest risk under its prior (X1).
+- ``posterior``: E[p^α(1-p)^β | s] under a Beta prior; never zero, smallest risk under its prior (``x1``).
 - ``bayes_optimal``: h*(s) = E[s2|s]/E[M2|s], the most efficient rollout weight when gradients at the extremes are
-  large (X1).
+  large (``x1``).
 
 Beta functions go through log-gamma throughout.
 """
@@ -48,7 +48,7 @@ def plugin(num_passed: Counts, num_rollouts: Counts, *, alpha: float, beta: floa
 
 
 def unbiased(num_passed: Counts, num_rollouts: Counts, *, alpha: float, beta: float) -> Weights:
-    """The only unbiased estimate of p^α (1-p)^β: s^(α) (K-s)^(β) / K^(α+β) with falling factorials (claim C50).
+    """The only unbiased estimate of p^α (1-p)^β: s^(α) (K-s)^(β) / K^(α+β) with falling factorials (``c50``).
 
     Raises:
         ValueError: exponents that are not whole numbers, or α+β > K: no unbiased estimate exists, since an expectation
@@ -84,7 +84,7 @@ def unbiased(num_passed: Counts, num_rollouts: Counts, *, alpha: float, beta: fl
 def posterior(
     num_passed: Counts, num_rollouts: Counts, *, alpha: float, beta: float, prior: tuple[float, float]
 ) -> Weights:
-    """E[p^α (1-p)^β | s] = B(a0+s+α, b0+K-s+β) / B(a0+s, b0+K-s) under p ~ Beta(a0, b0) (extension X1).
+    """E[p^α (1-p)^β | s] = B(a0+s+α, b0+K-s+β) / B(a0+s, b0+K-s) under p ~ Beta(a0, b0) (``x1``).
 
     Example:
         >>> posterior(np.array([0]), np.array([8]), alpha=1, beta=1, prior=(1.0, 1.0)).round(7).tolist()
@@ -102,7 +102,7 @@ def bayes_optimal(
     second_moment_exponents: tuple[float, float],
     prior: tuple[float, float],
 ) -> Weights:
-    """h*(s) = E[s2|s] / E[M2|s] for s2 ∝ p^2a (1-p)^2b and M2 ∝ p^τ0 (1-p)^τ1 (extension X1).
+    """h*(s) = E[s2|s] / E[M2|s] for s2 ∝ p^2a (1-p)^2b and M2 ∝ p^τ0 (1-p)^τ1 (``x1``).
 
     Args:
         num_passed: s.

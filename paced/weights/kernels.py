@@ -149,7 +149,7 @@ class SaturatedKernel:
 
     @property
     def peak(self) -> float:
-        """The pass rate of largest weight: saturation does not move it (claim C12)."""
+        """The pass rate of largest weight: saturation does not move it (``thm4.saturation``)."""
         return BetaKernel(self.alpha, self.beta).peak
 
     def __call__(self, num_passed: ArrayLike, num_rollouts: ArrayLike) -> Weights:
@@ -160,7 +160,7 @@ class SaturatedKernel:
 
 @dataclass(frozen=True)
 class MinimaxKernel:
-    """w(p) = S0/(S0 + cosh δ), S0 = A p^α (1-p)^β: worst-case optimal when SNR² = S0 e^r with |r| <= δ (extension X3).
+    """w(p) = S0/(S0 + cosh δ), S0 = A p^α (1-p)^β: worst-case optimal when SNR² = S0 e^r with |r| <= δ (``x3``).
 
     For A → 0 it is sech(δ)·S0, the minimax weight of Theorem 6; δ = 0 is the saturated kernel.
 
@@ -202,7 +202,7 @@ class MinimaxKernel:
 
 @dataclass(frozen=True)
 class TeacherCeilingKernel:
-    """w(p) = p^α (c-p)_+^β: nothing is learnt from a teacher whose own pass rate c the student has reached (X10).
+    """w(p) = p^α (c-p)_+^β: nothing is learnt from a teacher whose own pass rate c the student has reached (``x10``).
 
     Example:
         >>> TeacherCeilingKernel(ceiling=0.5).at([0.25, 0.5, 0.9]).tolist()

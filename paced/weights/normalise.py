@@ -1,7 +1,7 @@
 """Weights of unit mean over the training set, and what the weighting leaves of it.
 
 The mean is over the whole training set, never over a batch: normalised inside a micro-batch of one problem every weight
-becomes 1 and the method cancels (claim C30).
+becomes 1 and the method cancels (``prop7``).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class NormalisedWeights:
     unit_mean_weights: NDArray[np.float64]
     """w̃ = w / mean(w), shape [num_problems]; their mean is 1."""
     ess: float
-    """Effective sample size (Σw)²/Σw², in problems, between 1 and num_problems (extension X9)."""
+    """Effective sample size (Σw)²/Σw², in problems, between 1 and num_problems (``x9``)."""
     share_zero: float
     """Fraction of problems whose weight is exactly 0."""
     largest: float
@@ -56,7 +56,7 @@ def normalise(weights: ArrayLike) -> NormalisedWeights:
             first = int(np.argmax(bad))
             raise ValueError(
                 f"normalise: weights must {rule}, got {array[first]} at index {first} "
-                f"({int(bad.sum())} of {array.size} problems). Drop or mend these problems first."
+                f"({int(bad.sum())} of {array.size} problems). Drop or fix these problems first."
             )
     # Scaling by the largest first keeps sums and squares inside the range of float64 for weights of any size.
     largest = float(array.max())
@@ -77,7 +77,7 @@ def normalise(weights: ArrayLike) -> NormalisedWeights:
 
 
 def sampling_probabilities(weights: ArrayLike) -> NDArray[np.float64]:
-    """Probability of drawing each problem, w_i / Σ_j w_j: the other way to use a weight (extension X11).
+    """Probability of drawing each problem, w_i / Σ_j w_j: the other way to use a weight (``x11``).
 
     Problems drawn with these probabilities and trained with weight 1 follow the same mean gradient as uniform draws
     with unit-mean weights, with E[w̃ ‖g‖²] in place of E[w̃² ‖g‖²] in the variance: never more for the default kernel.

@@ -1,15 +1,15 @@
-"""Kernel exponents that follow the measured SNR during training (extension X6).
+"""Kernel exponents from the measured SNR (``x6``).
 
-Theorem 4 takes α = 2a', β = 2b' from the SNR curve, which no pass-rate distribution can give (claim C46). Here they are
-regressed from pooled SNR² of bins of pass rate,
+Theorem 4 takes α = 2a', β = 2b' from the SNR curve, which no law of pass rates can give (``prop11.inherits``). Here
+they are regressed from pooled SNR² of bins of pass rate,
 
     log SNR²(p) = c + α log p + β log(1-p) + r(p),    |r| <= δ,
 
-by weighted least squares, all at once or recursively with forgetting, and projected to α, β >= 0. The misfit r moves
+by weighted least squares, and projected to α, β >= 0. The misfit r moves
 each exponent by at most δ times the l1 norm of its row of the estimator, and that bound is reported: on p = 1/8..7/8 it
 is 2.70 δ, so δ = 0.3 allows 0.81.
 
-SNR² must be debiased and pooled before the log, Σ U/Σ V (claim C60); regressing log(SNR² + 1/K) instead returns 0.39
+SNR² must be debiased and pooled before the log, Σ U/Σ V (``eq8``); regressing log(SNR² + 1/K) instead returns 0.39
 where the truth is 1.
 """
 
@@ -68,7 +68,7 @@ def regressors(pass_rate: ArrayLike) -> Array:
     """
     p = np.atleast_1d(check_pass_rate("regressors", pass_rate))
     if not ((p > 0) & (p < 1)).all():
-        raise ValueError("regressors: pass_rate must lie inside (0, 1), got an end. Use regressors_from_counts.")
+        raise ValueError("regressors: pass_rate must be inside (0, 1), got an end. Use regressors_from_counts.")
     return np.stack([np.ones_like(p), np.log(p), np.log1p(-p)], axis=1)
 
 
@@ -144,65 +144,6 @@ def project(theta: Array, information: Array) -> Array:
     result = best.copy()
     result[1:] = np.maximum(result[1:], 0.0)
     return result
-
-
-class RecursiveExponents:
-    """The same regression one stage at a time, old stages forgotten at rate φ: tracks exponents that drift.
-
-    Each update divides P by φ once and then takes the bins one by one,
-    P <- P - P x x'P/(1/ω + x'P x),  θ <- θ + P x ω (y - x'θ); with φ = 1 this is least squares over all bins seen,
-    up to the ridge 1/``prior_variance`` around the start.
-
-    Args:
-        forgetting: φ in (0, 1]; 1/(1-φ) updates are remembered.
-        start: kernel exponents before any data.
-        prior_variance: of the start; large means that data overrule it at once.
-
-    Example:
-        >>> p = np.arange(1, 8) / 8
-        >>> tracker = RecursiveExponents()
-        >>> tracker.update(regressors(p), 0.5 * p * (1 - p) ** 2)
-        >>> round(tracker.alpha, 4), round(tracker.beta, 4)
-        (1.0, 2.0)
-    """
-
-    def __init__(
-        self, *, forgetting: float = 0.9, start: tuple[float, float] = (1.0, 1.0), prior_variance: float = 1e6
-    ) -> None:
-        check_number("RecursiveExponents", "forgetting", forgetting, low=0, high=1, low_open=True)
-        check_number("RecursiveExponents", "prior_variance", prior_variance, low=0, low_open=True)
-        self.forgetting = forgetting
-        kernel = BetaKernel(*start)
-        self.theta = np.array([0.0, kernel.alpha, kernel.beta])
-        self.cov = prior_variance * np.eye(3)
-
-    def update(self, rows: ArrayLike, snr_squared: ArrayLike, *, variance: ArrayLike | None = None) -> None:
-        """Take in the bins of one stage; arguments as in :func:`fit_exponents`, any number of bins."""
-        x, y, weight, _ = _usable("RecursiveExponents.update", rows, snr_squared, variance)
-        self.cov = self.cov / self.forgetting
-        for row, value, precision in zip(x, y, weight, strict=True):
-            gain = self.cov @ row / (1 / precision + row @ self.cov @ row)
-            self.theta = self.theta + gain * (value - row @ self.theta)
-            self.cov = self.cov - np.outer(gain, row @ self.cov)
-            self.cov = (self.cov + self.cov.T) / 2
-
-    @property
-    def alpha(self) -> float:
-        """Projected α >= 0."""
-        return float(self._projected()[1])
-
-    @property
-    def beta(self) -> float:
-        """Projected β >= 0."""
-        return float(self._projected()[2])
-
-    @property
-    def kernel(self) -> BetaKernel:
-        """``BetaKernel(alpha, beta)``."""
-        return BetaKernel(self.alpha, self.beta)
-
-    def _projected(self) -> Array:
-        return project(self.theta, np.asarray(np.linalg.inv(self.cov), dtype=np.float64))
 
 
 def _usable(

@@ -1,7 +1,7 @@
-"""Faults put into a copy of the package on purpose, one line each; ``paced verify --strict`` must see every one.
+"""Faults put into a copy of the package on purpose, one line each; ``paced verify --strict`` or a test must see each.
 
-A mutation names a file, a text that stands there exactly once, what is written instead, and the claims that should
-notice (only for speed: a fault seen by other claims too is seen all the more).
+A mutation names a file, a text that it contains exactly once, what is written instead, and the claims, or the files of
+tests, that should notice (only for speed: a fault seen by others too is seen all the more).
 """
 
 # ruff: noqa: E501
@@ -23,7 +23,9 @@ class Mutation(NamedTuple):
     file: str
     old: str
     new: str
-    claims: tuple[str, ...]
+    claims: tuple[str, ...] = ()
+    tests: tuple[str, ...] = ()
+    """Files of tests that should notice where no sentence of the ledger depends on it: a default, an edge, a report."""
 
     def __str__(self) -> str:
         return f"{self.file}: {self.old.strip()} -> {self.new.strip()}"
@@ -33,6 +35,9 @@ K, W, B, R, E, M = (
     "theory/facts/kernel.py", "weights/kernels.py", "theory/facts/boundary.py", "theory/facts/representation.py", "weights/estimates.py",
     "theory/claims/remark.py",
 )  # fmt: skip
+FIT = ("weights/fit/test_reports.py",)
+ENDS = ("weights/fit/test_intervals.py",)
+KERNELS = ("weights/test_kernels.py",)
 
 MUTATIONS = (
     Mutation(W, "estimates.power(p, self.alpha) * estimates.power(1.0 - p, self.beta)", "estimates.power(p, self.alpha) * estimates.power(1.0 - p, self.alpha)", ("eq3",)),
@@ -41,9 +46,9 @@ MUTATIONS = (
     Mutation(W, "ROOT = BetaKernel(0.5, 0.5)", "ROOT = BetaKernel(0.5, 0.6)", ("eq3",)),
     Mutation(W, "return snr_squared / (1.0 + snr_squared)", "return snr_squared / (1.01 + snr_squared)", ("eq3.relatives",)),
     Mutation(W, "np.cosh(self.delta)", "np.exp(self.delta)", ("eq3.relatives",)),
-    Mutation(W, "    delta: float = 0.3", "    delta: float = 0.31", ("eq3.relatives",)),
+    Mutation(W, "    delta: float = 0.3", "    delta: float = 0.31", tests=KERNELS),
     Mutation(W, "np.maximum(self.ceiling - p, 0.0)", "np.abs(self.ceiling - p)", ("eq3.relatives",)),
-    Mutation(W, "return self.ceiling * self.alpha /", "return self.alpha /", ("eq3.relatives",)),
+    Mutation(W, "return self.ceiling * self.alpha /", "return self.alpha /", tests=KERNELS),
     Mutation("weights/baselines.py", "    low: float = 0.2", "    low: float = 0.3", ("sec4.baselines",)),
     Mutation("weights/baselines.py", "    high: float = 0.8", "    high: float = 0.7", ("sec4.baselines",)),
     Mutation("weights/baselines.py", "np.exp(-0.5 * np.square", "np.exp(-0.4 * np.square", ("sec4.baselines",)),
@@ -71,8 +76,8 @@ MUTATIONS = (
     Mutation(R, "bump: float = 40.0", "bump: float = 41.0", ("prop3.shape",)),
     Mutation(E, "power(rate, alpha) * power((num_rollouts - num_passed) / num_rollouts, beta)", "power(rate, alpha) * power(num_passed / num_rollouts, beta)", ("eq3",)),
     Mutation(E, "np.ones_like(base) if exponent == 0", "np.zeros_like(base) if exponent == 0", ("eq1",)),
-    Mutation(W, 'check_number("BetaKernel", "alpha", self.alpha, low=0,', 'check_number("BetaKernel", "alpha", self.alpha, low=1,', ("eq3",)),
-    Mutation(W, "signal_exponents=((self.alpha + t0) / 2", "signal_exponents=((self.alpha - t0) / 2", ("eq3.relatives",)),
+    Mutation(W, 'check_number("BetaKernel", "alpha", self.alpha, low=0,', 'check_number("BetaKernel", "alpha", self.alpha, low=1,', tests=("weights/test_domains.py",)),
+    Mutation(W, "signal_exponents=((self.alpha + t0) / 2", "signal_exponents=((self.alpha - t0) / 2", tests=KERNELS),
     Mutation("theory/ledger/engines.py", "if error[worst] > 0:", "if error[worst] > 1e9:", ("eq3",)),
     Mutation("theory/ledger/engines.py", "if answer == z3.unsat:", "if answer != z3.unsat:", ("eq3.smooth",)),
     Mutation("theory/ledger/engines.py", "        if value > 0:\n            continue", "        if value > -1e9:\n            continue", ("prop3.shape",)),
@@ -81,22 +86,20 @@ MUTATIONS = (
     Mutation("theory/claims/assumption.py", "/ ((total + 2) * (total + 3) * (total + 4) * (total + 5))\n\n", "/ ((total + 2) * (total + 3) * (total + 4) * (total + 6))\n\n", ("a3c.consistent",)),
     Mutation("weights/fit/moments.py", "k = bernoulli_left / v", "k = bernoulli_left * v", ("prop11",)),
     Mutation("weights/fit/moments.py", "s * (s - 1) / np.where(several, k * (k - 1), 1.0)", "s * (s - 1) / np.where(several, k * (k + 1), 1.0)", ("prop11.noise",)),
-    Mutation("weights/fit/fit.py", "if v >= m * (1 - m) * (1 - 1e-12):", "if v >= 2 * m * (1 - m) * (1 - 1e-12):", ("toolkit.fit",)),
-    Mutation("weights/fit/fit.py", "v >= m * (1 - m) / 3:", "v >= m * (1 - m) / 4:", ("toolkit.fit", "prop11")),
-    Mutation("weights/fit/fit.py", "nllf=-(best.value + likelihood.constant)", "nllf=-(best.value - likelihood.constant)", ("toolkit.fit",)),
-    Mutation("weights/fit/intervals.py", "float(special.chdtri(1, 1 - level)) / 2", "float(special.chdtri(1, 1 - level)) / 3", ("toolkit.fit",)),
-    Mutation("weights/fit/intervals.py", "float(special.ndtri(0.5 + level / 2))", "float(special.ndtri(level))", ("toolkit.fit",)),
-    Mutation("weights/fit/intervals.py", "_cut(likelihood, best, 1, target)", "_cut(likelihood, best, 0, target)", ("toolkit.fit",)),
-    Mutation("weights/snr_exponents.py", "return delta * self.error_per_delta[0]", "return delta * self.error_per_delta[1]", ("toolkit.values",)),
-    Mutation("weights/snr_exponents.py", "forgetting: float = 0.9", "forgetting: float = 0.8", ("toolkit.limits",)),
-    Mutation("weights/snr_exponents.py", "gain = self.cov @ row / (1 / precision", "gain = self.cov @ row / (2 / precision", ("toolkit.values",)),
-    Mutation("weights/estimates.py", "short = num_rollouts < a + b", "short = num_rollouts < a - b", ("toolkit.limits",)),
-    Mutation("theory/facts/extensions.py", "return float(np.exp(2 * _log_moment(x, y, law) - _log_moment(2 * x, 2 * y, law)))", "return float(np.exp(2 * _log_moment(x, y, law) - _log_moment(2 / x, 2 * y, law)))", ("toolkit.values",)),
-    Mutation("theory/facts/extensions.py", "def rollout_ess_fraction(weights: ArrayLike, *, law: Pair = (1.0, 1.0))", "def rollout_ess_fraction(weights: ArrayLike, *, law: Pair = (2.0, 1.0))", ("toolkit.limits",)),
-    Mutation("theory/facts/estimation.py", "numerator = (4 * m @ cov @ m / K", "numerator = (5 * m @ cov @ m / K", ("toolkit.values",)),
-    Mutation("theory/facts/tables.py", "unit = Fraction(1, 10**decimals)", "unit = Fraction(1, 10*decimals)", ("toolkit.values",)),
+    Mutation("weights/fit/fit.py", "if v >= m * (1 - m) * (1 - 1e-12):", "if v >= 2 * m * (1 - m) * (1 - 1e-12):", tests=FIT),
+    Mutation("weights/fit/fit.py", "v >= m * (1 - m) / 3:", "v >= m * (1 - m) / 4:", tests=FIT),
+    Mutation("weights/fit/fit.py", "nllf=-(best.value + likelihood.constant)", "nllf=-(best.value - likelihood.constant)", tests=FIT),
+    Mutation("weights/fit/intervals.py", "float(special.chdtri(1, 1 - level)) / 2", "float(special.chdtri(1, 1 - level)) / 3", tests=ENDS),
+    Mutation("weights/fit/intervals.py", "float(special.ndtri(0.5 + level / 2))", "float(special.ndtri(level))", tests=FIT),
+    Mutation("weights/fit/intervals.py", "_cut(likelihood, best, 1, target)", "_cut(likelihood, best, 0, target)", tests=ENDS),
+    Mutation("weights/snr_exponents.py", "return delta * self.error_per_delta[0]", "return delta * self.error_per_delta[1]", tests=("weights/test_snr_exponents.py",)),
+    Mutation("weights/estimates.py", "short = num_rollouts < a + b", "short = num_rollouts < a - b", tests=("weights/test_domains.py",)),
+    Mutation("theory/facts/extensions.py", "return float(np.exp(2 * _log_moment(x, y, law) - _log_moment(2 * x, 2 * y, law)))", "return float(np.exp(2 * _log_moment(x, y, law) - _log_moment(2 / x, 2 * y, law)))", tests=("theory/facts/test_extensions.py",)),
+    Mutation("theory/facts/extensions.py", "def rollout_ess_fraction(weights: ArrayLike, *, law: Pair = (1.0, 1.0))", "def rollout_ess_fraction(weights: ArrayLike, *, law: Pair = (2.0, 1.0))", tests=("theory/facts/test_extensions.py",)),
+    Mutation("theory/facts/estimation.py", "numerator = (4 * m @ cov @ m / K", "numerator = (5 * m @ cov @ m / K", tests=("theory/facts/test_estimation.py",)),
+    Mutation("theory/facts/tables.py", "unit = Fraction(1, 10**decimals)", "unit = Fraction(1, 10*decimals)", tests=("theory/facts/test_tables.py",)),
     Mutation("theory/facts/populations.py", "return m * k - 1, (1 - m) * k - 1", "return m * k - 1, (1 - m) * k - 2", ("prop11",)),
-    Mutation("theory/facts/kernel.py", "prior: tuple[float, float] = (1.0, 1.0)) -> Floats:", "prior: tuple[float, float] = (1.0, 3.0)) -> Floats:", ("toolkit.limits",)),
+    Mutation("theory/facts/kernel.py", "prior: tuple[float, float] = (1.0, 1.0)) -> Floats:", "prior: tuple[float, float] = (1.0, 3.0)) -> Floats:", tests=("theory/facts/test_extensions.py",)),
 )  # fmt: skip
 """Spread over every file that computes something; :data:`IN_CI` runs in every `make test`, all of them nightly."""
 
@@ -104,28 +107,38 @@ IN_CI = tuple(MUTATIONS[i] for i in (0, 5, 13, 20, 25, 31, 36, 38, 49, 58))
 
 
 def is_caught(mutation: Mutation, folder: Path) -> bool:
-    """Copy the package, make the fault, and see whether ``paced verify --strict`` exits with 1.
+    """Copy the package and its tests, make the fault, and see whether ``paced verify --strict`` or a test fails.
 
     Args:
         mutation: the fault.
         folder: an empty folder for the copy.
     """
-    copy = folder / "paced"
-    shutil.copytree(ROOT / "paced", copy, ignore=shutil.ignore_patterns("__pycache__"))
-    file = copy / mutation.file
+    for name in ("paced", "tests"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("conftest.py", "pyproject.toml"):
+        shutil.copy(ROOT / name, folder / name)
+    file = folder / "paced" / mutation.file
     text = file.read_text(encoding="utf-8")
-    assert text.count(mutation.old) == 1, f"{mutation}: the text stands there {text.count(mutation.old)} times"
+    assert text.count(mutation.old) == 1, f"{mutation}: {text.count(mutation.old)} places have this text"
     file.write_text(text.replace(mutation.old, mutation.new), encoding="utf-8")
-    arguments = [item for claim in mutation.claims for item in ("--claim", claim)]
-    program = "import sys; from paced.cli import main; sys.argv[0] = 'paced'; main()"
     done = subprocess.run(
-        [sys.executable, "-c", program, "verify", "--strict", "--workers", "1", *arguments],
+        _command(mutation),
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         check=False,
     )
-    # 1: a check failed; 2: the faulty function refuses an argument of a claim, which is named as the claims are read.
-    assert done.returncode in (0, 1, 2), done.stderr[-2000:]
+    # 1: a check or a test failed; 2: the faulty function refuses an argument of a claim, named as the claims are read,
+    # or of a test, as the tests are collected.
+    assert done.returncode in (0, 1, 2), done.stdout[-2000:] + done.stderr[-2000:]
     return done.returncode != 0
+
+
+def _command(mutation: Mutation) -> list[str]:
+    if mutation.tests:
+        files = [f"tests/{name}" for name in mutation.tests]
+        return [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-m", "not slow", *files]
+    program = "import sys; from paced.cli import main; sys.argv[0] = 'paced'; main()"
+    claims = [item for claim in mutation.claims for item in ("--claim", claim)]
+    return [sys.executable, "-c", program, "verify", "--strict", "--workers", "1", *claims]

@@ -1,4 +1,4 @@
-"""Breaking a constant on purpose makes ``paced verify --strict`` exit with 1."""
+"""Breaking a constant on purpose makes ``paced verify --strict``, or the test that holds it, fail."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from theory.mutations import IN_CI, MUTATIONS, Mutation, is_caught
 
 
 def test_a_copy_without_a_fault_passes(tmp_path):
-    """The control of this file: an edit of a docstring is no fault, and is not caught."""
-    harmless = Mutation(
-        "theory/facts/kernel.py", "Exact facts about the Beta kernel", "Facts about the Beta kernel", ("eq3", "eq4")
-    )
-    assert not is_caught(harmless, tmp_path)
+    """The control of this file: an edit of a docstring is not a fault, and neither claims nor tests see one."""
+    harmless = Mutation("theory/facts/kernel.py", "Exact facts about the Beta", "Facts about the Beta")
+    for number, watched in enumerate(({"claims": ("eq3", "eq4")}, {"tests": ("theory/facts/test_extensions.py",)})):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        assert not is_caught(harmless._replace(**watched), folder)
 
 
 @pytest.mark.parametrize("mutation", IN_CI, ids=str)

@@ -1,4 +1,4 @@
-"""Estimates from counts against rational arithmetic, and the reference table of extension X1."""
+"""Estimates from counts against rational arithmetic, and the reference table of ``x1``."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_posterior_tends_to_the_plugin_as_rollouts_grow(alpha, beta):
 
 
 EFFICIENCY = {2: ("17/20", "2/5"), 4: ("37/42", "12/17"), 8: ("101/110", "56/65"), 16: ("325/342", "240/257")}
-"""K -> posterior mean, plug-in: the two columns of the table of X1."""
+"""K -> posterior mean, plug-in: the two columns of the table of ``x1``."""
 
 
 @pytest.mark.parametrize("K", EFFICIENCY)
@@ -124,7 +124,7 @@ def _efficiency(weights, prior, signal, second, K):
 
 
 def test_bayes_optimal_beats_both_where_the_posterior_loses():
-    """X1's counterexample to shrinking: prior Beta(.6, .6), s2 = (pq)^.6, M2 = (pq)^-.4, K = 8."""
+    """``x1``'s counterexample to shrinking: prior Beta(.6, .6), s2 = (pq)^.6, M2 = (pq)^-.4, K = 8."""
     prior, tau = (0.6, 0.6), (-0.4, -0.4)
     s = np.arange(9)
     found = {
@@ -180,8 +180,8 @@ def test_empirical_prior_says_why_there_is_none():
         BetaKernel(estimator="posterior", prior="empirical")([0, 0], 8)
 
 
-def test_default_plugin_zeroes_what_the_audit_says_it_does():
-    """Claim C03: p = 0.1, K = 8 is zeroed with probability 0.9^8; under uniform p the share is 2/(K+1)."""
+def test_default_plugin_zeroes_the_stated_share_of_problems():
+    """Claim ``eq3.smooth``: p = 0.1, K = 8 is zeroed with probability 0.9^8; under uniform p the share is 2/(K+1)."""
     p = Fraction(1, 10)
     share = oracle.mean_over_binomial(lambda s: Fraction(int(BetaKernel()([s], 8)[0] == 0)), 8, p)
     assert float(share) == pytest.approx(0.430467, abs=5e-7)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import mpmath
 import numpy as np
 import oracles_weights as oracle
 import pytest
@@ -200,3 +201,40 @@ def test_target_difficulty_orders_problems_as_adarft_does():
 def test_parameters_that_make_no_weight_are_refused(build, message):
     with pytest.raises(ValueError, match=message):
         build()
+
+
+def test_parameters_left_out_have_the_documented_defaults():
+    q, counts = 0.3 * 0.7, ([3], 10)
+    assert SaturatedKernel().at(0.3) == pytest.approx(q / (1 + q), rel=F64)
+    assert MinimaxKernel().at(0.3) == pytest.approx(q / (q + np.cosh(0.3)), rel=F64)
+    assert TeacherCeilingKernel().at(0.3) == pytest.approx(q, rel=F64)
+    assert SaturatedKernel()(*counts) == pytest.approx(q / (1 + q), rel=F64)
+    assert MinimaxKernel(0.0)(*counts) == pytest.approx(q / (1 + q), rel=F64)
+    assert TeacherCeilingKernel(0.5)(*counts) == pytest.approx(0.3 * 0.2, rel=F64)
+
+
+def test_peaks_of_the_relatives():
+    assert SaturatedKernel(1, 3).peak == pytest.approx(0.25, rel=F64)
+    assert MinimaxKernel(0.2, 1, 3).peak == pytest.approx(0.25, rel=F64)
+    assert TeacherCeilingKernel(0.6, 2, 3).peak == pytest.approx(0.24, rel=F64)
+
+
+@pytest.mark.parametrize("estimator", ["plugin", "unbiased", "posterior", "bayes_optimal"])
+def test_each_estimator_of_the_kernel_is_its_formula(estimator):
+    """BetaKernel(1, 2) at K = 6 against rationals and mpmath; why these are right: ``c50``, ``x1``."""
+    k, a0, b0, t0, t1 = 6, 1.4, 0.8, -0.3, 0.2
+    B = mpmath.beta
+    formula = {
+        "plugin": lambda s: Fraction(s, k) * Fraction(k - s, k) ** 2,
+        "unbiased": lambda s: Fraction(s * (k - s) * (k - s - 1), k * (k - 1) * (k - 2)),
+        "posterior": lambda s: B(a0 + s + 1, b0 + k - s + 2) / B(a0 + s, b0 + k - s),
+        "bayes_optimal": lambda s: B(a0 + s + 1 + t0, b0 + k - s + 2 + t1) / B(a0 + s + t0, b0 + k - s + t1),
+    }[estimator]
+    kernel = BetaKernel(1, 2, estimator=estimator, prior=(a0, b0), second_moment_exponents=(t0, t1))
+    assert kernel(np.arange(k + 1), k) == pytest.approx([float(formula(s)) for s in range(k + 1)], rel=F64)
+
+
+@pytest.mark.parametrize("estimator", ["posterior", "bayes_optimal"])
+def test_the_prior_is_uniform_and_the_noise_flat_unless_told_otherwise(estimator):
+    want = [float(mpmath.beta(2 + s, 9 - s) / mpmath.beta(1 + s, 7 - s)) for s in range(7)]
+    assert BetaKernel(1, 2, estimator=estimator)(np.arange(7), 6) == pytest.approx(want, rel=F64)

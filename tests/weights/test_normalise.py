@@ -50,7 +50,7 @@ def test_ess_is_n_only_for_equal_weights():
 
 @pytest.mark.parametrize(("K", "exact"), [(4, Fraction(10, 17)), (8, Fraction(28, 39)), (16, Fraction(200, 257))])
 def test_ess_of_the_default_kernel_under_uniform_pass_rates(K, exact):
-    """Extension X9: (5/6) K(K-1)/(K²+1); the counts 0..K are equally likely when p is uniform."""
+    """Extension ``x9``: (5/6) K(K-1)/(K²+1); the counts 0..K are equally likely when p is uniform."""
     assert exact == Fraction(5, 6) * K * (K - 1) / (K * K + 1)
     assert normalise(BetaKernel()(np.arange(K + 1), K)).ess_fraction == pytest.approx(float(exact), rel=F64)
 
@@ -73,7 +73,7 @@ def test_what_cannot_be_normalised_is_refused(weights, message):
 
 
 def test_sampling_in_proportion_has_the_mean_gradient_of_weighting_and_less_variance():
-    """Extension X11 by enumeration: E over draws ∝ w of g is E of w̃ g, and E[w̃ g²] <= E[w̃² g²] for the default."""
+    """Extension ``x11`` by enumeration: E over draws ∝ w of g is E of w̃ g, and E[w̃ g²] <= E[w̃² g²] for the default."""
     p = np.arange(1, 1000) / 1000
     unit = normalise(BetaKernel().at(p)).unit_mean_weights
     chance = sampling_probabilities(BetaKernel().at(p))

@@ -1,4 +1,4 @@
-"""Exponents from SNR bins: exact recovery, the error bound, and the recursive form."""
+"""Exponents from SNR bins: exact recovery and the error bound."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import optimize
 from scipy.special import psi
+from tolerances import QUADRATURE
 
-from paced.weights.snr_exponents import RecursiveExponents, fit_exponents, project, regressors, regressors_from_counts
+from paced.weights.snr_exponents import fit_exponents, project, regressors, regressors_from_counts
 
 EIGHTHS = np.arange(1, 8) / 8
 rates = st.lists(st.floats(0.05, 0.95), min_size=3, max_size=12)
@@ -46,7 +47,7 @@ def test_the_bound_is_attained_and_is_the_printed_one():
 
 
 def test_the_noise_floor_ruins_a_fit_that_does_not_remove_it():
-    """X6: truth (1, 1), SNR² = pq/2, K = 8, regressing log(SNR² + 1/8)."""
+    """``x6``: truth (1, 1), SNR² = pq/2, K = 8, regressing log(SNR² + 1/8)."""
     found = fit_exponents(regressors(EIGHTHS), snr_squared(EIGHTHS, 1, 1) + 1 / 8)
     assert (found.alpha, found.beta) == pytest.approx((0.392677, 0.392677), abs=5e-7)
 
@@ -92,43 +93,16 @@ def test_a_negative_exponent_is_projected_and_reported():
     assert found.kernel.alpha == 0
 
 
-def test_recursive_form_without_forgetting_is_least_squares_over_all_bins():
-    rng = np.random.default_rng(2)
-    rows, values, variances = [], [], []
-    tracker = RecursiveExponents(forgetting=1.0, prior_variance=1e9)
-    for _ in range(4):
-        y = snr_squared(EIGHTHS, 1, 2) * np.exp(0.1 * rng.standard_normal(7))
-        variance = rng.uniform(0.5, 1.5, 7) * y**2 / 100
-        tracker.update(regressors(EIGHTHS), y, variance=variance)
-        rows.append(regressors(EIGHTHS))
-        values.append(y)
-        variances.append(variance)
-    whole = fit_exponents(np.concatenate(rows), np.concatenate(values), variance=np.concatenate(variances))
-    assert (tracker.alpha, tracker.beta) == pytest.approx((whole.alpha, whole.beta), rel=1e-4)
-
-
-def test_one_bin_at_a_time_follows_the_printed_recursion():
-    """P <- (P - P x x'P/(φ + x'Px))/φ, then θ <- θ + P x (y - x'θ)."""
-    phi, start = 0.9, 4.0
-    tracker = RecursiveExponents(forgetting=phi, prior_variance=start)
-    P, theta = start * np.eye(3), np.array([0.0, 1.0, 1.0])
-    for p in (0.2, 0.7, 0.4, 0.9):
-        x, y = regressors([p])[0], snr_squared(np.array([p]), 2, 1)
-        tracker.update(x[None], y)
-        P = (P - np.outer(P @ x, x @ P) / (phi + x @ P @ x)) / phi
-        theta = theta + P @ x * (np.log(y[0]) - x @ theta)
-    assert np.allclose(tracker.theta, theta, rtol=1e-9)
-    assert np.allclose(tracker.cov, P, rtol=1e-9)
-
-
-def test_forgetting_follows_a_change_that_full_memory_averages_away():
-    tracked = {phi: RecursiveExponents(forgetting=phi) for phi in (0.6, 1.0)}
-    for stage in range(24):
-        truth = (1, 1) if stage < 12 else (3, 1)
-        for tracker in tracked.values():
-            tracker.update(regressors(EIGHTHS), snr_squared(EIGHTHS, *truth))
-    assert tracked[0.6].alpha == pytest.approx(3, abs=0.02)
-    assert tracked[1.0].alpha == pytest.approx(2, abs=0.02)
+def test_the_bound_is_the_l1_norm_of_each_row_of_the_weighted_estimator():
+    p = np.array([0.1, 0.2, 0.45, 0.6, 0.85])  # not symmetric: the two exponents have different bounds
+    snr = 0.4 * p**1.3 * (1 - p) ** 0.7 * np.array([1.1, 0.9, 1.05, 1.0, 0.95])
+    variance = np.array([0.01, 0.002, 0.03, 0.005, 0.02]) * snr
+    x, weight = regressors(p), np.diag(snr**2 / variance)
+    estimator = np.linalg.solve(x.T @ weight @ x, x.T @ weight)  # [3, num_bins]
+    result = fit_exponents(x, snr, variance=variance)
+    assert [result.log_scale, result.alpha, result.beta] == pytest.approx(estimator @ np.log(snr), rel=QUADRATURE)
+    assert result.error_bound(0.5) == pytest.approx(0.5 * np.abs(estimator).sum(axis=1)[1:], rel=QUADRATURE)
+    assert np.allclose(result.cov, np.linalg.inv(x.T @ weight @ x), rtol=1e-8)
 
 
 def test_posterior_regressors_are_digamma_means_and_finite_at_the_ends():
@@ -148,14 +122,12 @@ def test_bins_without_a_positive_snr_are_dropped_and_counted():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: regressors([0.0, 0.5]), "pass_rate must lie inside \\(0, 1\\)"),
+        (lambda: regressors([0.0, 0.5]), "pass_rate must be inside \\(0, 1\\)"),
         (lambda: fit_exponents(regressors([0.2, 0.5]), [1.0, 1.0]), "at least three bins of different pass rate"),
         (lambda: fit_exponents(regressors([0.2] * 3), [1.0] * 3), "at least three bins of different pass rate"),
         (lambda: fit_exponents(regressors(EIGHTHS), [1.0]), "rows must be \\[num_bins, 3\\]"),
         (lambda: fit_exponents(regressors(EIGHTHS), [np.nan] * 7), "must be finite"),
         (lambda: fit_exponents(regressors(EIGHTHS), [1.0] * 7, variance=0.0), "variance > 0"),
-        (lambda: RecursiveExponents(forgetting=0), "forgetting must be finite and > 0 and <= 1"),
-        (lambda: RecursiveExponents(start=(-1, 1)), "alpha must be finite and >= 0"),
     ],
 )
 def test_mistakes_are_one_sentence(call, message):

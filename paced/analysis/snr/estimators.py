@@ -47,7 +47,7 @@ class Moments:
 def moments(gram: ArrayLike) -> Moments:
     """Signal U and noise V of K gradients from their Gram matrix, in squared gradient units.
 
-    ``V = tr(P G P)/(K−1)`` with P the centring projection, and ``U = ‖ḡ‖² − V/K`` (spec C60).
+    ``V = tr(P G P)/(K−1)`` with P the centring projection, and ``U = ‖ḡ‖² − V/K`` (``eq8``).
 
     Args:
         gram: inner products <g_i, g_j>, shape [..., K, K], symmetric, K >= 2.

@@ -1,4 +1,4 @@
-"""Claims about the worst case in the mean over problems: Theorem 6 (iii), Eq. (25) and (31), unit means, extension X4.
+"""Claims about the worst case in the mean over problems: Theorem 6 (iii), Eq. (25) and (31), unit means, ``x4``.
 
 ``noise channel``: s2 is known and M2 = s2/(w_B e^r) is not. ``signal channel``: M2 is known and s2 is not.
 """
@@ -26,7 +26,6 @@ from paced.theory.ledger.engines import (
     agree,
     all_of,
     holds_for_all,
-    refuses,
     refuted,
     supported,
     symbolic_zero,
@@ -121,7 +120,7 @@ def _pointwise_guarantee_after_normalising(delta: float, rescale: bool) -> Outco
     return supported(2)
 
 
-# --- Extension X4 -----------------------------------------------------------------------------------------------------
+# --- Extension x4 -----------------------------------------------------------------------------------------------------
 def _noise_game(part: str) -> Outcome:
     """Split the problems into mass t at r = +delta and 1-t at -delta, then exchange the two; x = e^delta.
 
@@ -221,13 +220,6 @@ def _atoms(weight_moves: bool = False) -> Outcome:
     return all_of(*outcomes)
 
 
-def _atoms_domain() -> Outcome:
-    return refuses(
-        wrong={"21 atoms": lambda: aggregate_minimax_value(0.3, masses=[1.0] * 21)},
-        right={"1 atom": lambda: aggregate_minimax_value(0.3, masses=[1.0])},
-    )
-
-
 CLAIMS: tuple[Claim, ...] = (
     Claim(
         id="thm6.iii",
@@ -242,7 +234,6 @@ CLAIMS: tuple[Claim, ...] = (
         latex=r"\frac{\mathbb E[D(w_{\mathrm{mm}})]}{\mathbb E[D(w^*)]}=\frac{2c-c^2\,\mathbb E_0e^{-r}}{\mathbb E_0e^{r}}\ge\operatorname{sech}^2\delta"
         r"\quad\text{at }c=\operatorname{sech}\delta",
         equations=(25, 31),
-        audit=("C19",),
         functions=(aggregate_ratio,),
         hypotheses=("|r| <= delta for almost every problem", "D(w*) > 0 on some of them"),
         depends_on=("thm6",),
@@ -285,7 +276,6 @@ CLAIMS: tuple[Claim, ...] = (
             "nothing from delta = ln 2 / 2 = 0.3466 on."
         ),
         latex=r"\rho=\mathbb E_\nu[e^r]\,e^{-r}\in(e^{-2\delta},e^{2\delta}),\qquad\inf\ =1-(e^{2\delta}-1)^2",
-        audit=("C20",),
         functions=(unit_mean_value,),
         hypotheses=("the learning rate is tuned, sech(delta) included", "plain SGD"),
         depends_on=("thm6", "rem1.scale", "eq4"),
@@ -328,7 +318,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         id="x4",
-        where="extension X4",
+        where="extension",
         title="The kernel's shape is minimax in the mean, whatever the normalisation",
         verdict=Verdict.TRUE,
         statement=(
@@ -337,7 +327,6 @@ CLAIMS: tuple[Claim, ...] = (
             "problems that comes nearest to 1/2: sech^2 delta without atoms, more with them."
         ),
         latex=r"\max_u\min_{|r|\le\delta}\frac{\mathbb E_0[e^u]^2}{\mathbb E_0[e^{2u-r}]\,\mathbb E_0[e^r]}=\frac1{1+4t(1-t)\sinh^2\delta},\qquad t=\tfrac12:\ \operatorname{sech}^2\delta",
-        audit=("X4",),
         functions=(
             aggregate_efficiency,
             aggregate_minimax_value,
@@ -394,7 +383,6 @@ CLAIMS: tuple[Claim, ...] = (
                 Result.SUPPORTED,
                 fails={"with u = (0.1, 0, ...) for the kernel": {"weight_moves": True}},
             ),
-            Check("numeric", "too many atoms for all subsets are refused", "21 atoms", _atoms_domain, Result.SUPPORTED),
         ),
     ),
 )

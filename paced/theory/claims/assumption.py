@@ -245,7 +245,7 @@ CLAIMS: tuple[Claim, ...] = (
         title="SNR squared is a Beta profile up to e^delta",
         verdict=Verdict.ASSUMED,
         paper="|log SNR^2 - alpha log p - beta log(1-p)| <= delta up to a constant.",
-        statement="delta is unknown in advance; extension X6 measures it.",
+        statement="delta is unknown in advance; x6 measures it.",
         latex=r"|\log\mathrm{SNR}^2(p)-\alpha\log p-\beta\log(1-p)-c|\le\delta",
         checks=(
             *_assumed("a Beta profile up to a bounded factor"),
@@ -292,7 +292,6 @@ CLAIMS: tuple[Claim, ...] = (
             "tau0 < 0 < tau1; there the default kernel gains less or nothing."
         ),
         latex=r"R=\frac{36(1+\tau_0)(2+\tau_0)(1+\tau_1)(2+\tau_1)}{(T+2)(T+3)(T+4)(T+5)},\quad T=\tau_0+\tau_1",
-        audit=("C38",),
         functions=(BetaKernel,),
         depends_on=("a1", "a3c", "prop2.a", "eq3"),
         proof="Read off the limits. For uniform p and the default kernel R = B(3+tau0, 3+tau1)/(B(2,2)^2 B(1+tau0, 1+tau1)).",

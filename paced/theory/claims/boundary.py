@@ -145,7 +145,6 @@ CLAIMS: tuple[Claim, ...] = (
         ),
         latex=r"\|P_S-P_T\|\le\tfrac12\|z_S-z_T\|,\quad \nabla_{z_S}\mathrm{FKL}=P_S-P_T,\quad"
         r"\nabla_{z_S}\mathrm{RKL}=P_S\bigl(\log\tfrac{P_S}{P_T}-\mathrm{RKL}\bigr)",
-        audit=("C14",),
         functions=(
             forward_kl_gradient,
             reverse_kl_gradient,
@@ -185,7 +184,6 @@ CLAIMS: tuple[Claim, ...] = (
             "g = (1-p)(mu + xi) it is constant and w* does not vanish."
         ),
         latex=r"g=(1-p)(\mu+\xi):\quad \|\bar g\|\to0,\quad\mathrm{SNR}=\frac{\|\mu\|}{\sqrt{\operatorname{tr}\operatorname{Cov}\xi}}\not\to0",
-        audit=("C14",),
         functions=(population_snr, mastery_population),
         depends_on=("prop2.a", "prop2.b"),
         proof="A common factor cancels in a ratio. The p -> 1 half of the claim is what Assumption 3(b) assumes.",
@@ -243,7 +241,6 @@ CLAIMS: tuple[Claim, ...] = (
             "w* <= 1/(eta L)."
         ),
         latex=r"0<\mathrm{SNR}(p)<\infty\ \text{on}\ (0,1)\ \text{(assumed)},\qquad w^*s_2\le\frac{s_2}{\eta L}\to0",
-        audit=("C14",),
         functions=(population_snr, SaturatedKernel),
         hypotheses=("problems of equal p do not cancel", "some noise at every p", "bounded weights"),
         depends_on=("prop2.i",),

@@ -17,7 +17,6 @@ from paced.theory.ledger.engines import (
     agree,
     all_of,
     holds_for_all,
-    refuses,
     refuted,
     supported,
     symbolic_zero,
@@ -104,22 +103,6 @@ def _optimum_numbers() -> Outcome:
         *outcomes,
         agree(plain, [0.375, 0.05625]),
         agree(optimal_weight_from_snr([0.0, 0.6, np.inf]), [0.0, 0.375, 1.0]),
-    )
-
-
-def _moment_domain() -> Outcome:
-    """No gradient has M2 < s2; M2 = s2 is one without noise."""
-    return refuses(
-        wrong={
-            "guaranteed_descent(s2=1.01, M2=1)": lambda: guaranteed_descent(
-                1.0, signal_squared=1.01, second_moment=1.0
-            ),
-            "optimal_weight(s2=1.01, M2=1)": lambda: optimal_weight(signal_squared=1.01, second_moment=1.0),
-            "best_descent(s2=1.01, M2=1)": lambda: best_descent(signal_squared=1.01, second_moment=1.0),
-            "optimal_weight(M2=0)": lambda: optimal_weight(signal_squared=0.0, second_moment=0.0),
-            "optimal_weight_from_snr(-0.01)": lambda: optimal_weight_from_snr(-0.01),
-        },
-        right={"optimal_weight(s2=M2=0.3)": lambda: optimal_weight(signal_squared=0.3, second_moment=0.3)},
     )
 
 
@@ -223,7 +206,6 @@ CLAIMS: tuple[Claim, ...] = (
         ),
         latex=r"D(w;p)=\eta w\,\|\bar g\|^2-\tfrac{\eta^2w^2}{2}L\,\mathbb E\|g\|^2\ \le\ \mathbb E[\ell(\theta)-\ell(\theta-\eta w g)]",
         equations=(12, 14),
-        audit=("C10",),
         functions=(guaranteed_descent,),
         hypotheses=(
             "L bounds the Hessian's eigenvalues on the whole segment",
@@ -273,7 +255,6 @@ CLAIMS: tuple[Claim, ...] = (
         latex=r"w^*=\frac{\|\bar g\|^2}{\eta L\,\mathbb E\|g\|^2}=\frac1{\eta L}\,\frac{\mathrm{SNR}^2}{1+\mathrm{SNR}^2},\qquad"
         r"D^*=\frac{\|\bar g\|^4}{2L\,\mathbb E\|g\|^2}",
         equations=(15, 16, 17),
-        audit=("C10",),
         functions=(
             optimal_weight,
             optimal_weight_from_snr,
@@ -295,7 +276,6 @@ CLAIMS: tuple[Claim, ...] = (
                 fails={"with the second-order term doubled": {"factor": 2}},
             ),
             Check("numeric", "the functions at that root", "3 points, mpmath", _optimum_numbers, Result.SUPPORTED),
-            Check("numeric", "moments that no gradient has are refused", "edges", _moment_domain, Result.SUPPORTED),
         ),
     ),
     Claim(
@@ -310,7 +290,6 @@ CLAIMS: tuple[Claim, ...] = (
         ),
         latex=r"w^*\simeq\frac{\mathrm{SNR}^2}{\eta L}\propto p^{2a'}(1-p)^{2b'},\qquad p^*=\frac{a'}{a'+b'}",
         equations=(13, 18),
-        audit=("C12",),
         functions=(
             optimal_weight_from_snr,
             BetaKernel,
@@ -363,7 +342,6 @@ CLAIMS: tuple[Claim, ...] = (
         ),
         latex=r"\frac{D(\rho w^*)}{D(w^*)}=\rho(2-\rho)=1-(1-\rho)^2",
         equations=(21, 22),
-        audit=("C11",),
         functions=(efficiency, guaranteed_descent),
         depends_on=("def2", "thm4.optimum"),
         proof="Insert w = rho w* into Eq. (12): D = (2 rho - rho^2) s2^2/(2 L M2).",

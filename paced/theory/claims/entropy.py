@@ -126,7 +126,6 @@ CLAIMS: tuple[Claim, ...] = (
             "others, such as the probit scale, it is not. Nothing in the problem gives the two statistics, and a weight is no law."
         ),
         latex=r"H(\mathrm{Beta})-H(f)=\mathrm{KL}(f\,\|\,\mathrm{Beta})\ge0\quad\text{if }\mathbb E_f\log p,\ \mathbb E_f\log(1-p)\text{ agree}",
-        audit=("C16",),
         functions=(expected_logs, beta_entropy),
         hypotheses=("entropy relative to p^c q^d dp", "both statistics are given"),
         depends_on=("eq3",),

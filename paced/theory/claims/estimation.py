@@ -22,7 +22,6 @@ from paced.theory.ledger.engines import (
     all_of,
     equal_exactly,
     mean_is,
-    refuses,
     refuted,
     supported,
 )
@@ -131,7 +130,7 @@ def _delta_variance(scale: float = 1.0) -> Outcome:
     return agree(scale * debiased_snr_variance(m, np.diag(spread**2), K), float(ratio.var()), rtol=0.05)
 
 
-# --- C61 --------------------------------------------------------------------------------------------------------------
+# --- fig3 -------------------------------------------------------------------------------------------------------------
 NATURAL_BINS = (117, 22, 19, 19, 20, 23, 17, 30, 51, 182)
 """Problems by tenths of pass rate in the prototype lab: U-shaped, as pass rates are."""
 
@@ -202,7 +201,6 @@ CLAIMS = (
         title="The measured SNR has a floor, and an unbiased form without it",
         verdict=Verdict.LOOSE,
         equations=(8,),
-        audit=("C60",),
         paper="SNR_i = |mean gradient| / rms spread over K rollouts, averaged per pass-rate bin.",
         statement="Without signal Eq. (8) is 1/sqrt(K-1), 0.378 at K = 8. U = |ḡ|² - V/K is unbiased for |m|² with variance 4m'Sm/K + 2tr(S²)/(K(K-1)); U/V estimates SNR² with a bias "
         "of (SNR² + 1/K) 2/(nu-2). For a student whose K rollouts are equal Eq. (8) is undefined.",
@@ -285,16 +283,6 @@ CLAIMS = (
                 Result.REFUTED,
                 given={"references": (0,) * 8},
             ),
-            Check(
-                "numeric",
-                "fewer than two rollouts are refused",
-                "edges",
-                lambda: refuses(
-                    wrong={"snr_floor(1)": lambda: snr_floor(1), "one gradient": lambda: debiased_signal([[1.0]])},
-                    right={"snr_floor(2)": lambda: snr_floor(2)},
-                ),
-                Result.SUPPORTED,
-            ),
         ),
     ),
     Claim(
@@ -302,7 +290,6 @@ CLAIMS = (
         where="Figure 3",
         title="A bell over pass-rate bins can come out of pure noise",
         verdict=Verdict.LOOSE,
-        audit=("C61",),
         depends_on=("eq8",),
         paper="Figure 3 is a direct empirical validation: the SNR is a bell over the pass rate.",
         statement="Pass rates are U-shaped, so the bins at the ends hold the most problems; across problems the raw SNR of pure noise is 1/sqrt(n), smallest at both ends. Equal numbers in "

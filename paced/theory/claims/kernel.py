@@ -24,7 +24,6 @@ from paced.theory.ledger.engines import (
     all_of,
     equal_exactly,
     holds_for_all,
-    refuses,
     refuted,
     supported,
     symbolic_zero,
@@ -126,44 +125,7 @@ def _plugin_from_counts() -> Outcome:
     return all_of(*outcomes)
 
 
-def _kernel_domain() -> Outcome:
-    return refuses(
-        wrong={
-            "at(1.01)": lambda: BetaKernel().at(1.01),
-            "at(-0.01)": lambda: BetaKernel().at(-0.01),
-            "at(nan)": lambda: BetaKernel().at(float("nan")),
-            "alpha=-0.1": lambda: BetaKernel(-0.1, 1),
-            "beta=-0.1": lambda: BetaKernel(1, -0.1),
-            "kernel_peak_value(-1, 1)": lambda: kernel_peak_value(-1.0, 1.0),
-            "kernel_peak_value(1, -1)": lambda: kernel_peak_value(1.0, -1.0),
-        },
-        right={
-            "alpha=beta=0": lambda: BetaKernel(0, 0).at([0.0, 1.0]),
-            "kernel_peak_value(0, 0)": lambda: kernel_peak_value(0.0, 0.0),
-        },
-    )
-
-
-def _share_domain() -> Outcome:
-    return refuses(
-        wrong={
-            "zeroed_probability(1.01, 8)": lambda: zeroed_probability(1.01, 8),
-            "zeroed_probability(-0.01, 8)": lambda: zeroed_probability(-0.01, 8),
-            "zeroed_probability(0.5, 0)": lambda: zeroed_probability(0.5, 0),
-            "zeroed_share(8, prior=(0, 1))": lambda: zeroed_share(8, prior=(0.0, 1.0)),
-            "kernel_slope(1.01)": lambda: kernel_slope(1.01, alpha=1, beta=1),
-            "kernel_slope(0.5, alpha=0.5)": lambda: kernel_slope(0.5, alpha=0.5, beta=1),
-        },
-        right={
-            "zeroed_probability([0, 1], 1)": lambda: zeroed_probability([0.0, 1.0], 1),
-            "zeroed_share(8, prior=(0.5, 0.5))": lambda: zeroed_share(8, prior=(0.5, 0.5)),
-            "kernel_slope(0)": lambda: kernel_slope(0.0, alpha=1, beta=0),
-            "kernel_slope(1)": lambda: kernel_slope(1.0, alpha=0, beta=1),
-        },
-    )
-
-
-# --- C03: smoothness --------------------------------------------------------------------------------------------------
+# --- eq3.smooth: smoothness -------------------------------------------------------------------------------------------
 def _default_is_one_lipschitz(constant: float = 1.0) -> Outcome:
     import z3
 
@@ -279,7 +241,6 @@ CLAIMS: tuple[Claim, ...] = (
         latex=r"w(p)=p^{\alpha}(1-p)^{\beta},\quad \arg\max w=\tfrac{\alpha}{\alpha+\beta},\quad"
         r"\max w=\tfrac{\alpha^\alpha\beta^\beta}{(\alpha+\beta)^{\alpha+\beta}}",
         equations=(3, 19),
-        audit=("C01",),
         functions=(BetaKernel, kernel_peak_value),
         hypotheses=("alpha, beta > 0",),
         proof="(log w)' = alpha/p - beta/q vanishes at alpha/(alpha+beta) only, and (log w)'' = -alpha/p^2 - beta/q^2 < 0.",
@@ -308,13 +269,6 @@ CLAIMS: tuple[Claim, ...] = (
             Check("numeric", "peaks and heights of the named kernels", "8 kernels", _peaks, Result.SUPPORTED),
             Check("numeric", "plug-in weights of counts", "K = 8, all s", _plugin_from_counts, Result.SUPPORTED),
             Check(
-                "numeric",
-                "arguments outside the domain are refused",
-                "edges of every argument",
-                _kernel_domain,
-                Result.SUPPORTED,
-            ),
-            Check(
                 "hypothesis",
                 "the grid's argmax is the peak",
                 "alpha, beta in [0.05, 20]",
@@ -335,7 +289,6 @@ CLAIMS: tuple[Claim, ...] = (
             "the plug-in weight is 0 at s = 0 and s = K: with probability p^K + (1-p)^K a solvable problem is dropped."
         ),
         latex=r"|w(\hat p)-w(p)|\le|\hat p-p|,\qquad \Pr[w(\hat p)=0]=p^K+(1-p)^K",
-        audit=("C03",),
         functions=(
             lipschitz_constant,
             kernel_slope,
@@ -346,7 +299,7 @@ CLAIMS: tuple[Claim, ...] = (
         depends_on=("eq1", "eq3"),
         proof="w' is a polynomial times (alpha - (alpha+beta)p) and bounded exactly when no exponent lies strictly between "
         "0 and 1. A hard filter sits at the two ends: under p ~ U(0,1) the share 2/(K+1) of all problems gets weight 0.",
-        repair="Use the posterior-mean weight (extension X1), which is never 0.",
+        repair="Use the posterior-mean weight (x1), which is never 0.",
         numbers=lambda: {
             "P(w = 0), p = 0.1, K = 8": float(zeroed_probability(0.1, 8)),
             "share of zeros, uniform law, K = 8": float(zeroed_share(8)),
@@ -372,13 +325,6 @@ CLAIMS: tuple[Claim, ...] = (
             ),
             Check("numeric", "closed form of sup |w'|", "7 kernels", _lipschitz_constants, Result.SUPPORTED),
             Check("numeric", "probability and share of zeros", "K in {2,5,8,16}", _zeroed_shares, Result.SUPPORTED),
-            Check(
-                "numeric",
-                "arguments outside the domain are refused",
-                "edges of every argument",
-                _share_domain,
-                Result.SUPPORTED,
-            ),
             Check(
                 "numeric",
                 "no solvable problem is dropped",

@@ -25,7 +25,6 @@ from paced.theory.ledger.engines import (
     all_of,
     holds_for_all,
     positive_on,
-    refuses,
     refuted,
     supported,
     symbolic_zero,
@@ -174,13 +173,6 @@ def _remark_2_numbers() -> Outcome:
     )
 
 
-def _fraction_domain() -> Outcome:
-    return refuses(
-        wrong={"delta_of_range(1)": lambda: delta_of_range(1.0), "delta_of_range(-0.1)": lambda: delta_of_range(-0.1)},
-        right={"delta_of_range([0, 0.999])": lambda: delta_of_range([0.0, 0.999])},
-    )
-
-
 def _curves() -> dict[str, list[float]]:
     return robustness_table(np.linspace(0.0, 0.7, 71))
 
@@ -200,7 +192,6 @@ CLAIMS: tuple[Claim, ...] = (
         latex=r"w_{\mathrm{mm}}(p)=\operatorname{sech}(\delta)\,p^\alpha(1-p)^\beta,\qquad"
         r"\max_c\min_{|r|\le\delta}ce^{-r}(2-ce^{-r})=\operatorname{sech}^2\delta=1-\tanh^2\delta\ge1-\delta^2",
         equations=(23, 24, 26, 27, 28, 29, 30),
-        audit=("C17",),
         functions=(
             minimax_scale,
             minimax_value,
@@ -270,7 +261,6 @@ CLAIMS: tuple[Claim, ...] = (
             "delta = 0.4308, where sech^2 is 0.8352."
         ),
         latex=r"\min_{|r|\le\delta}e^{-r}(2-e^{-r})=1-(e^\delta-1)^2,\qquad\delta(x)=-\log(1-x)",
-        audit=("C18",),
         functions=(
             worst_efficiency,
             delta_of_range,
@@ -333,7 +323,6 @@ CLAIMS: tuple[Claim, ...] = (
             Check(
                 "numeric", "every column of the table against mpmath", "6 deltas", _remark_2_numbers, Result.SUPPORTED
             ),
-            Check("numeric", "no delta covers a fraction of 1", "edges", _fraction_domain, Result.SUPPORTED),
         ),
     ),
 )

@@ -1,4 +1,4 @@
-"""Claims about what the paper reads out of a moment fit: a mean below 1/2 (C45), and the exponents of the SNR (C46)."""
+"""Claims about what the paper reads out of a moment fit: a mean below 1/2 (``tab9.zpd_mean``), and the exponents of the SNR (``prop11.inherits``)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from paced.weights.fit.fit import fit_cells
 from paced.weights.snr_exponents import fit_exponents, regressors
 
 
-# --- C45 --------------------------------------------------------------------------------------------------------------
+# --- tab9.zpd_mean ----------------------------------------------------------------------------------------------------
 def _middle_mean(low: str, high: str, average: str = "0.61", below: bool = True) -> Outcome:
     """Table 9 at step 0 over the reals: 17 % below ``low``, 32 % above ``high``, overall average; middle mean < 1/2?"""
     import z3
@@ -47,7 +47,7 @@ def _lowest_middle_mean(slack: Fr = Fr(0)) -> Outcome:
     return equal_exactly([*cases, ({"rounding": "worst"}, rounded, Fr("0.51625"))])
 
 
-# --- C46 --------------------------------------------------------------------------------------------------------------
+# --- prop11.inherits --------------------------------------------------------------------------------------------------
 ALIKE = population(8, (2, 2))
 """One set of counts: what two students with different SNR curves both show."""
 
@@ -99,7 +99,6 @@ CLAIMS: tuple[Claim, ...] = (
             "middle mean of at least 0.50196, with K = 8 rollouts (nothing between 1/8 and 0.2) at least 0.52696."
         ),
         latex=r"\bar p_{\mathrm{mid}}\ge\frac{0.61-0.17\,t-0.32}{0.51}=0.501961\ (t=0.2),\quad0.526961\ (t=\tfrac18)",
-        audit=("C45",),
         hypotheses=("the bins of Table 9 are < 0.2, 0.2-0.8 and > 0.8: the thresholds are not printed in our copy",),
         proof="The low bin averages at most its upper end and the high bin at most 1; what is left of 0.61 is the middle's.",
         repair="The mean is above 1/2, so moment matching would lean to easier problems, against the ablation that prefers (1, 2).",
@@ -152,11 +151,10 @@ CLAIMS: tuple[Claim, ...] = (
             "and no delta bounds the second's remainder."
         ),
         latex=r"\operatorname{law}(p)\not\Rightarrow(a',b'):\quad \log\frac{\mathrm{SNR}^2}{p^{\hat\alpha}q^{\hat\beta}}\ \text{is bounded iff}\ (\hat\alpha,\hat\beta)=(2a',2b')",
-        audit=("C46",),
         functions=(fit, fit_exponents),
         depends_on=("prop11", "thm6", "x5", "x6"),
         proof="Assumption 3(b') for the fitted exponents is an assumption on the SNR; the counts enter the fit and nothing else does.",
-        repair="Regress the exponents from measured SNR (X6), or choose them by the efficiency (X5).",
+        repair="Regress the exponents from measured SNR (x6), or choose them by the efficiency (x5).",
         numbers=lambda: {
             name: kernel_quality((1, 1), signal_exponents=pair, law=(2, 2))
             for name, pair in (("SNR^2 = pq", (0.5, 0.5)), ("SNR^2 = p^3 q", (1.5, 0.5)))

@@ -6,9 +6,6 @@ import mpmath
 import numpy as np
 
 from paced.theory.facts.boundary import (
-    forward_kl_gradient,
-    mastery_population,
-    population_snr,
     signal_quality,
     signal_quality_peak,
 )
@@ -18,7 +15,6 @@ from paced.theory.ledger.engines import (
     agree,
     all_of,
     holds_for_all,
-    refuses,
     refuted,
     supported,
     symbolic_zero,
@@ -27,29 +23,6 @@ from paced.theory.ledger.engines import (
 from paced.weights import BetaKernel
 
 GRID = np.linspace(0, 1, 20_001)[1:-1]
-
-
-def _domains() -> Outcome:
-    return refuses(
-        wrong={
-            "signal_quality(p=1.1)": lambda: signal_quality([1.1], [1.0]),
-            "signal_quality(p=-0.1)": lambda: signal_quality([-0.1], [1.0]),
-            "signal_quality(snr=-1)": lambda: signal_quality([0.5], [-1.0]),
-            "signal_quality(snr_power=0)": lambda: signal_quality([0.5], [1.0], snr_power=0.0),
-            "signal_quality_peak((0, 1))": lambda: signal_quality_peak((0.0, 1.0)),
-            "signal_quality_peak((1, 0))": lambda: signal_quality_peak((1.0, 0.0)),
-            "population_snr(zeros)": lambda: population_snr([[0.0], [0.0]]),
-            "population_snr(one axis)": lambda: population_snr([1.0, 2.0]),
-            "mastery_population(1.1)": lambda: mastery_population(1.1),
-            "forward_kl_gradient(shapes)": lambda: forward_kl_gradient(teacher_logits=[0.0], student_logits=[0.0, 1.0]),
-        },
-        right={
-            "signal_quality(ends)": lambda: signal_quality([0.0, 1.0], [0.0, 0.0]),
-            "signal_quality(snr_power=0.5)": lambda: signal_quality([0.5], [1.0], snr_power=0.5),
-            "signal_quality_peak((0.1, 0.1))": lambda: signal_quality_peak((0.1, 0.1), snr_power=0.1),
-            "mastery_population(ends)": lambda: [mastery_population(p) for p in (0.0, 1.0)],
-        },
-    )
 
 
 # --- Definition 1 and Proposition 1 -----------------------------------------------------------------------------------
@@ -142,7 +115,6 @@ CLAIMS: tuple[Claim, ...] = (
         ),
         latex=r"Q(p)=\mathrm{SNR}(p)^m(1-p),\qquad p^*_Q=\frac{ma'}{ma'+mb'+1}<\frac{a'}{a'+b'}=p^*_w",
         equations=(9,),
-        audit=("C13",),
         functions=(signal_quality, signal_quality_peak),
         hypotheses=(
             "SNR is continuous and positive on (0,1)",
@@ -183,13 +155,6 @@ CLAIMS: tuple[Claim, ...] = (
                 "the functions against mpmath's root",
                 "4 exponent pairs",
                 _quality_peak_numbers,
-                Result.SUPPORTED,
-            ),
-            Check(
-                "numeric",
-                "arguments outside the domain are refused",
-                "edges of every argument",
-                _domains,
                 Result.SUPPORTED,
             ),
             Check(

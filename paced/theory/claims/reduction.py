@@ -1,4 +1,4 @@
-"""Claims about how much variance is saved in the end: Proposition 10 on its own support, and with K rollouts (C34, C52)."""
+"""Claims about how much variance is saved in the end: Proposition 10 on its own support, and with K rollouts (``prop10``, ``prop10.rollouts``)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from paced.theory.facts.variance_ratios import (
     truncated_ratio,
 )
 from paced.theory.ledger.claim import Check, Claim, Control, Counterexample, Outcome, Picture, Result, Verdict
-from paced.theory.ledger.engines import agree, all_of, equal_exactly, refuses, refuted, supported
+from paced.theory.ledger.engines import agree, all_of, equal_exactly, refuted, supported
 from paced.weights import BetaKernel
 
 B = mpmath.beta
@@ -132,31 +132,9 @@ def _tables() -> Outcome:
     )  # fmt: skip
 
 
-def _support_domain() -> Outcome:
-    def counted(weights: list[float], first: float) -> object:
-        return rollout_ratio(weights, second_moment_exponents=(first, 0.0))
-
-    return refuses(
-        wrong={
-            "eps = 1/2": lambda: log_truncated_beta(0.0, 0.0, 0.5),
-            "eps = 0, u = -1": lambda: log_truncated_beta(-1.0, 0.0, 0.0),
-            "K = 0": lambda: counted([1.0], 0.0),
-            "no weight": lambda: counted([0.0, 0.0], 0.0),
-            "tau0 = -1": lambda: counted([1.0, 1.0], -1.0),
-            "grid of K = 1": lambda: grid_ratio(0.0, 1),
-        },
-        right={
-            "eps = 0.499": lambda: log_truncated_beta(-3.0, -3.0, 0.499),
-            "K = 1": lambda: counted([0.0, 1.0], 0.0),
-            "tau0 = 1.5": lambda: counted([1.0, 1.0], 1.5),
-            "grid of K = 2": lambda: grid_ratio(0.0, 2),
-        },
-    )
-
-
 # --- K rollouts --------------------------------------------------------------------------------------------------------
 def _rollout_closed(K: int, tau: float) -> float:
-    """C52 in mpmath: 36 {(K-2)(K-3)/(K(K-1)) B(3+tau,3+tau) + B(2+tau,2+tau)/K}/B(1+tau,1+tau)."""
+    """``prop10.rollouts`` in mpmath: 36 {(K-2)(K-3)/(K(K-1)) B(3+tau,3+tau) + B(2+tau,2+tau)/K}/B(1+tau,1+tau)."""
     lead = mpmath.mpf((K - 2) * (K - 3)) / (K * (K - 1))
     return float(36 * (lead * B(3 + tau, 3 + tau) + B(2 + tau, 2 + tau) / K) / B(1 + tau, 1 + tau))
 
@@ -213,7 +191,6 @@ CLAIMS: tuple[Claim, ...] = (
             "for eps = 1/(2K) and 0.9972 for eps = 1/K at K = 8: 1.3 % and 0.3 %, and a loss for tau > -0.44."
         ),
         latex=r"R_\varepsilon=\frac{(1-2\varepsilon)^2I(2\alpha+\tau,2\beta+\tau)}{I(\alpha,\beta)^2I(\tau,\tau)},\qquad I(u,v)=\int_\varepsilon^{1-\varepsilon}p^u(1-p)^v\,dp",
-        audit=("C34",),
         functions=(
             truncated_ratio,
             log_truncated_beta,
@@ -281,13 +258,6 @@ CLAIMS: tuple[Claim, ...] = (
             ),
             Check("numeric", "the grid of pass rates", "K in {4, 8, 11}", _grid_numbers, Result.SUPPORTED),
             Check("numeric", "break-even exponents", "eps = 1/16, 1/8", _break_even_numbers, Result.SUPPORTED),
-            Check(
-                "numeric",
-                "supports and counts without pass rates are refused",
-                "edges",
-                _support_domain,
-                Result.SUPPORTED,
-            ),
             Check("numeric", "the tables of the figures", "7 values of tau", _tables, Result.SUPPORTED),
         ),
     ),
@@ -302,7 +272,6 @@ CLAIMS: tuple[Claim, ...] = (
             "1.0145: the reduction is gone even without truncation; K = 9 is the first that saves anything."
         ),
         latex=r"R_K=\frac{36}{B(1+\tau,1+\tau)}\Bigl[\tfrac{(K-2)(K-3)}{K(K-1)}B(3+\tau,3+\tau)+\tfrac1KB(2+\tau,2+\tau)\Bigr]",
-        audit=("C52",),
         functions=(rollout_ratio, BetaKernel),
         hypotheses=("rollouts for the weight are independent of the gradient given p", "p uniform, low SNR, tau > -1"),
         depends_on=("prop7.closed", "eq1", "eq3"),

@@ -12,7 +12,6 @@ from paced.theory.ledger.engines import (
     all_of,
     holds_for_all,
     positive_on,
-    refuses,
     refuted,
     supported,
     symbolic_zero,
@@ -82,21 +81,7 @@ def _remainder_is_bounded() -> Outcome:
     return holds_for_all(st.tuples(numbers, numbers, numbers, numbers), law)
 
 
-def _domains() -> Outcome:
-    return refuses(
-        wrong={
-            "log_remainder(p=1)": lambda: log_remainder([1.0], [1.0], exponents=(1, 1)),
-            "log_remainder(p=0)": lambda: log_remainder([0.0], [1.0], exponents=(1, 1)),
-            "log_remainder(p=1.1)": lambda: log_remainder([1.1], [1.0], exponents=(1, 1)),
-            "log_remainder(f=0)": lambda: log_remainder([0.5], [0.0], exponents=(1, 1)),
-            "smallest_delta([])": lambda: smallest_delta([]),
-            "smallest_delta([inf])": lambda: smallest_delta([float("inf")]),
-        },
-        right={"smallest_delta([0])": lambda: smallest_delta([0.0])},
-    )
-
-
-# --- C15: the interior ------------------------------------------------------------------------------------------------
+# --- prop3.shape: the interior ----------------------------------------------------------------------------------------
 def _shape_is_dictated(bump: float) -> Outcome:
     """The paper's wording: with r bounded, the interior has the kernel's single peak at 1/2."""
     values = two_peak_profile(GRID, bump=bump)
@@ -129,7 +114,7 @@ def _weak_bump_keeps_one_peak(bump: float) -> Outcome:
     return supported(GRID.size) if peaks == 1 else refuted("two peaks", bump=bump, peaks=peaks)
 
 
-# --- C22, C23 ---------------------------------------------------------------------------------------------------------
+# --- a3b'.special, rem3 -----------------------------------------------------------------------------------------------
 def _delta_is_half_the_range(factor: float = 1.0) -> Outcome:
     """The best δ, by minimising max|2r - c| over the constant c, is max r - min r."""
     from hypothesis import strategies as st
@@ -178,7 +163,6 @@ CLAIMS: tuple[Claim, ...] = (
         statement="The exponents are unique, r extends continuously to [0,1] and is bounded; log f/log p -> a' alone is not enough.",
         latex=r"\log f=a'\log p+b'\log(1-p)+r(p),\quad r(0^+)=\log C_0,\ r(1^-)=\log C_1,\ |r|\le R",
         equations=(10, 11),
-        audit=("C15",),
         functions=(log_remainder,),
         hypotheses=("f > 0 is continuous on (0,1)", "f/p^a' -> C0 > 0 and f/q^b' -> C1 > 0"),
         depends_on=("a3b",),
@@ -202,13 +186,6 @@ CLAIMS: tuple[Claim, ...] = (
             ),
             Check("numeric", "log_remainder recovers r", "3 pass rates", _remainder_numbers, Result.SUPPORTED),
             Check(
-                "numeric",
-                "arguments outside the domain are refused",
-                "edges of every argument",
-                _domains,
-                Result.SUPPORTED,
-            ),
-            Check(
                 "hypothesis",
                 "r at 1e-6 from the ends",
                 "a', b', C0, C1 in [0.1, 5]",
@@ -225,12 +202,11 @@ CLAIMS: tuple[Claim, ...] = (
         paper="The Beta kernel is the leading-order term; the functional form is dictated by boundary structure.",
         statement="Nothing is small inside (0,1): p q exp(40 (p-1/2)^2) meets every hypothesis and has two peaks with a valley at 1/2.",
         latex=r"f(p)=p(1-p)\,e^{40(p-1/2)^2}",
-        audit=("C15",),
         functions=(two_peak_profile,),
         hypotheses=("those of Proposition 3",),
         depends_on=("prop3",),
         proof="r = 40 (p-1/2)^2 is continuous and at most 10. (log f)'' at 1/2 is 2 bump - 8 > 0 for bump > 4.",
-        repair="The ends fix the exponents; the interior shape is a modelling choice, to be measured (extension X6).",
+        repair="The ends fix the exponents; the interior shape is a modelling choice, to be measured (x6).",
         numbers=lambda: {"f(1/4)": float(two_peak_profile(0.25)), "f(1/2)": float(two_peak_profile(0.5))},
         counterexample=Counterexample(
             "f = p q exp(40 (p-1/2)^2): the right power law at both ends, and least where the kernel is largest.",
@@ -280,7 +256,6 @@ CLAIMS: tuple[Claim, ...] = (
         paper="Assumption (b) is the special case delta = 0.",
         statement="(b) gives (b') with delta = max r - min r, r the remainder of log SNR; it is 0 only for constant r.",
         latex=r"\delta_{\min}=\tfrac12\operatorname{osc}(2r)=\max r-\min r",
-        audit=("C22",),
         functions=(smallest_delta,),
         depends_on=("a3b", "prop3"),
         proof="SNR^2 carries 2r; the best constant is the middle of its range. (b') does not imply (b): r may jump.",
@@ -315,7 +290,6 @@ CLAIMS: tuple[Claim, ...] = (
         paper="The Beta kernel is derived, not assumed, through two independent lines of argument.",
         statement="Both rest on Assumption 3(b) and on r = const; the descent argument supplies the exponent 2 and the saturation.",
         latex=r"\text{Prop. 3}+\{r=\text{const}\}\ \Rightarrow\ p^{a'}q^{b'};\qquad\text{Thm. 4}+\text{Prop. 3}+\{r=\text{const}\}\ \Rightarrow\ p^{2a'}q^{2b'}",
-        audit=("C23",),
         depends_on=("a3b", "prop3", "prop3.shape"),
         proof="Follow the dependencies: drop r = const and both conclusions fail on the same two-peak profile.",
         repair="One structural assumption (3(b) with constant r) and one calculation (w* = SNR^2/(eta L (1+SNR^2))).",

@@ -28,7 +28,7 @@ def _binomial(s: int, K: int, p: Fr) -> Fr:
     return comb(K, s) * p**s * (1 - p) ** (K - s)
 
 
-# --- C50, C51 ---------------------------------------------------------------------------------------------------------
+# --- c50 ---------------------------------------------------------------------------------------------------------
 def _plugin_is_scaled(alpha: int = 1, beta: int = 1) -> Outcome:
     """E[p̂^alpha q̂^beta] over Bin(K, p) against (1 - 1/K) p^alpha q^beta, in rationals."""
     return equal_exactly(
@@ -104,7 +104,7 @@ def _variance_function(shift: int = 0) -> Outcome:
     return all_of(*outcomes, agree(default_weight_variance(0.5, 8), 1 / (8 * 8 * 7)))
 
 
-# --- C60 --------------------------------------------------------------------------------------------------------------
+# --- eq8 --------------------------------------------------------------------------------------------------------------
 
 
 CLAIMS: tuple[Claim, ...] = (
@@ -113,7 +113,6 @@ CLAIMS: tuple[Claim, ...] = (
         where="section 3.1; Appendix B",
         title="The default plug-in weight is biased by a scale only; others in shape",
         verdict=Verdict.TRUE,
-        audit=("C50", "C51"),
         statement="E[p̂q̂] = (1 - 1/K) pq, a scale that unit-mean normalisation removes; E[p̂ q̂^2] has another shape. For whole exponents with alpha + beta <= K the U-statistic "
         "is unbiased, and nothing else is. u = s(K-s)/(K(K-1)) has variance (pq/K)(1 - pq(4K-6)/(K-1)).",
         latex=r"\mathbb E[\hat p\hat q]=\bigl(1-\tfrac1K\bigr)pq,\qquad \operatorname{Var}(u)=\frac{pq}{K}\Bigl(1-\frac{pq(4K-6)}{K-1}\Bigr)",

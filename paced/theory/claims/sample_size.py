@@ -1,4 +1,4 @@
-"""Claims about how many problems a weighting leaves: X9 (effective sample size) and X11 (draw instead of weight)."""
+"""Claims about how many problems a weighting leaves: ``x9`` (effective sample size) and ``x11`` (draw instead of weight)."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 from paced.theory.claims.extension import counted
 from paced.theory.facts.extensions import ess_fraction, rollout_ess_fraction, sampling_ratio
 from paced.theory.ledger.claim import Check, Claim, Outcome, Result, Verdict
-from paced.theory.ledger.engines import agree, all_of, mean_is, refuses, refuted, supported, symbolic_zero
+from paced.theory.ledger.engines import agree, all_of, mean_is, refuted, supported, symbolic_zero
 from paced.weights import normalise, sampling_probabilities
 
 
-# --- X9, X11 ----------------------------------------------------------------------------------------------------------
+# --- x9, x11 ----------------------------------------------------------------------------------------------------------
 def _ess_closed_forms(shift: int = 0) -> Outcome:
     """ESS/N in rationals: uniform law at (1,1), (1,2), (1,3); Beta(c,c) at the default."""
     cases = {(1, 1): Fr(5, 6), (1, 2): Fr(35, 48), (1, 3): Fr(63, 100)}
@@ -76,12 +76,7 @@ def _sampling_is_cheaper(weighted: bool = False) -> Outcome:
 def _sampling_numbers() -> Outcome:
     tau = np.array([-0.9, -0.5, -0.13, 0.0, 0.8])
     want = [float(mpmath.beta(2 + t, 2 + t) * 6 / mpmath.beta(1 + t, 1 + t)) for t in tau]
-    return all_of(
-        agree(sampling_ratio(tau), want, rtol=1e-11, tau=tau),
-        refuses(
-            wrong={"sampling_ratio(-1)": lambda: sampling_ratio(-1.0)}, right={"tau = 5": lambda: sampling_ratio(5.0)}
-        ),
-    )
+    return agree(sampling_ratio(tau), want, rtol=1e-11, tau=tau)
 
 
 def _same_target(weight_too: bool = False) -> Outcome:
@@ -98,10 +93,9 @@ def _same_target(weight_too: bool = False) -> Outcome:
 CLAIMS = (
     Claim(
         id="x9",
-        where="extension X9",
+        where="extension",
         title="Effective sample size, and why more rollouts help less and less",
         verdict=Verdict.TRUE,
-        audit=("X9",),
         statement="ESS/N tends to e(alpha,beta)^2/e(2alpha,2beta); with K rollouts and uniform p it is (5/6) K(K-1)/(K^2+1) for plug-in and "
         "(5/6)(K+2)(K+3)/((K+2)^2+1) for posterior weights.",
         latex=r"\frac{\mathrm{ESS}}N\to\frac{e(\alpha,\beta)^2}{e(2\alpha,2\beta)},\qquad \frac56\,\frac{K(K-1)}{K^2+1}",
@@ -138,10 +132,9 @@ CLAIMS = (
     ),
     Claim(
         id="x11",
-        where="extension X11",
+        where="extension",
         title="Drawing problems in proportion has the same target and less variance",
         verdict=Verdict.TRUE,
-        audit=("X11",),
         statement="Problems drawn with probability w/sum(w) and unit weight have the gradient of the weighted objective as their mean, and second moment "
         "E[w~ M2] in place of E[w~^2 M2]: for the default kernel and uniform p 3(1+tau)/(3+2tau), never above Eq. (38).",
         latex=r"\frac{\mathbb E[\tilde w M_2]}{\mathbb E[M_2]}=\frac{3(1+\tau)}{3+2\tau}\le\frac{9(1+\tau)(2+\tau)}{(3+2\tau)(5+2\tau)}",

@@ -1,4 +1,4 @@
-"""Claims about the paper's tables: whether the printed numbers fit each other (C70)."""
+"""Claims about the paper's tables: whether the printed numbers fit each other (``tab.forgetting``)."""
 
 from __future__ import annotations
 
@@ -107,7 +107,6 @@ CLAIMS = (
         where="Tables 4 and 5",
         title="Forgetting is base minus after, except in one row",
         verdict=Verdict.LOOSE,
-        audit=("C70",),
         paper="AKL keeps 68.6 % on MMLU, a forgetting of 2.8 %.",
         statement="Printed forgetting equals base minus after in every row of both tables but AKL's in Table 4: 73.2 - 68.6 = 4.6, not 2.8.",
         latex=r"\text{forgetting}=\text{base}-\text{after}",

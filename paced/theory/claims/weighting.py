@@ -11,7 +11,7 @@ import mpmath
 import numpy as np
 
 from paced.theory.ledger.claim import Check, Claim, Outcome, Result, Verdict
-from paced.theory.ledger.engines import agree, all_of, assumed, holds_for_all, refuses, refuted, supported
+from paced.theory.ledger.engines import agree, all_of, assumed, holds_for_all, refuted, supported
 from paced.weights import (
     BetaKernel,
     DropZero,
@@ -142,81 +142,6 @@ def _relatives(ceiling_shift: float = 0.0) -> Outcome:
     return all_of(*outcomes)
 
 
-def _relatives_defaults() -> Outcome:
-    """Default parameters, peaks, and weights from counts."""
-    q, counts = 0.3 * 0.7, ([3], 10)
-    peaks = [SaturatedKernel(1, 3).peak, MinimaxKernel(0.2, 1, 3).peak, TeacherCeilingKernel(0.6, 2, 3).peak]
-    return all_of(
-        agree(peaks, [0.25, 0.25, 0.24]),
-        agree(SaturatedKernel().at(0.3), q / (1 + q)),
-        agree(MinimaxKernel().at(0.3), q / (q + float(mpmath.cosh(0.3)))),
-        agree(TeacherCeilingKernel().at(0.3), q),
-        agree(SaturatedKernel()(*counts), q / (1 + q)),
-        agree(MinimaxKernel(0.0)(*counts), q / (1 + q)),
-        agree(TeacherCeilingKernel(0.5)(*counts), 0.3 * 0.2),
-    )
-
-
-def _estimators(shift: float = 0.0) -> Outcome:
-    """The four estimators of BetaKernel(1, 2) at K = 6 against mpmath; why these forms are right: c50 and x1."""
-    k, a0, b0, t0, t1 = 6, 1.4, 0.8, -0.3, 0.2
-    s = np.arange(k + 1)
-    beta = mpmath.beta
-    want = {
-        "plugin": [Fraction(int(i), k) * Fraction(int(k - i), k) ** 2 for i in s],
-        "unbiased": [Fraction(int(i * (k - i) * (k - i - 1)), k * (k - 1) * (k - 2)) for i in s],
-        "posterior": [beta(a0 + i + 1 + shift, b0 + k - i + 2) / beta(a0 + i, b0 + k - i) for i in s.tolist()],
-        "bayes_optimal": [
-            beta(a0 + i + 1 + t0, b0 + k - i + 2 + t1) / beta(a0 + i + t0, b0 + k - i + t1) for i in s.tolist()
-        ],
-    }
-    outcomes = []
-    for name, values in want.items():
-        kernel = BetaKernel(1, 2, estimator=name, prior=(a0, b0), second_moment_exponents=(t0, t1))
-        outcomes.append(agree(kernel(s, k), [float(x) for x in values], estimator=name, s=s))
-    flat = [beta(1 + i + 1, 1 + k - i + 2) / beta(1 + i, 1 + k - i) for i in s.tolist()]
-    defaults = [BetaKernel(1, 2, estimator=name)(s, k) for name in ("posterior", "bayes_optimal")]
-    return all_of(*outcomes, *(agree(weights, [float(x) for x in flat], s=s) for weights in defaults))
-
-
-def _relatives_domain() -> Outcome:
-    return refuses(
-        wrong={
-            "SaturatedKernel(amplitude=0)": lambda: SaturatedKernel(amplitude=0.0),
-            "SaturatedKernel(alpha=-0.1)": lambda: SaturatedKernel(alpha=-0.1),
-            "SaturatedKernel(beta=-0.1)": lambda: SaturatedKernel(beta=-0.1),
-            "MinimaxKernel(delta=-0.1)": lambda: MinimaxKernel(delta=-0.1),
-            "MinimaxKernel(alpha=-0.1)": lambda: MinimaxKernel(alpha=-0.1),
-            "MinimaxKernel(beta=-0.1)": lambda: MinimaxKernel(beta=-0.1),
-            "MinimaxKernel(amplitude=0)": lambda: MinimaxKernel(amplitude=0.0),
-            "TeacherCeilingKernel(ceiling=0)": lambda: TeacherCeilingKernel(ceiling=0.0),
-            "TeacherCeilingKernel(ceiling=1.01)": lambda: TeacherCeilingKernel(ceiling=1.01),
-            "TeacherCeilingKernel(alpha=-0.1)": lambda: TeacherCeilingKernel(alpha=-0.1),
-            "TeacherCeilingKernel(beta=0)": lambda: TeacherCeilingKernel(beta=0.0),
-            "HardFilter(low=-0.1)": lambda: HardFilter(low=-0.1),
-            "HardFilter(1.1, 1.5)": lambda: HardFilter(1.1, 1.5),
-            "HardFilter(high=1.1)": lambda: HardFilter(high=1.1),
-            "HardFilter(0.5, 0.4)": lambda: HardFilter(0.5, 0.4),
-            "TargetDifficulty(target=-0.1)": lambda: TargetDifficulty(target=-0.1),
-            "TargetDifficulty(target=1.1)": lambda: TargetDifficulty(target=1.1),
-            "TargetDifficulty(width=0)": lambda: TargetDifficulty(width=0.0),
-            "normalise([0, 0])": lambda: normalise([0.0, 0.0]),
-            "normalise([1, -1])": lambda: normalise([1.0, -1.0]),
-            "normalise([inf])": lambda: normalise([float("inf")]),
-        },
-        right={
-            "SaturatedKernel(0, 0, 1e-9)": lambda: SaturatedKernel(0.0, 0.0, 1e-9),
-            "MinimaxKernel(0, 0, 0, 1e-9)": lambda: MinimaxKernel(0.0, 0.0, 0.0, 1e-9),
-            "TeacherCeilingKernel(0.01, 0, 0.01)": lambda: TeacherCeilingKernel(0.01, 0.0, 0.01),
-            "HardFilter(0, 1)": lambda: HardFilter(0.0, 1.0),
-            "HardFilter(0.5, 0.5)": lambda: HardFilter(0.5, 0.5),
-            "TargetDifficulty(0, 0.01)": lambda: TargetDifficulty(0.0, 0.01),
-            "TargetDifficulty(1, 0.01)": lambda: TargetDifficulty(1.0, 0.01),
-            "normalise([1])": lambda: normalise([1.0]),
-        },
-    )
-
-
 def _small_amplitude_is_the_kernel(amplitude: float) -> Outcome:
     """Saturated weights over A tend to the Beta kernel as A -> 0."""
     p = np.array(RATES)
@@ -343,7 +268,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         id="eq3.relatives",
-        where="Eq. (17), extensions X3 and X10",
+        where="Eq. (17), and extensions x3 and x10",
         title="The kernel's relatives: saturated, minimax, teacher ceiling",
         verdict=Verdict.TRUE,
         statement=(
@@ -366,22 +291,6 @@ CLAIMS: tuple[Claim, ...] = (
                 _relatives,
                 Result.SUPPORTED,
                 fails={"with the ceiling moved by 0.01": {"ceiling_shift": 0.01}},
-            ),
-            Check("numeric", "defaults, peaks, counts", "K = 10", _relatives_defaults, Result.SUPPORTED),
-            Check(
-                "numeric",
-                "the four estimators of the kernel",
-                "K = 6, all s",
-                _estimators,
-                Result.SUPPORTED,
-                fails={"with alpha moved by 0.001 in the posterior": {"shift": 0.001}},
-            ),
-            Check(
-                "numeric",
-                "arguments outside the domain are refused",
-                "edges of every argument",
-                _relatives_domain,
-                Result.SUPPORTED,
             ),
             Check(
                 "numeric",

@@ -2,7 +2,7 @@
 
 A gradient population is an array [num_problems, dim]: the per-problem gradients at one pass rate. Its SNR is the
 amplitude ‖mean‖ / sqrt(tr Cov), with the spread *across problems*, as in Definition 2; the SNR across the rollouts of
-one problem, Eq. (8), is another quantity (claim C60).
+one problem, Eq. (8), is another quantity (``eq8``).
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def population_snr(gradients: ArrayLike) -> float:
     Edges: 0 when the mean is 0; infinite when all gradients are equal and not 0.
 
     Raises:
-        ValueError: all gradients are 0: signal over noise is 0/0 there, which is what happens at mastery (C14).
+        ValueError: all gradients are 0: signal over noise is 0/0 there, as happens at mastery (``prop2.ii``).
 
     Example:
         >>> population_snr([[1.0], [3.0]]), population_snr([[1.0], [-1.0]]), population_snr([[1.0], [1.0]])
@@ -69,7 +69,7 @@ def population_snr(gradients: ArrayLike) -> float:
 
 
 def mastery_population(pass_rate: float) -> Floats:
-    """g = (1-p)(μ + ξ) with μ = (1, 0), ξ = ±(0, 2): every gradient vanishes as p → 1, their SNR stays 1/2 (C14).
+    """g = (1-p)(μ + ξ) with μ = (1, 0), ξ = ±(0, 2): gradients vanish as p → 1, their SNR stays 1/2 (``prop2.ii``).
 
     Example:
         >>> population_snr(mastery_population(0.5)), population_snr(mastery_population(1 - 1e-9))
@@ -99,7 +99,7 @@ def signal_quality(pass_rate: ArrayLike, snr: ArrayLike, *, snr_power: float = 1
 
 
 def signal_quality_peak(snr_exponents: tuple[float, float], *, snr_power: float = 1.0) -> float:
-    """Where Q is largest for SNR ∝ p^a' (1-p)^b': m a' / (m a' + m b' + 1), below the kernel's peak (Prop. 1, C13).
+    """Where Q is largest for SNR ∝ p^a' (1-p)^b': m a' / (m a' + m b' + 1), below the kernel's peak (``prop1``).
 
     Example:
         >>> signal_quality_peak((0.5, 0.5)), round(signal_quality_peak((0.5, 0.5), snr_power=2), 6)

@@ -2,7 +2,7 @@
 
 Everything is about L_w, the weighted loss; nothing here compares it with the unweighted one. ``variance`` is that of
 the step's gradient: V_w/B for a batch of B problems, the largest over the steps. Left out: momentum and Adam, for which
-the bound does not hold as it stands (claim C21).
+the bound does not hold as it stands (``rem1.scale``).
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def best_sgd_bound(
 
 
 def stationary_squared_gradient(*, learning_rate: ArrayLike, smoothness: ArrayLike, variance: ArrayLike) -> Floats:
-    """E‖∇L‖² = η L V/(2 - η L) that SGD settles at on the quadratic L x²/2 (claim C37).
+    """E‖∇L‖² = η L V/(2 - η L) that SGD settles at on the quadratic L x²/2 (``prop8``).
 
     Args:
         learning_rate: η in (0, 2/L).
@@ -97,7 +97,7 @@ def stationary_squared_gradient(*, learning_rate: ArrayLike, smoothness: ArrayLi
 
 
 def weighted_curvature(weights: ArrayLike, curvatures: ArrayLike, *, masses: ArrayLike | None = None) -> float:
-    """|E[w̃ ℓ'']| of a weighted mean of quadratics: the smoothness that Proposition 8 needs (claim C37).
+    """|E[w̃ ℓ'']| of a weighted mean of quadratics: the smoothness that Proposition 8 needs (``prop8``).
 
     Args:
         weights: w >= 0 [num_problems], not all 0; divided by their mean here.

@@ -120,7 +120,7 @@ def efficiency(ratio: ArrayLike) -> Floats:
 
 
 def optimal_log_slope(pass_rate: ArrayLike, *, kernel_exponents: tuple[float, float], amplitude: float) -> Floats:
-    """d log w*/d log p = (α - β p/(1-p))/(1 + SNR²) for SNR² = A p^α (1-p)^β: the local exponent (claim C12).
+    """d log w*/d log p = (α - β p/(1-p))/(1 + SNR²) for SNR² = A p^α (1-p)^β: the local exponent (``thm4.saturation``).
 
     Args:
         pass_rate: p in (0, 1).
@@ -182,7 +182,7 @@ def joint_optimal_weights(
     learning_rate: float = 1.0,
     smoothness: float = 1.0,
 ) -> Floats:
-    """The weights that maximise the expected descent of a batch of B problems drawn iid: Γ w = γ/(ηL) (claim C36).
+    """The weights that maximise the expected descent of a batch of B problems drawn iid: Γ w = γ/(ηL) (``rem1.joint``).
 
     Γ_ij = [i=j] μ_i M2_i/B + (1-1/B) μ_i μ_j <ḡ_i, ḡ_j>,  γ_i = μ_i <ḡ_i, ∇L>,  ∇L = Σ μ_i ḡ_i.
 
@@ -223,7 +223,7 @@ def mean_constrained_weights(
     smoothness: float = 1.0,
     masses: ArrayLike | None = None,
 ) -> Floats:
-    """Maximiser of E[D(w)] subject to E[w] = 1 at a fixed η: w = w* - λ/(η² L M2), another shape than w* (claim C21).
+    """Maximiser of E[D(w)] subject to E[w] = 1 at a fixed η: w* - λ/(η² L M2), another shape than w* (``rem1.scale``).
 
     Args: s2 and M2 [num_problems]; masses: equal by default. Returns: weights, some may be negative.
 

@@ -26,7 +26,7 @@ def kernel_quality(
     law: Pair = (1.0, 1.0),
     aligned: bool = False,
 ) -> float:
-    """Scale-free efficiency of w = p^α (1-p)^β in [0, 1] (extension X5).
+    """Scale-free efficiency of w = p^α (1-p)^β in [0, 1] (``x5``).
 
     F = e(α+2a, β+2b)² / (e(2α+τ0, 2β+τ1) e(4a-τ0, 4b-τ1)); in the aligned model, where the gradients of all problems
     point one way, a and b stand in place of 2a and 2b. The maximum 1 is at (2a-τ0, 2b-τ1), aligned (a-τ0, b-τ1).
@@ -63,7 +63,7 @@ def rollout_quality(
     second_moment_exponents: Pair = (0.0, 0.0),
     law: Pair = (1.0, 1.0),
 ) -> float:
-    """Efficiency of a weight h(s) that sees K rollouts only: E[h s2]² / (E[h² M2] E[s2²/M2]) (extension X1).
+    """Efficiency of a weight h(s) that sees K rollouts only: E[h s2]² / (E[h² M2] E[s2²/M2]) (``x1``).
 
     Args:
         weights: h(0), ..., h(K), >= 0, not all 0.
@@ -87,7 +87,7 @@ def rollout_quality(
 
 
 def ess_fraction(kernel_exponents: Pair, *, law: Pair = (1.0, 1.0)) -> float:
-    """Limit of ESS/N = 1/E[w̃²] = e(α, β)² / e(2α, 2β) for exact pass rates (extension X9).
+    """Limit of ESS/N = 1/E[w̃²] = e(α, β)² / e(2α, 2β) for exact pass rates (``x9``).
 
     Example:
         >>> round(ess_fraction((1, 2)), 6)
@@ -98,7 +98,7 @@ def ess_fraction(kernel_exponents: Pair, *, law: Pair = (1.0, 1.0)) -> float:
 
 
 def rollout_ess_fraction(weights: ArrayLike, *, law: Pair = (1.0, 1.0)) -> float:
-    """Limit of ESS/N for a weight h(s) of K rollouts: E[h]²/E[h²] under the beta-binomial law (extension X9).
+    """Limit of ESS/N for a weight h(s) of K rollouts: E[h]²/E[h²] under the beta-binomial law (``x9``).
 
     Example:
         >>> round(rollout_ess_fraction([s * (8 - s) for s in range(9)]), 6)
@@ -111,7 +111,7 @@ def rollout_ess_fraction(weights: ArrayLike, *, law: Pair = (1.0, 1.0)) -> float
 
 
 def zpd_mass(law: Pair, epsilon: float) -> float:
-    """P(ε <= p <= 1-ε) under Beta(A, A'): the zone's mass without rollout noise (extension X8).
+    """P(ε <= p <= 1-ε) under Beta(A, A'): the zone's mass without rollout noise (``x8``).
 
     Example:
         >>> zpd_mass((1.0, 1.0), 0.2)
@@ -123,7 +123,7 @@ def zpd_mass(law: Pair, epsilon: float) -> float:
 
 
 def combined_weights(snr_squared: ArrayLike) -> Floats:
-    """Weights of several teachers with one mean gradient and independent noise: S_j / (1 + Σ S) (extension X10).
+    """Weights of several teachers with one mean gradient and independent noise: S_j / (1 + Σ S) (``x10``).
 
     Args:
         snr_squared: S_j >= 0 of each teacher, shape [num_teachers].
@@ -139,7 +139,7 @@ def combined_weights(snr_squared: ArrayLike) -> Floats:
 
 
 def sampling_ratio(tau: ArrayLike) -> Floats:
-    """E[w̃ M2]/E[M2] = 3(1+τ)/(3+2τ): drawing problems ∝ p(1-p) instead of weighting them, uniform p (extension X11).
+    """E[w̃ M2]/E[M2] = 3(1+τ)/(3+2τ): drawing problems ∝ p(1-p) instead of weighting them, uniform p (``x11``).
 
     Args:
         tau: exponent of M2 = (p(1-p))^τ, > -1.

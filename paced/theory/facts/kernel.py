@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 
 
 def kernel_peak_value(alpha: ArrayLike, beta: ArrayLike) -> Floats:
-    """Largest weight, α^α β^β / (α+β)^(α+β), taken at the peak α/(α+β) (claim C01).
+    """Largest weight, α^α β^β / (α+β)^(α+β), taken at the peak α/(α+β) (``eq3``).
 
     Args:
         alpha: α >= 0.
@@ -34,7 +34,7 @@ def kernel_peak_value(alpha: ArrayLike, beta: ArrayLike) -> Floats:
 
 
 def lipschitz_constant(alpha: float, beta: float) -> float:
-    """sup |w'(p)| on (0, 1): how much an error of p̂ can move the weight; infinite unless α, β are 0 or >= 1 (C03).
+    """sup |w'(p)| on (0, 1): how far an error of p̂ moves a weight; infinite unless α, β are 0 or >= 1 (``eq3.smooth``).
 
     w'' = 0 where  n(n-1) p² - 2α(n-1) p + α(α-1) = 0,  n = α+β,  that is at  p = α/n ± sqrt(αβ/(n-1))/n.
 
@@ -70,7 +70,7 @@ def kernel_slope(pass_rate: float, *, alpha: float, beta: float) -> float:
 
 
 def zeroed_probability(pass_rate: ArrayLike, num_rollouts: ArrayLike) -> Floats:
-    """P(s = 0 or s = K) = p^K + (1-p)^K: how often the plug-in weight drops a problem of pass rate p (C03).
+    """P(s = 0 or s = K) = p^K + (1-p)^K: how often the plug-in weight drops a problem of pass rate p (``eq3.smooth``).
 
     Example:
         >>> round(float(zeroed_probability(0.1, 8)), 6)
@@ -83,7 +83,7 @@ def zeroed_probability(pass_rate: ArrayLike, num_rollouts: ArrayLike) -> Floats:
 
 
 def zeroed_share(num_rollouts: ArrayLike, *, prior: tuple[float, float] = (1.0, 1.0)) -> Floats:
-    """Expected share of problems with plug-in weight 0 when p ~ Beta(A, A'); 2/(K+1) for the uniform law (C03).
+    """Expected share of problems with plug-in weight 0 when p ~ Beta(A, A'); 2/(K+1) if uniform (``eq3.smooth``).
 
     (B(A+K, A') + B(A, A'+K)) / B(A, A').
 
@@ -113,7 +113,7 @@ def expected_logs(a: float, b: float) -> tuple[float, float]:
 
 
 def beta_entropy(a: float, b: float) -> float:
-    """Differential entropy of Beta(a, b) in nats: log B(a,b) - (a-1) E log p - (b-1) E log(1-p) (C16).
+    """Differential entropy of Beta(a, b) in nats: log B(a,b) - (a-1) E log p - (b-1) E log(1-p) (``prop3.entropy``).
 
     Example:
         >>> round(beta_entropy(2, 2), 6)
@@ -124,7 +124,7 @@ def beta_entropy(a: float, b: float) -> float:
 
 
 def fisher_information(pass_rate: ArrayLike, *, parameter: str = "mean") -> Floats:
-    """Information of one rollout about p: 1/(p(1-p)) for the mean, p(1-p) for the logit (Remark 5, C02).
+    """Information of one rollout about p: 1/(p(1-p)) for the mean, p(1-p) for the logit (``rem5``).
 
     Args:
         pass_rate: p in (0, 1).

@@ -1,4 +1,4 @@
-"""How much is lost when SNR² is known only up to e^±δ: Theorem 6, Remark 2, extensions X3 and X4.
+"""How much is lost when SNR² is known only up to e^±δ: Theorem 6, Remark 2, ``x3`` and ``x4``.
 
 SNR² = S0 e^r with |r| <= δ. At one pass rate the weight c·S0 has ρ = c e^-r of Lemma 5, so everything is a game between
 c and r. All functions are vectorised float64; S0 itself is ``paced.weights.BetaKernel``, and the saturated minimax
@@ -84,7 +84,7 @@ def worst_efficiency(scale: ArrayLike, delta: ArrayLike) -> Floats:
 
 
 def unit_mean_value(delta: ArrayLike) -> Floats:
-    """1 - (e^2δ - 1)², the pointwise guarantee left when kernel and truth both have unit mean at one η (claim C20).
+    """1 - (e^2δ - 1)², the pointwise guarantee left when kernel and truth have unit mean at one η (``thm6.unit_mean``).
 
     Edges: ρ fills (e^-2δ, e^2δ), ends not attained; vacuous from δ = ln 2 / 2 on.
 
@@ -111,7 +111,7 @@ def delta_of_range(fraction: ArrayLike) -> Floats:
     return -np.log1p(-x)
 
 
-# --- X3: beyond low SNR -----------------------------------------------------------------------------------------------
+# --- x3: beyond low SNR -----------------------------------------------------------------------------------------------
 def saturated_efficiency(weight: ArrayLike, *, snr_squared: ArrayLike) -> Floats:
     """Efficiency of a weight (in units of 1/(ηL)) when the optimum is S/(1+S), Eq. (17).
 
@@ -128,7 +128,7 @@ def saturated_efficiency(weight: ArrayLike, *, snr_squared: ArrayLike) -> Floats
 
 
 def saturated_minimax_weight(nominal: ArrayLike, delta: ArrayLike) -> Floats:
-    """S0/(S0 + cosh δ), in units of 1/(ηL): the minimax weight at any SNR (extension X3).
+    """S0/(S0 + cosh δ), in units of 1/(ηL): the minimax weight at any SNR (``x3``).
 
     It is the harmonic mean of the ends of the interval of optima; S0 → 0 gives back sech(δ) S0 of Theorem 6.
 
@@ -145,7 +145,7 @@ def saturated_minimax_weight(nominal: ArrayLike, delta: ArrayLike) -> Floats:
 
 
 def saturated_minimax_value(nominal: ArrayLike, delta: ArrayLike) -> Floats:
-    """1 - (sinh δ/(S0 + cosh δ))² >= sech² δ, the efficiency that this weight is sure of (extension X3).
+    """1 - (sinh δ/(S0 + cosh δ))² >= sech² δ, the efficiency that this weight is sure of (``x3``).
 
     Example:
         >>> saturated_minimax_value([0.0, 1.0], np.log(2.0)).round(12).tolist()
@@ -157,7 +157,7 @@ def saturated_minimax_value(nominal: ArrayLike, delta: ArrayLike) -> Floats:
 
 
 def kernel_for_saturated_value(largest_snr_squared: ArrayLike, delta: ArrayLike) -> Floats:
-    """sech²(δ + log(1 + Smax e^-δ)/2): what shape S0 keeps when the truth is S0 e^r/(1 + S0 e^r) (extension X3).
+    """sech²(δ + log(1 + Smax e^-δ)/2): what shape S0 keeps when the truth is S0 e^r/(1 + S0 e^r) (``x3``).
 
     Args:
         largest_snr_squared: Smax >= 0, largest S0 over the problems, whose S0 goes down to 0.
@@ -175,7 +175,7 @@ def kernel_for_saturated_value(largest_snr_squared: ArrayLike, delta: ArrayLike)
     return 1.0 / np.cosh(d + 0.5 * np.log1p(largest * np.exp(-d))) ** 2
 
 
-# --- Theorem 6 (iii) and X4: the mean over problems -------------------------------------------------------------------
+# --- Theorem 6 (iii) and x4: the mean over problems -------------------------------------------------------------------
 def aggregate_ratio(scale: ArrayLike, remainder: ArrayLike, *, masses: ArrayLike | None = None) -> Floats:
     """E[D(c w_B)]/E[D(w*)] = (2c - c² E0[e^-r])/E0[e^r], the noise channel of Eq. (25) and (31).
 
@@ -184,7 +184,7 @@ def aggregate_ratio(scale: ArrayLike, remainder: ArrayLike, *, masses: ArrayLike
         remainder: r [num_problems].
         masses: q0 ∝ μ s2 w_B [num_problems]; equal by default.
 
-    Edges: at c = sech δ it is sech² δ for every r with |r| = δ, however the signs are spread (claim C19).
+    Edges: at c = sech δ it is sech² δ for every r with |r| = δ, however the signs are spread (``thm6.iii``).
 
     Example:
         >>> float(aggregate_ratio(0.8, [np.log(2.0), -np.log(2.0)], masses=[0.9, 0.1]).round(12))
@@ -198,7 +198,7 @@ def aggregate_ratio(scale: ArrayLike, remainder: ArrayLike, *, masses: ArrayLike
 def aggregate_efficiency(
     log_weight: ArrayLike, remainder: ArrayLike, *, masses: ArrayLike | None = None, channel: Channel = "noise"
 ) -> float:
-    """F = E[w s2]²/(E[w² M2] E[s2²/M2]) with w = w_B e^u, w* = w_B e^r: efficiency at the best scale (extension X4).
+    """F = E[w s2]²/(E[w² M2] E[s2²/M2]) with w = w_B e^u, w* = w_B e^r: efficiency at the best scale (``x4``).
 
     Noise channel E0[e^u]²/(E0[e^(2u-r)] E0[e^r]); signal channel E0[e^(u+r)]²/(E0[e^2u] E0[e^2r]).
 
@@ -225,7 +225,7 @@ def aggregate_efficiency(
 
 
 def worst_share(delta: ArrayLike, *, channel: Channel = "noise") -> Floats:
-    """Mass θ at r = +δ (the rest at -δ) that hurts the kernel most: 1/2, or e^-δ/(2 cosh δ) in the signal channel (X4).
+    """Mass θ at r = +δ (the rest at -δ) that hurts most: 1/2, or e^-δ/(2 cosh δ) in the signal channel (``x4``).
 
     Example:
         >>> float(worst_share(0.3)), float(worst_share(0.3, channel="signal").round(6))
@@ -238,7 +238,7 @@ def worst_share(delta: ArrayLike, *, channel: Channel = "noise") -> Floats:
 
 
 def aggregate_minimax_value(delta: float, *, masses: ArrayLike | None = None) -> float:
-    """max_u min_r F in the noise channel: 1/(1 + 4θ(1-θ) sinh² δ) with the subset mass θ nearest 1/2 (extension X4).
+    """max_u min_r F in the noise channel: 1/(1 + 4θ(1-θ) sinh² δ) with the subset mass θ nearest 1/2 (``x4``).
 
     The kernel (u = 0) attains it. Without atoms θ = 1/2 and the value is sech² δ.
 

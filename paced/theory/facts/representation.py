@@ -34,7 +34,7 @@ def log_remainder(pass_rate: ArrayLike, values: ArrayLike, *, exponents: tuple[f
 
 
 def smallest_delta(remainder: ArrayLike) -> float:
-    """The smallest δ of Assumption 3(b') for a remainder r of log SNR: half the range of 2r (C22).
+    """The smallest δ of Assumption 3(b') for a remainder r of log SNR: half the range of 2r (``a3b'.special``).
 
     The factor 2 is the square, the half the best constant: the scale of SNR² is free, so r may be centred.
 
@@ -49,7 +49,7 @@ def smallest_delta(remainder: ArrayLike) -> float:
 
 
 def two_peak_profile(pass_rate: ArrayLike, *, bump: float = 40.0) -> Floats:
-    """f(p) = p(1-p) exp(bump (p-1/2)²): meets all of Proposition 3, and has two peaks for bump > 4 (C15).
+    """f(p) = p(1-p) exp(bump (p-1/2)²): meets all of Proposition 3, and has two peaks for bump > 4 (``prop3.shape``).
 
     log f has second derivative 2·bump - 8 at 1/2, so 1/2 turns from the peak into a valley at bump = 4.
 

@@ -1,7 +1,7 @@
 """Gradient variance under weighting for a finite population of problems: Proposition 7, Eq. (32)-(36).
 
 Everything here is exact, signal and noise. Weights are divided by their population mean, as the trainer does; a batch
-that divides by its own mean has another variance (claim C30). Power laws and Beta laws are in ``variance_ratios``.
+that divides by its own mean has another variance (``prop7``). Power laws and Beta laws are in ``variance_ratios``.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ class VarianceTerms:
 
     @property
     def meets_condition_36(self) -> bool:
-        """Cov(w̃², M2)/E[M2] < 1 - E[w̃²] (Eq. 36): sufficient only if also ‖E[w̃ g]‖ >= ‖E g‖ (claim C31)."""
+        """Cov(w̃², M2)/E[M2] < 1 - E[w̃²] (Eq. 36): sufficient only if also ‖E[w̃ g]‖ >= ‖E g‖ (``prop7.sufficient``)."""
         return self.coupling / self.mean_second_moment < 1.0 - self.mean_square_weight
 
     @property
     def meets_exact_condition(self) -> bool:
-        """Cov(w̃², M2) + Var(w̃) E[M2] < ‖E[w̃ g]‖² - ‖E g‖²: exactly when V_w < V_unif (claim C31)."""
+        """Cov(w̃², M2) + Var(w̃) E[M2] < ‖E[w̃ g]‖² - ‖E g‖²: exactly when V_w < V_unif (``prop7.sufficient``)."""
         penalty = (self.mean_square_weight - 1.0) * self.mean_second_moment
         return self.coupling + penalty < self.weighted_mean_squared - self.mean_squared
 
@@ -107,7 +107,7 @@ def variance_terms(
 def self_normalised_variance(
     weights: ArrayLike, mean_gradients: ArrayLike, *, masses: ArrayLike | None = None
 ) -> float:
-    """E[w̃² ‖g - E[w̃ g]‖²], the first-order variance if each batch divides by its own sum of weights (claim C30).
+    """E[w̃² ‖g - E[w̃ g]‖²], the first-order variance if each batch divides by its own sum of weights (``prop7``).
 
     Example:
         >>> p = np.array([0.1, 0.3, 0.5, 0.8])

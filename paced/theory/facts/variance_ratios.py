@@ -1,4 +1,4 @@
-"""V_w/V_unif at low SNR for power laws: Eq. (37)-(38), Proposition 10, truncated support (C34) and K rollouts (C52).
+"""V_w/V_unif for power laws at low SNR: Eq. (37)-(38), truncated support (``prop10``), rollouts (``prop10.rollouts``).
 
 M2 = E‖g‖² ∝ p^τ0 (1-p)^τ1 and p ~ Beta(A, A'). On (0, 1) the ratio is a quotient of Beta functions, taken through
 log-gamma; on [ε, 1-ε] of incomplete ones, by quadrature. The mean terms of Eq. (35) are left out, as in Eq. (37),
@@ -105,9 +105,9 @@ def two_term_ratio(
     return weighted / (second(0.0, 0.0) - moment(a, b) ** 2)
 
 
-# --- truncated and rollout forms: C34, C52 ----------------------------------------------------------------------------
+# --- truncated and rollout forms: prop10, prop10.rollouts -------------------------------------------------------------
 def log_truncated_beta(u: float, v: float, epsilon: float) -> float:
-    """log of I(u, v) = ∫ p^u (1-p)^v dp over [ε, 1-ε], any real u and v when ε > 0 (claim C34).
+    """log of I(u, v) = ∫ p^u (1-p)^v dp over [ε, 1-ε], any real u and v when ε > 0 (``prop10``).
 
     In t = log(p/(1-p)) the integrand is smooth; Gauss-Legendre on panels, summed as logarithms.
 
@@ -140,7 +140,7 @@ def log_truncated_beta(u: float, v: float, epsilon: float) -> float:
 def truncated_ratio(
     tau: ArrayLike, *, epsilon: ArrayLike, kernel_exponents: tuple[float, float] = (1.0, 1.0)
 ) -> Floats:
-    """V_w/V_unif for M2 ∝ (p(1-p))^τ and p uniform on [ε, 1-ε], the support that Proposition 10 assumes (claim C34).
+    """V_w/V_unif for M2 ∝ (p(1-p))^τ and p uniform on [ε, 1-ε], the support that Proposition 10 assumes (``prop10``).
 
     (1-2ε)² I(2α+τ, 2β+τ) / (I(α,β)² I(τ,τ)),  I(u,v) = ∫ p^u (1-p)^v dp over [ε, 1-ε].
 
@@ -171,7 +171,7 @@ def rollout_ratio(
     second_moment_exponents: tuple[float, float],
     law: tuple[float, float] = (1.0, 1.0),
 ) -> float:
-    """V_w/V_unif at low SNR when the weight is a function h(s) of s ~ Bin(K, p), p ~ Beta(A, A') (claim C52).
+    """V_w/V_unif at low SNR when the weight is a function h(s) of s ~ Bin(K, p), p ~ Beta(A, A') (``prop10.rollouts``).
 
     E[h² M2]/(E[h]² E[M2]), every mean a finite sum over s of Beta functions.
 
@@ -204,7 +204,7 @@ def rollout_ratio(
 
 
 def grid_ratio(tau: float, num_rollouts: int) -> float:
-    """V_w/V_unif at low SNR for the default kernel and p uniform on {1/K, ..., (K-1)/K} (claim C34).
+    """V_w/V_unif at low SNR for the default kernel and p uniform on {1/K, ..., (K-1)/K} (``prop10``).
 
     Example:
         >>> round(grid_ratio(-0.5, 8), 6)

@@ -5,7 +5,7 @@ Six laws and three efficiencies. The efficiencies are scale-free, since the lear
 - against a given SNR profile, with M2 flat:  F = E[w w*]² / (E[w²] E[w*²]),  w* = SNR²/(1+SNR²);
 - worst case at one pass rate, Theorem 6: if SNR² = S0 e^r, |r| <= δ, the best learning rate for w leaves
   sech²(δ + osc(log(w/S0))/2) at the worst p and r, which is sech² δ exactly when w ∝ S0;
-- worst case in the mean (extension X4): min over r of  E[w s2]² / (E[w² M2] E[s2²/M2])  with s2 fixed.
+- worst case in the mean (``x4``): min over r of  E[w s2]² / (E[w² M2] E[s2²/M2])  with s2 fixed.
 
 On (0, 1) as a whole a weight with other exponents than S0 has worst case 0 at the ends, so all three are taken on
 [ε, 1-ε] under a law of pass rates.
@@ -145,7 +145,7 @@ def worst_at_one_rate(weights: Floats, nominal: Floats, delta: float) -> float:
 
 
 def worst_in_the_mean(weights: Floats, nominal: Floats, mass: Floats, delta: float) -> float:
-    """min over |r| <= δ of E[w s2]²/(E[w² M2] E[s2²/M2]) with s2 = nominal w*, M2 = e^-r (noise channel of X4).
+    """min over |r| <= δ of E[w s2]²/(E[w² M2] E[s2²/M2]) with s2 = nominal w*, M2 = e^-r (noise channel of ``x4``).
 
     With x = e^r the denominator is (Σ m w²/x)(Σ m S0² x), convex in every x_i, so the worst x_i is e^±δ; it is e^-δ
     where w/S0 is large. The threshold is found by trying all.

@@ -14,7 +14,7 @@ How to write one (a group file exports ``CLAIMS: tuple[Claim, ...]``; the engine
         id="lem5", where="Lemma 5, Eq. (21)-(22)", title="Efficiency is quadratic", verdict=Verdict.TRUE,
         paper="a multiplicative misspecification incurs only epsilon^2 efficiency loss",
         statement="D(rho w*)/D(w*) = 1 - (1-rho)^2", latex=r"\\frac{D(w)}{D(w^*)} = 1-(1-\\rho)^2",
-        equations=(21, 22), audit=("C11",), functions=(efficiency,), depends_on=("def2",),
+        equations=(21, 22), functions=(efficiency,), depends_on=("def2",),
         proof="Insert w = rho w* into Eq. (12).",
         checks=(
             Check(
@@ -31,7 +31,7 @@ Verdicts and what they demand (checked when the ledger is assembled, ``ledger.va
 - LOOSE: at least one check refutes the paper's wording, with a counterexample, and ``repair`` says what is true;
 - ASSUMED: a hypothesis that nobody proves; its check returns *assumed*, its control shows that it says something.
 
-Extensions of ours are TRUE claims whose ``audit`` begins with X.
+Extensions of ours have ids that begin with x; ``where`` says "extension".
 
 A symbolic simplification that does not reach the target is *undecided*, never refuted: refutation needs a witness.
 """
@@ -53,7 +53,7 @@ Numbers = Mapping[str, float]
 
 
 class Verdict(StrEnum):
-    """What we say about the paper's sentence; A, B, C of the audit and the assumptions."""
+    """What we say about the paper's sentence."""
 
     TRUE = "true"
     CONDITIONAL = "true_under_conditions"
@@ -204,7 +204,7 @@ class Claim:
     id: str
     """Short and stable, after the paper's item: ``eq3``, ``prop2.ii``, ``thm6.iii``; ``x3`` for extensions."""
     where: str
-    """Place in the paper, or "extension X3"."""
+    """Place in the paper, or "``x3``"."""
     title: str
     verdict: Verdict
     statement: str
@@ -215,8 +215,6 @@ class Claim:
     """The paper's wording (formulas restored); empty for our own claims."""
     equations: tuple[int, ...] = ()
     """Numbers of the paper's equations that this claim covers."""
-    audit: tuple[str, ...] = ()
-    """Entries of the audit that it covers: "C17", "X3"."""
     functions: tuple[Callable[..., Any], ...] = ()
     """The public functions that compute it; the checks call them."""
     hypotheses: tuple[str, ...] = ()

@@ -217,33 +217,6 @@ def agree(
     return supported(error.size, detail)
 
 
-def refuses(*, wrong: Mapping[str, Callable[[], Any]], right: Mapping[str, Callable[[], Any]]) -> Outcome:
-    """Support that a function's domain ends where it says: a ValueError outside, an answer at the edges inside.
-
-    Args:
-        wrong: calls outside the domain, by how they are written.
-        right: calls on its edges.
-
-    Example:
-        >>> print(refuses(wrong={"int('x')": lambda: int("x")}, right={"int('0')": lambda: int("0")}))
-        supported by 2 samples
-        >>> print(refuses(wrong={"int('7')": lambda: int("7")}, right={}))
-        refuted at call=int('7'): an argument outside the domain is answered
-    """
-    for call, function in wrong.items():
-        try:
-            function()
-        except ValueError:
-            continue
-        return refuted("an argument outside the domain is answered", call=call)
-    for call, function in right.items():
-        try:
-            function()
-        except ValueError as error:
-            return refuted(f"an argument on the edge of the domain is refused: {error}", call=call)
-    return supported(len(wrong) + len(right))
-
-
 def all_of(*outcomes: Outcome, detail: str = "") -> Outcome:
     """One outcome for several: the first that is not proved or supported, else the weaker kind with samples added up.
 

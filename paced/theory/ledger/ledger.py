@@ -2,7 +2,7 @@
 
 The groups are listed by hand, so that a reader sees at once what is in the ledger and an import error is an error.
 :func:`validate` holds every claim against what its verdict demands (``claim.py``); the test of the ledger adds that
-every equation, assumption, theorem and audit entry is covered.
+every equation, assumption and theorem is covered.
 """
 
 from __future__ import annotations
@@ -35,8 +35,6 @@ from paced.theory.claims import (
     saturation,
     schedule,
     tables,
-    toolkit,
-    toolkit_fit,
     variance,
     variance_ratio,
     weighting,
@@ -94,8 +92,6 @@ _GROUPS = (
     extension,
     sample_size,
     schedule,
-    toolkit,
-    toolkit_fit,
 )
 
 

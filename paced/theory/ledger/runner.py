@@ -90,7 +90,7 @@ def select(names: Sequence[str]) -> list[Claim]:
     if not names:
         return list(claims.values())
     chosen = []
-    for name in map(str.casefold, names):  # X3 and Thm6 are read as x3 and thm6
+    for name in map(str.casefold, names):  # Thm6 is read as thm6
         found = [claim for claim in claims.values() if claim.id == name or claim.id.startswith(f"{name}.")]
         if not found:
             from difflib import get_close_matches

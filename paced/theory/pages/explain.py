@@ -41,7 +41,7 @@ def page(claim: Claim, claims: Mapping[str, Claim]) -> str:
     """
     parts = [
         f"# {escape(claim.title)}",
-        f"`{claim.id}` · {escape(claim.where)} · **{VERDICTS[claim.verdict]}**" + _audit(claim),
+        f"`{claim.id}` · {escape(claim.where)} · **{VERDICTS[claim.verdict]}**",
         _said("The paper", claim.paper) if claim.paper else "*A claim of our own; the paper does not make it.*",
         _said("What is verified", claim.statement),
         f"$$\n{claim.latex}\n$$",
@@ -163,10 +163,6 @@ def _list(title: str, items: Iterable[str]) -> str:
 
 def _said(title: str, text: str) -> str:
     return f"**{title}.** {escape(text)}" if text else ""
-
-
-def _audit(claim: Claim) -> str:
-    return f" · audit {', '.join(claim.audit)}" if claim.audit else ""
 
 
 def _figure(claim: Claim) -> str:

@@ -10,7 +10,7 @@ sample drawn with replacement in proportion to w                 1
 
 ``weight`` is the paper's: a problem of weight zero keeps its slot and does nothing, so a batch may hold few problems
 that count. ``refill`` spends the same number of steps on problems that do. ``sample`` has the same expected gradient as
-``weight``, with another variance (extension X11).
+``weight``, with another variance (``x11``).
 Left out: the method that made the weights. Nothing here knows it.
 """
 

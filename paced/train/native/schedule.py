@@ -1,7 +1,7 @@
 """What changes from step to step: the learning rate, and the mixture of the two KLs under continuous interpolation.
 
 λ(t) = (m_t / m_0)^γ, m the share of problems inside the zone of proximal development ε <= p̂ <= 1−ε, clipped to [0, 1]
-(extension X8): training begins with forward KL and moves to reverse KL as the zone empties. The two-stage schedule of
+(``x8``): training begins with forward KL and moves to reverse KL as the zone empties. The two-stage schedule of
 the paper is λ in {1, 0}, and is written as two stages.
 Left out: pass rates themselves. They are renewed by the example source (``pipeline/sources.py``) every so many steps.
 """

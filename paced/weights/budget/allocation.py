@@ -1,7 +1,8 @@
-"""How many rollouts a problem is worth: Neyman allocation, the value of one more, stopping, screening (extension X7).
+"""How many rollouts a problem is worth: the variance of its weight, the value of one more, an unbiased weight (``x7``).
 
 All formulas are for the weight p^α (1-p)^β; the default is α = β = 1. Law parameters are (a, b) as everywhere. What
-each policy costs and how good its weights are, for a whole training set, is ``planner.py``.
+each policy costs and how good its weights are, for a whole training set, is ``planner.py``. Left out: Neyman's shares,
+and what screening costs and loses: no policy needs them. They are facts of the theory, ``paced.theory.facts``.
 """
 
 from __future__ import annotations
@@ -13,8 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import betaln
 
 from paced.errors import check_counts, check_number
-from paced.weights import estimates
-from paced.weights.betabinomial import log_choose, log_pmf
+from paced.weights.betabinomial import log_choose
 from paced.weights.counts import by_pair
 from paced.weights.kernels import check_pass_rate
 
@@ -34,59 +34,6 @@ def rollout_variance(pass_rate: ArrayLike, *, alpha: float = 1.0, beta: float = 
     p = check_pass_rate("rollout_variance", pass_rate)
     with np.errstate(divide="ignore"):
         return _power(p, 2 * alpha - 1) * _power(1 - p, 2 * beta - 1) * np.square(alpha - (alpha + beta) * p)
-
-
-def neyman_allocation(
-    pass_rate: ArrayLike, budget: int, *, alpha: float = 1.0, beta: float = 1.0, at_least: int = 1
-) -> NDArray[np.int64]:
-    """Rollouts of each problem, K_i ∝ sqrt(v(p_i)), that make Σ v(p_i)/K_i smallest for a fixed budget.
-
-    Args:
-        pass_rate: pilot estimates, in [0, 1], shape [num_problems]; posterior means rather than 0 and 1.
-        budget: Σ K_i, >= num_problems * at_least.
-        alpha: kernel exponent.
-        beta: kernel exponent.
-        at_least: smallest K_i, >= 0. A problem at the peak has v = 0 and gets no more than this.
-
-    Returns: whole numbers with exactly the budget as their sum, by largest remainders.
-
-    Raises:
-        ValueError: a budget below the minimum, or a variance that is infinite.
-
-    Example:
-        >>> neyman_allocation([0.5, 0.25, 0.1], 20, at_least=2).tolist()
-        [2, 9, 9]
-    """
-    share = np.atleast_1d(np.sqrt(rollout_variance(pass_rate, alpha=alpha, beta=beta)))
-    if not np.isfinite(share).all():
-        raise ValueError(
-            "neyman_allocation: pass_rate must lie inside (0, 1) for exponents below 1/2, got 0 or 1. "
-            "Use posterior means."
-        )
-    floor = at_least * share.size
-    if at_least < 0 or budget < floor:
-        raise ValueError(
-            f"neyman_allocation: budget must be >= num_problems * at_least = {floor} with at_least >= 0, "
-            f"got budget={budget}, at_least={at_least}."
-        )
-    if not share.any():
-        share = np.ones_like(share)
-    # Problems that deserve less than the minimum get it; the others share what is left, in proportion.
-    free = np.ones(share.shape, dtype=bool)
-    wanted = np.zeros(share.shape)
-    while True:
-        left = budget - at_least * np.count_nonzero(~free)
-        total = float(share[free].sum())
-        wanted = np.where(free, share * (left / total) if total else 0.0, at_least)
-        short = free & (wanted < at_least)
-        if not short.any():
-            break
-        free &= ~short
-    whole = np.floor(wanted).astype(np.int64)
-    rest = int(budget - whole.sum())
-    order = np.lexsort((np.arange(share.size), whole - wanted))
-    whole[order[:rest]] += 1
-    return whole
 
 
 def value_of_rollouts(a: ArrayLike, b: ArrayLike, num_more: int = 1, *, alpha: float = 1.0, beta: float = 1.0) -> Array:
@@ -124,37 +71,6 @@ def value_of_rollouts(a: ArrayLike, b: ArrayLike, num_more: int = 1, *, alpha: f
     mass = np.exp(log_mass - betaln(first, second)[..., None])
     # Summed as squared differences: a variance of the posterior mean, never negative by rounding.
     return np.sum(mass * np.square(_mean_weight(up, down, alpha, beta) - before[..., None]), axis=-1)
-
-
-def rollouts_worth_their_price(
-    a: ArrayLike,
-    b: ArrayLike,
-    price: float,
-    *,
-    largest: int = 8,
-    alpha: float = 1.0,
-    beta: float = 1.0,
-) -> NDArray[np.int64]:
-    """How many rollouts to buy next: the m <= ``largest`` of best value per rollout, or 0 when none is worth its price.
-
-    Args:
-        a: posterior law parameter.
-        b: posterior law parameter.
-        price: of one rollout, > 0, in units of variance of the weight.
-        largest: longest look ahead, >= 1; with 1 the rule stops wrongly at a/b = α/β.
-        alpha: kernel exponent.
-        beta: kernel exponent.
-
-    Example:
-        >>> rollouts_worth_their_price([1.0, 1.0, 30.0], [1.0, 9.0, 30.0], 1e-4).tolist()
-        [4, 1, 0]
-    """
-    check_number("rollouts_worth_their_price", "price", price, low=0, low_open=True)
-    if largest < 1:
-        raise ValueError(f"rollouts_worth_their_price: largest must be >= 1, got {largest}.")
-    values = np.stack([value_of_rollouts(a, b, m, alpha=alpha, beta=beta) / m for m in range(1, largest + 1)])
-    best = np.argmax(values, axis=0)
-    return np.where(values.max(axis=0) > price, best + 1, 0)
 
 
 def screened_weight(
@@ -212,66 +128,6 @@ def screened_weight(
     return by_pair(of_cells, passed, rollouts)
 
 
-def wrong_exit_rate(pass_rate: ArrayLike, num_first: int) -> Array:
-    """P(0 or K1 passes of K1) = p^K1 + (1-p)^K1: the share that screening sends away.
-
-    Example:
-        >>> wrong_exit_rate([0.5, 0.1], 4).round(4).tolist()
-        [0.125, 0.6562]
-    """
-    p = check_pass_rate("wrong_exit_rate", pass_rate)
-    return p**num_first + (1 - p) ** num_first
-
-
-def screening_cost(pass_rate: ArrayLike, *, num_first: int, num_all: int) -> Array:
-    """Expected rollouts of a problem under screening, K1 + (K-K1)(1 - p^K1 - (1-p)^K1).
-
-    Example:
-        >>> screening_cost([0.5, 0.0], num_first=4, num_all=8).tolist()
-        [7.5, 4.0]
-    """
-    return num_first + (num_all - num_first) * (1 - wrong_exit_rate(pass_rate, num_first))
-
-
-def screening_cost_of_law(law: tuple[float, float], *, num_first: int, num_all: int) -> float:
-    """Expected rollouts of a problem whose pass rate is drawn from Beta(a, b).
-
-    Example:
-        >>> [round(screening_cost_of_law((1, 1), num_first=k, num_all=8), 9) for k in (2, 3, 4)]
-        [4.0, 5.5, 6.4]
-    """
-    a, b = estimates.check_prior("screening_cost_of_law", law)
-    ends = np.exp(log_pmf(num_first, a, b))[[0, -1]].sum()
-    return float(num_first + (num_all - num_first) * (1 - ends))
-
-
-def exited_kernel_mass(law: tuple[float, float], num_first: int, *, alpha: float = 1.0, beta: float = 1.0) -> float:
-    """Share of the total weight E[p^α (1-p)^β] that sits on problems which screening sends away.
-
-    Example:
-        >>> [round(exited_kernel_mass((1, 1), k), 6) for k in (2, 3, 4)]
-        [0.6, 0.4, 0.285714]
-    """
-    a, b = estimates.check_prior("exited_kernel_mass", law)
-    return float(np.exp(log_pmf(num_first, a + alpha, b + beta))[[0, -1]].sum())
-
-
-def naive_screening_bias(pass_rate: ArrayLike, *, num_first: int, num_all: int) -> Array:
-    """Relative bias of the naive weight (0 on exit, else the U-statistic of all K) for α = β = 1, <= 0.
-
-    Example:
-        >>> naive_screening_bias([0.1, 0.5], num_first=4, num_all=8).round(6).tolist()
-        [-0.349186, -0.098214]
-    """
-    p = check_pass_rate("naive_screening_bias", pass_rate)
-    if not ((p > 0) & (p < 1)).all():
-        raise ValueError("naive_screening_bias: pass_rate must lie inside (0, 1), got an end, where the weight is 0.")
-    q, n = 1 - p, num_all - num_first
-    lost = p**num_first * (num_first * n * q + n * (n - 1) * p * q)
-    lost += q**num_first * (num_first * n * p + n * (n - 1) * p * q)
-    return -lost / (num_all * (num_all - 1) * p * q)
-
-
 def _screened(s: int, num_first: int, num_all: int, alpha: int, beta: int) -> float:
     left = num_all - num_first
     orders = comb(num_all, s) - (comb(left, s - num_first) if s >= num_first else 0) - comb(left, s)
@@ -289,17 +145,3 @@ def _power(base: Array, exponent: float) -> Array:
 def _check_exponents(place: str, alpha: float, beta: float) -> None:
     check_number(place, "alpha", alpha, low=0)
     check_number(place, "beta", beta, low=0)
-
-
-__all__ = [
-    "exited_kernel_mass",
-    "naive_screening_bias",
-    "neyman_allocation",
-    "rollout_variance",
-    "rollouts_worth_their_price",
-    "screened_weight",
-    "screening_cost",
-    "screening_cost_of_law",
-    "value_of_rollouts",
-    "wrong_exit_rate",
-]

@@ -2,7 +2,7 @@
 
 For a law of pass rates Beta(a, b) and a budget, every policy is a walk over counts (s, k): from each state it asks for
 a number of further rollouts or stops. The probabilities of where it stops are summed exactly, no simulation. Quality is
-the scale-free efficiency of the weights h against the true kernel w = p^α (1-p)^β, second moment flat (extension X1),
+the scale-free efficiency of the weights h against the true kernel w = p^α (1-p)^β, second moment flat (``x1``),
 
     Eff(h) = E[h w]² / (E[h²] E[w²]),
 

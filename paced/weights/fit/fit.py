@@ -7,10 +7,11 @@ Two pairs of numbers, never mixed:
 
 ``FitResult.alpha`` and ``.beta`` are kernel exponents, ``FitResult.law`` are law parameters. A law with a < 1 or b < 1
 (many problems never or always solved) has a negative exponent: the fit is fine, but no kernel follows from it, and
-``FitResult.kernel`` says so (claim C41).
+``FitResult.kernel`` says so (``prop11.condition``).
 
-What a fit cannot tell: the distribution of pass rates holds no information on the SNR exponents of Theorem 4 (claim
-C46); for those see ``snr_exponents.py``. Left out: the paper's moments of p̂ with only one of its two errors mended.
+What a fit cannot tell: the distribution of pass rates holds no information on the SNR exponents of Theorem 4
+(``prop11.inherits``); for those see ``snr_exponents.py``. Left out: the paper's moments of p̂ with only one of its two
+errors corrected.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def fit(
     Args:
         num_passed: s, integers with 0 <= s <= K, shape [num_problems].
         num_rollouts: K >= 1, one number or one for each problem.
-        method: "mle", the beta-binomial likelihood; "moments", two moments without the rollout noise (claim C44);
+        method: "mle", the beta-binomial likelihood; "moments", two without the rollout noise (``prop11.noise``);
             "paper", Proposition 11 as printed: moments of p̂ in the zone, biased by the noise and by the cut.
         zpd: ε in [0, 1/2). Keep problems with ε <= p̂ <= 1-ε only. "mle" then uses the truncated likelihood and stays
             consistent; "paper" takes 0.1 when not told; "moments" has no truncated form.

@@ -3,7 +3,7 @@
 Both solve  a = m k,  b = (1-m) k,  k = m(1-m)/v - 1  (Eq. 50). They differ in what m and v are:
 
 - *paper* (Proposition 11): mean and variance of p̂ over the problems with ε <= p̂ <= 1-ε. Cutting the tails makes v too
-  small, the noise of K rollouts makes it too large (claims C43, C44); the two errors rarely cancel.
+  small, the noise of K rollouts makes it too large (``prop11.cut``, ``prop11.noise``); the two errors rarely cancel.
 - *corrected*: E[p] and E[p²] over all problems, the second without bias from s(s-1)/(K(K-1)). When all K are equal this
   is v = (Var(p̂) - m(1-m)/K) K/(K-1); when they differ every problem still counts once.
 """

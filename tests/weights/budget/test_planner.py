@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tolerances import F64, MC_SE
 
+from paced.theory.facts.screening import screening_cost_of_law
 from paced.weights import plan_rollouts
-from paced.weights.budget import allocation
 from paced.weights.budget.planner import plan_text, walk
 
 
@@ -56,7 +56,7 @@ def test_the_posterior_mean_is_the_best_weight_of_each_policy():
 def test_screening_costs_what_allocation_says():
     plans = by_name(plan_rollouts((1, 1), num_problems=1, budget=8))
     name = "screen 4, then 6 more"
-    cost = allocation.screening_cost_of_law((1, 1), num_first=4, num_all=10)
+    cost = screening_cost_of_law((1, 1), num_first=4, num_all=10)
     assert plans[name, "posterior"].rollouts_per_problem == pytest.approx(cost, rel=F64)
 
 

@@ -22,7 +22,7 @@ from paced.weights.fit.fit import fit_cells
 from paced.weights.table.figure import plot_fit
 
 COUNTS = np.array([20, 12, 10, 9, 9, 10, 11, 14, 25])
-"""The example of extension X2, K = 8."""
+"""The example of ``x2``, K = 8."""
 PASSED = np.repeat(np.arange(9), COUNTS)
 
 
@@ -263,7 +263,7 @@ def test_the_interval_of_an_infinite_exponent_has_a_lower_end_only():
 
 
 def test_negative_exponents_are_a_law_but_no_kernel():
-    """Claim C41: v < m(1-m)/3 does not make both exponents positive."""
+    """Claim ``prop11.condition``: v < m(1-m)/3 does not make both exponents positive."""
     result = fit(PASSED, 8)
     assert result.success
     assert result.alpha < 0

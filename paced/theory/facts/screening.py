@@ -1,0 +1,66 @@
+"""What two-phase screening costs and what it loses (``x7.screening``): K1 rollouts, and K - K1 more unless all agree.
+
+The share that it sends away is :func:`paced.theory.facts.kernel.zeroed_probability` at K1; the weight without bias is
+:func:`paced.weights.budget.allocation.screened_weight`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from paced.theory.facts.kernel import zeroed_probability
+from paced.weights.betabinomial import log_pmf
+from paced.weights.estimates import check_prior
+from paced.weights.kernels import check_pass_rate
+
+Array = NDArray[np.float64]
+
+
+def screening_cost(pass_rate: ArrayLike, *, num_first: int, num_all: int) -> Array:
+    """Expected rollouts of a problem under screening, K1 + (K-K1)(1 - p^K1 - (1-p)^K1).
+
+    Example:
+        >>> screening_cost([0.5, 0.0], num_first=4, num_all=8).tolist()
+        [7.5, 4.0]
+    """
+    return num_first + (num_all - num_first) * (1 - zeroed_probability(pass_rate, num_first))
+
+
+def screening_cost_of_law(law: tuple[float, float], *, num_first: int, num_all: int) -> float:
+    """Expected rollouts of a problem whose pass rate is drawn from Beta(a, b).
+
+    Example:
+        >>> [round(screening_cost_of_law((1, 1), num_first=k, num_all=8), 9) for k in (2, 3, 4)]
+        [4.0, 5.5, 6.4]
+    """
+    a, b = check_prior("screening_cost_of_law", law)
+    ends = np.exp(log_pmf(num_first, a, b))[[0, -1]].sum()
+    return float(num_first + (num_all - num_first) * (1 - ends))
+
+
+def exited_kernel_mass(law: tuple[float, float], num_first: int, *, alpha: float = 1.0, beta: float = 1.0) -> float:
+    """Share of the total weight E[p^α (1-p)^β] that sits on problems which screening sends away.
+
+    Example:
+        >>> [round(exited_kernel_mass((1, 1), k), 6) for k in (2, 3, 4)]
+        [0.6, 0.4, 0.285714]
+    """
+    a, b = check_prior("exited_kernel_mass", law)
+    return float(np.exp(log_pmf(num_first, a + alpha, b + beta))[[0, -1]].sum())
+
+
+def naive_screening_bias(pass_rate: ArrayLike, *, num_first: int, num_all: int) -> Array:
+    """Relative bias of the naive weight (0 on exit, else the U-statistic of all K) for α = β = 1, <= 0.
+
+    Example:
+        >>> naive_screening_bias([0.1, 0.5], num_first=4, num_all=8).round(6).tolist()
+        [-0.349186, -0.098214]
+    """
+    p = check_pass_rate("naive_screening_bias", pass_rate)
+    if not ((p > 0) & (p < 1)).all():
+        raise ValueError("naive_screening_bias: pass_rate must be inside (0, 1), got an end, where the weight is 0.")
+    q, n = 1 - p, num_all - num_first
+    lost = p**num_first * (num_first * n * q + n * (n - 1) * p * q)
+    lost += q**num_first * (num_first * n * p + n * (n - 1) * p * q)
+    return -lost / (num_all * (num_all - 1) * p * q)
