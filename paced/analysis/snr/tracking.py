@@ -21,19 +21,21 @@ def tracked_snr(runs: Mapping[str, RunFolder], *, window: int = 15) -> Table:
         runs: run folders by the name of their method; those without tracked steps add no rows.
         window: steps in the mean, odd and >= 3; it shrinks at both ends.
 
-    Returns: columns ``method``, ``step``, ``snr_squared``, ``smoothed``, ``standard_error``.
+    Returns: columns ``method``, ``step`` (counted through all stages), ``snr_squared``, ``smoothed``,
+        ``standard_error``.
     """
     if window < 3 or window % 2 == 0:
         raise ValueError(f"tracked_snr: window must be odd and >= 3, got {window}.")
     table: dict[str, list] = {name: [] for name in ("method", "step", "snr_squared", "smoothed", "standard_error")}
     for method, run in runs.items():
-        lines = [line for line in read_lines(run.metrics) if "head_snr_squared" in line]
-        values = np.array([line["head_snr_squared"] for line in lines], dtype=np.float64)
+        numbered = enumerate(read_lines(run.metrics), start=1)
+        tracked = [(step, line["head_snr_squared"]) for step, line in numbered if "head_snr_squared" in line]
+        values = np.array([value for _, value in tracked], dtype=np.float64)
         half = window // 2
-        for index, line in enumerate(lines):
+        for index, (step, _) in enumerate(tracked):
             near = values[max(0, index - half) : index + half + 1]
             table["method"].append(method)
-            table["step"].append(line["step"])
+            table["step"].append(step)
             table["snr_squared"].append(float(values[index]))
             table["smoothed"].append(float(near.mean()))
             error = float(near.std(ddof=1) / np.sqrt(near.size)) if near.size > 1 else float("nan")

@@ -43,3 +43,11 @@ def test_long_texts_are_cut_with_their_length_so_that_the_page_opens(small_run):
     page = write_report(small_run).read_text()
     assert "the first 3,000 of 1,000,000 characters" in page
     assert len(page) < before + 100_000
+
+
+def test_a_tracked_snr_has_its_curve(small_run):
+    steps = [{"stage": 1, "step": k, "loss": 1.0, "grad_norm": 1.0, "head_snr_squared": 0.1 * k} for k in range(1, 20)]
+    small_run.metrics.write_text("".join(f"{json.dumps(step)}\n" for step in steps))
+    page = write_report(small_run).read_text()
+    assert "SNR² of the head&#39;s gradient over the problems of a step" in page
+    assert (small_run.figures / "tracked-snr.csv").read_text().count("\n") == 20
