@@ -124,6 +124,12 @@ def test_ordinary_heads_pass(tmp_path, family):
     check_weights(tiny(tmp_path, write_model(tmp_path / family, family, chat=False)))
 
 
+def test_what_the_backend_cannot_do_is_said_with_everything_else(tmp_path, gpt2):
+    changes = {"parallel.sequence_parallel": 3, "references.max_new_tokens": 95}
+    with pytest.raises(ConfigError, match="96 positions.*must divide the student's 4 attention heads, got 3"):
+        check_inputs(tiny(tmp_path, gpt2, **changes))
+
+
 def test_a_model_with_fewer_rows_than_tokens_is_refused_without_its_weights(tmp_path):
     model = write_model(tmp_path / "mine", "gpt2", chat=False, vocab_size=200)
     with pytest.raises(ConfigError, match="got 200 rows for 260 token ids"):

@@ -140,6 +140,17 @@ def test_a_renewal_rates_the_student_as_it_is_and_is_read_back_for_a_step_of_the
     assert ours == theirs
 
 
+def test_a_renewal_rolls_out_the_student_that_it_is_given(folder, tmp_path):
+    rollouts = []
+    for name in ("as it began", "trained"):
+        run = begin(folder, tmp_path / name, ALONG["rollout"][0])
+        student = changed(folder / "model") if name == "trained" else load_model(run.config().student)
+        source_of(run).refresh(step=2, student=student)
+        rollouts.append(read_records(run.stage(1).root / "renewed" / "step-000002" / "rollouts.jsonl", Rollout))
+    assert [one.seed for one in rollouts[0]] == [one.seed for one in rollouts[1]]
+    assert [one.token_ids for one in rollouts[0]] != [one.token_ids for one in rollouts[1]]
+
+
 def test_distill_asks_the_backend_that_the_recipe_chose(folder, tmp_path, monkeypatch):
     stages = []
 

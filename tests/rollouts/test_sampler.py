@@ -67,6 +67,18 @@ def test_the_same_problem_twice_in_a_batch_gets_the_same_completion(model, probl
     assert first == again
 
 
+def test_the_text_of_a_completion_is_without_the_token_that_ended_it(model, problems):
+    """Here an ordinary letter ends it, which no tokenizer leaves out by itself."""
+    engine, tokenizer = make_engine(Choice("hf"), model, end_of_answer="e"), byte_tokenizer(chat=False)
+    rollouts = sampler_of(engine).complete(problems, sampling=SamplingConfig(num_samples=60, max_new_tokens=5), draw=1)
+    end = tokenizer.encode("e", add_special_tokens=False)[0]
+    ended = [rollout for rollout in rollouts if rollout.token_ids[-1] == end]
+    assert ended
+    for rollout in ended:
+        assert rollout.finish_reason == "stop"
+        assert rollout.text == tokenizer.decode(rollout.token_ids[:-1], skip_special_tokens=True)
+
+
 @pytest.mark.parametrize("keep_bytes", [0, 1, 500, 1100, -30])
 @pytest.mark.parametrize("engine", [HfEngine, Backwards])
 @pytest.mark.parametrize("max_rows", [1, 7, 1024])

@@ -6,10 +6,18 @@ import dataclasses
 
 import pytest
 import torch
-from tiny_models import write_model
+from tiny_models import byte_tokenizer, write_model
 from torch import nn
 from training_setup import make_config, make_examples, metrics_of, weights_of
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    LlamaConfig,
+    LlamaForCausalLM,
+    ModernBertDecoderConfig,
+    ModernBertDecoderForCausalLM,
+)
 
 from paced.errors import ConfigError
 from paced.models.loading import load_model, teacher_model
@@ -112,6 +120,23 @@ def test_a_backend_loads_the_models_and_says_what_they_lack(backend, tmp_path, f
     config = recipe(folders, **{"teacher.path": str(tmp_path / "nowhere")})
     with pytest.raises(ConfigError, match="nowhere: is no folder"):
         train(backend, tmp_path / "run", config)
+    assert not RunFolder(tmp_path / "run").metrics.exists()
+
+
+@pytest.mark.parametrize("who", ["student", "teacher"])
+def test_native_refuses_a_head_that_its_numbers_give_away_before_the_first_step(tmp_path, folders, who):
+    """ModernBERT's decoder has a dense layer between trunk and projection, which its configuration does not tell."""
+    torch.manual_seed(0)
+    settings = ModernBertDecoderConfig(
+        vocab_size=264, hidden_size=32, num_hidden_layers=2, intermediate_size=48, num_attention_heads=4,
+        eos_token_id=0, bos_token_id=0, cls_token_id=0, sep_token_id=0, pad_token_id=0,
+    )  # fmt: skip
+    ModernBertDecoderForCausalLM(settings).save_pretrained(tmp_path / "odd")
+    byte_tokenizer(chat=False).save_pretrained(tmp_path / "odd")
+    with pytest.raises(ConfigError, match=f"{who}: .*transforms its logits"):
+        train(
+            make_backend(Choice("native")), tmp_path / "run", recipe(folders, **{f"{who}.path": str(tmp_path / "odd")})
+        )
     assert not RunFolder(tmp_path / "run").metrics.exists()
 
 
