@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from paced.cli.app import app
-from paced.cli.arguments import NORMAL, Method, Overrides, Root, Stage, Target, Verbosity
+from paced.cli.arguments import NORMAL, Method, Overrides, Root, Seed, Stage, Target, Verbosity
 from paced.cli.extras import need_extra
 from paced.cli.running import do_step, say_result, working
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def run(
     target: Target,
     *overrides: Overrides,
-    seed: int | None = None,
+    seed: Seed | None = None,
     method: Method = "",
     root: Root = Path("runs"),
     dry_run: Annotated[bool, Parameter(negative="")] = False,
