@@ -135,8 +135,10 @@ def distill(
     need_extra("distill", "train")
     from paced.pipeline import steps
     from paced.pipeline.open import open_run
+    from paced.train.native.trackers import check_trackers
 
     folder = open_run(target, overrides, root=root, method=method)
+    check_trackers(folder.config())
     do_step(steps.distill, folder, stage, verbosity=verbosity, together=True)
     return say_result("distill", folder.stage(stage).student)
 

@@ -8,9 +8,9 @@ Left out: quantised loading and adapters, which change the distribution that is 
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +89,7 @@ def load_model(model: ModelConfig, *, dtype: str = "", device: torch.device | st
     return loaded.to(device).eval()
 
 
-@contextlib.contextmanager
+@contextmanager
 def _reading(model: ModelConfig, what: str) -> Iterator[None]:
     """Let what transformers raises over a damaged folder name the folder: a list for a mapping is a TypeError there."""
     try:
@@ -98,7 +98,7 @@ def _reading(model: ModelConfig, what: str) -> Iterator[None]:
         raise ConfigError(f"{model.path}: transformers cannot {what} ({_first_line(error)}).") from error
 
 
-@contextlib.contextmanager
+@contextmanager
 def writing_weights(file: Path) -> Iterator[None]:
     """Let what safetensors says of a write that fails name the file.
 

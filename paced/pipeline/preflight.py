@@ -190,7 +190,7 @@ def _choice_faults(
 
 def _without_parameters(name: str, given: dict[str, Any]) -> None:
     if given:
-        raise ConfigError(f"{name} takes no parameters, got {', '.join(given)}")
+        raise TypeError(f"{name} takes no parameters, got {', '.join(given)}")
 
 
 def _length_faults(config: RunConfig, seen: list[Prompt], shown: list[Prompt], held_out: list[Prompt]) -> list[str]:

@@ -194,12 +194,9 @@ def distill(run: RunFolder, stage_number: int, progress: Progress) -> None:
     config, stage = run.config(), run.stage(stage_number)
     if (stage.student / "config.json").exists():
         return
+    _need_files(run, stage_number)
     from paced.pipeline.sources import StageExamples
     from paced.train.native.loop import train_stage
-    from paced.train.native.trackers import check_trackers
-
-    check_trackers(config)  # here too: this step may be a command of its own
-    _need_files(run, stage_number)
 
     device = pick_device()
     model = student_model(run, config, stage_number=stage_number)

@@ -207,9 +207,7 @@ class RunFolder:
             self.root.mkdir(parents=True, exist_ok=True)
             write_atomic(self.config_file, text)
         except OSError as error:
-            raise RunFolderError(
-                f"{self.root}: cannot be written ({error.strerror}). Choose another folder for the runs with --root."
-            ) from error
+            raise RunFolderError(f"{self.root}: cannot be written ({error.strerror}).") from error
         write_json(self.environment, describe_environment(config))
 
     @contextlib.contextmanager

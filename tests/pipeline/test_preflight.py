@@ -10,6 +10,7 @@ import torch
 import transformers
 from tiny_models import CHAT, byte_tokenizer, write_model, write_sums
 
+from paced.cli.steps import distill
 from paced.errors import BadRows, ConfigError, MissingExtraError
 from paced.grading.extract import EXTRACTIONS
 from paced.models.loading import load_tokenizer
@@ -18,7 +19,6 @@ from paced.pipeline.job import run_job
 from paced.pipeline.preflight import check_all, check_inputs
 from paced.pipeline.preflight_models import check_weights
 from paced.pipeline.preflight_problems import gold_faults
-from paced.pipeline.steps import distill
 from paced.problems.files import read_problems
 from paced.problems.prompts import PROMPT_DAY, make_prompts
 from paced.records import Problem
@@ -120,7 +120,7 @@ def test_damaged_weights_are_named_by_their_folder(tmp_path, content):
         check_weights(tiny(tmp_path, model))
 
 
-def test_an_absent_tracker_is_named_before_a_dry_run_and_before_a_stage_trains(tmp_path, gpt2, monkeypatch):
+def test_an_absent_tracker_is_named_before_a_dry_run_and_before_a_stage_alone(tmp_path, gpt2, monkeypatch):
     monkeypatch.setitem(sys.modules, "trackio", None)  # as in an environment that has it not
     config = tiny(tmp_path, gpt2, trackers=["trackio"])
     with pytest.raises(MissingExtraError, match="trackers: trackio: needs the package 'trackio'"):
@@ -128,7 +128,7 @@ def test_an_absent_tracker_is_named_before_a_dry_run_and_before_a_stage_trains(t
     run = RunFolder(tmp_path / "runs" / "tiny")
     run.claim(config)
     with pytest.raises(MissingExtraError, match="trackers: trackio: needs the package 'trackio'"):
-        distill(run, 1, Silent())
+        distill(run.root)
 
 
 @pytest.mark.parametrize("name", RECURRENT)
