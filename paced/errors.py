@@ -1,9 +1,9 @@
 """The one form of error message, and the checks that write it.
 
 A message is one sentence: where, which argument, the rule, what came, what to do.
-``ValueError`` is the caller's mistake, ``TypeError`` a wrong type, ``assert`` our own invariant.
+``ValueError`` is the caller's mistake, ``ArgumentTypeError`` a wrong type, ``assert`` our own invariant.
 Rows of files are collected and reported together (:class:`BadRows`), never one crash at a time.
-Left out: an exception class for every module. A caller can act on four kinds only, and they are here.
+Left out: an exception class for every module. A caller can act on five kinds only, and they are here.
 """
 
 from __future__ import annotations
@@ -18,6 +18,16 @@ from numpy.typing import ArrayLike, NDArray
 
 class ConfigError(ValueError):
     """A configuration that cannot be run: unknown key, wrong type, or settings that contradict each other."""
+
+
+class ArgumentTypeError(TypeError):
+    """An argument of a wrong type, refused by a check. A plain TypeError is a mistake in the code that raised it.
+
+    Example:
+        >>> check_number("fit", "level", "high")
+        Traceback (most recent call last):
+        paced.errors.ArgumentTypeError: fit: level must be a number, got 'high'.
+    """
 
 
 class RunFolderError(RuntimeError):
@@ -119,7 +129,7 @@ def check_number(
         fix: what to do, a full sentence.
 
     Raises:
-        TypeError: not a number.
+        ArgumentTypeError: not a number.
         ValueError: not finite, or outside the interval.
 
     Example:
@@ -128,7 +138,7 @@ def check_number(
         ValueError: beta_kernel: alpha must be finite and >= 0, got -0.5. Use alpha=0 to leave hard problems unweighted.
     """
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise TypeError(f"{place}: {name} must be a number, got {value!r}.")
+        raise ArgumentTypeError(f"{place}: {name} must be a number, got {value!r}.")
     number = float(value)
     too_low = number <= low if low_open else number < low
     too_high = number >= high if high_open else number > high
@@ -190,7 +200,7 @@ def _integers(place: str, name: str, values: ArrayLike) -> NDArray[np.int64]:
     if array.dtype.kind in "iu":
         return array.astype(np.int64, copy=False)
     if array.dtype.kind not in "fb":
-        raise TypeError(f"{place}: {name} must hold integers, got an array of {array.dtype}.")
+        raise ArgumentTypeError(f"{place}: {name} must hold integers, got an array of {array.dtype}.")
     if array.dtype.kind == "f":
         absent = ~np.isfinite(array)
         _refuse(place, name, absent, array, "be finite", "Leave out problems whose count is absent.")

@@ -6,13 +6,16 @@
 from __future__ import annotations
 
 import errno
+import json
+import re
 import shutil
 import traceback
 from pathlib import Path
 from typing import NamedTuple
 
 from paced.cli.extras import extra_of
-from paced.errors import MissingExtraError, RunFolderError
+from paced.errors import ArgumentTypeError, MissingExtraError, RunFolderError
+from paced.run.storage import size_text
 
 DONE, FAILED, WRONG_INPUT, OUR_FAULT, STOPPED, INTERRUPTED, NO_READER = 0, 1, 2, 70, 75, 130, 141
 
@@ -83,57 +86,79 @@ def _input_fault(error: BaseException) -> str:
         return (
             f"a chat template cannot be rendered: {_kind(error)}: {_brief(error)}. Correct the template or the prompts."
         )
+    if package == "safetensors":
+        return f"weights cannot be read or written: {_brief(error)}. Free some room, or make the file again."
     if package == "pyarrow" and not isinstance(error, OSError):
-        return f"a table cannot be read or written: {_brief(error)}."
+        return f"a table cannot be read or written: {_brief(error)}. Write the file again."
     if isinstance(error, UnicodeEncodeError):
         return f"a text holds a character that cannot be written as {error.encoding}: {_brief(error)}."
     if isinstance(error, UnicodeDecodeError):
         return f"a file is not {error.encoding} text: {_brief(error)}."
+    if isinstance(error, json.JSONDecodeError):
+        return f"a file is not JSON: {_brief(error)}. Write it again."
     if isinstance(error, OSError):
         return _file_fault(error)
-    if isinstance(error, TypeError):
-        return str(error) if _is_own_check(error) else ""
-    return str(error) if isinstance(error, (ValueError, RunFolderError)) else ""
+    return str(error) if isinstance(error, (ValueError, ArgumentTypeError, RunFolderError)) else ""
 
 
 def _absent_package(error: ImportError) -> str:
     if isinstance(error, MissingExtraError):
         return str(error)
     package = (error.name or "").partition(".")[0]
-    if not isinstance(error, ModuleNotFoundError) or package in {"", "paced"}:
+    if package == "paced":
         return ""
+    if not isinstance(error, ModuleNotFoundError) or not package:
+        return f"a package cannot be used ({_brief(error)}). Install it anew, or change the setting that asks for it."
     extra = extra_of(package)
     target = f'"paced[{extra}]"' if extra else package
     return f"this command needs the package '{package}'. Install it with: pip install {target}."
 
 
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""Numbers of a disk, or a person's share of it, without room."""
+FILE_FAULTS = {
+    errno.ENOENT: "there is no such file or folder. Check the path.",
+    errno.EACCES: "you may not read or write this file or folder. Change its permissions, or choose another.",
+    errno.EPERM: "the system does not allow this. Change the permissions, or choose another place.",
+    errno.EROFS: "the file system can only be read. Choose a folder that can be written, for a run with --root.",
+    errno.EFBIG: "the file would be larger than is allowed here (ulimit -f, or the file system). Raise the limit.",
+    errno.EISDIR: "is a folder. Name a file.",
+    errno.ENOTDIR: "a part of this path is a file, not a folder. Check the path.",
+    errno.EEXIST: "is there already and is not a folder. Choose another name.",
+    errno.ENAMETOOLONG: "the name is too long for this file system. Choose a shorter one.",
+    errno.ELOOP: "symbolic links lead in a circle. Remove one of them.",
+    errno.EMFILE: "too many files are open at once (ulimit -n). Raise the limit.",
+    errno.EIO: "the disk fails while reading or writing. Check it, and take a copy of what is there.",
+}
+"""Number of an OSError -> what is wrong, and what to do."""
+
+
 def _file_fault(error: OSError) -> str:
+    """Which file, what is wrong with it and what to do; a package's own OSError has no number, only a text."""
+    if isinstance(error, shutil.Error):  # of a whole folder: a list of sources, targets and reasons
+        error = _first_of_folder(error)
     place = str(error.filename) if error.filename is not None else ""
     begin = f"{place}: " if place else ""
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+    if error.errno in FULL:
         return f"{begin}the disk is full{_room(place)}. Free some room and run the same command again."
-    if error.errno == errno.EROFS:
-        return f"{begin}the file system can only be read. Choose a folder that can be written, for a run with --root."
-    if error.errno == errno.ENOENT and place:
-        return f"{begin}there is no such file or folder."
-    return str(error) or _kind(error)
+    if error.errno in FILE_FAULTS:
+        return f"{begin or 'a file cannot be read or written: '}{FILE_FAULTS[error.errno]}"
+    if error.errno is not None and error.strerror:
+        return f"{begin or 'the system refuses: '}{error.strerror} (error {error.errno})."
+    return f"{begin}{_brief(error)}."
+
+
+def _first_of_folder(error: shutil.Error) -> OSError:
+    """The first file of a folder that could not be copied, with the number that its reason begins with."""
+    _, target, reason = error.args[0][0]
+    number = re.match(r"\[Errno (\d+)\] ", str(reason))
+    return OSError(int(number[1]), str(reason), str(target)) if number else OSError(f"{target}: {reason}")
 
 
 def _room(place: str) -> str:
     """The room left on the disk of a path, in words; empty where it cannot be asked."""
     existing = next((path for path in (Path(place), *Path(place).parents) if path.exists()), None) if place else None
-    if existing is None:
-        return ""
-    return f" ({shutil.disk_usage(existing).free / 1e6:,.1f} MB are free)"
-
-
-def _is_own_check(error: TypeError) -> bool:
-    """Whether a check of this package refused the type of an argument: its messages are ``place: rule``, raised here.
-
-    A TypeError from Python itself (a call with a wrong number of arguments) is our mistake, unless it was refused.
-    """
-    last = traceback.extract_tb(error.__traceback__)[-1:]
-    return bool(last) and PACKAGE in Path(last[0].filename).parents and (last[0].line or "").startswith("raise ")
+    return f" ({size_text(shutil.disk_usage(existing).free)} are free)" if existing is not None else ""
 
 
 def _place(error: BaseException) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from paced.cli.app import app
-from paced.cli.arguments import NORMAL, Method, RunTarget, Stage, Verbosity
+from paced.cli.arguments import NORMAL, Count, Method, RunTarget, Stage, Verbosity
 from paced.cli.extras import need_extra
 from paced.cli.running import working
 
@@ -16,7 +16,7 @@ Losses = Annotated[tuple[str, ...], Parameter(negative="")]
 
 @app.command(group="Steps of a run")
 def snr(
-    target: RunTarget, *, loss: Losses = (), stage: Stage = 1, num_samples: int = 64, per_bin: int = 32,
+    target: RunTarget, *, loss: Losses = (), stage: Stage = 1, num_samples: Count = 64, per_bin: Count = 32,
     split: bool = True, method: Method = "", verbosity: Verbosity = NORMAL,
 ) -> int:  # fmt: skip
     """Measure the head-gradient SNR against pass rate, with nulls and intervals; finished problems are kept.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from paced.cli.app import app
-from paced.cli.arguments import NORMAL, Method, Overrides, Root, Stage, Target, Verbosity
+from paced.cli.arguments import NORMAL, Method, Overrides, Root, Seed, Stage, Target, Verbosity
 from paced.cli.extras import need_extra
 from paced.cli.running import do_step, say_result, working
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def run(
     target: Target,
     *overrides: Overrides,
-    seed: int | None = None,
+    seed: Seed | None = None,
     method: Method = "",
     root: Root = Path("runs"),
     redo: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=False)] = (),
@@ -138,8 +138,10 @@ def distill(
     need_extra("distill", "train")
     from paced.pipeline import steps
     from paced.pipeline.open import open_run
+    from paced.train.native.trackers import check_trackers
 
     folder = open_run(target, overrides, root=root, method=method, progress=verbosity.progress())
+    check_trackers(folder.config())
     do_step(steps.distill, folder, stage, verbosity=verbosity, together=True)
     return say_result("distill", folder.stage(stage).student)
 

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from paced.cli.app import app
-from paced.cli.arguments import NORMAL, JsonFile, Method, Root, Stage, Verbosity
+from paced.cli.arguments import NORMAL, Count, JsonFile, Method, Root, Seed, Stage, Verbosity
 from paced.cli.endings import FAILED
 from paced.cli.extras import need_extra
 from paced.cli.running import do_step, say_result, write_json_text
@@ -18,13 +19,13 @@ from paced.cli.running import do_step, say_result, write_json_text
 def fit(
     file: Path,
     *,
-    zpd: float | None = None,
-    level: float = 0.95,
+    zpd: Annotated[float | None, Parameter(validator=Number(gte=0, lt=0.5))] = None,
+    level: Annotated[float, Parameter(validator=Number(gt=0, lt=1))] = 0.95,
     figure: bool = True,
     output: Annotated[Path | None, Parameter(alias="-o")] = None,
-    budget: int | None = None,
-    num_resamples: int = 199,
-    seed: int = 0,
+    budget: Count | None = None,
+    num_resamples: Count = 199,
+    seed: Seed = 0,
     json: JsonFile = None,
 ) -> int:
     """Fit the law of pass rates to a table and print the kernel exponents, by three methods, with intervals.

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from paced.cli.app import app
-from paced.cli.arguments import JsonFile, Quiet
+from paced.cli.arguments import Count, JsonFile, Quiet
 from paced.cli.endings import FAILED
 from paced.cli.extras import need_extra
 from paced.cli.running import write_json_text
@@ -24,7 +24,7 @@ def verify(
     json: JsonFile = None,
     html: Path | None = None,
     docs: Path | None = None,
-    workers: int | None = None,
+    workers: Count | None = None,
     quiet: Quiet = False,
 ) -> int:
     """Check every claim of the paper and every extension by machine, in under a minute and without torch.

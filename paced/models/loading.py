@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
-from paced.errors import ConfigError
+from paced.errors import ConfigError, RunFolderError
 from paced.models.smollm2 import PACKAGED_MODELS
 from paced.run.config import ModelConfig, RunConfig
 from paced.run.folder import RunFolder
@@ -30,6 +33,8 @@ TOKENIZER_FILES = (
     "chat_template.json",
 )
 """Files of any tokenizer; those of its vocabulary are named by its class."""
+UNREADABLE = (OSError, ValueError, TypeError, LookupError, AttributeError, ImportError, SafetensorError)
+"""What transformers raises over a folder that it cannot read."""
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -69,7 +74,7 @@ def load_model(model: ModelConfig, *, dtype: str = "", device: torch.device | st
     from transformers import AutoModelForCausalLM
 
     source = locate(model)
-    try:
+    with _reading(model, "load this model"):
         loaded, found = AutoModelForCausalLM.from_pretrained(
             source,
             revision=model.revision or None,
@@ -79,12 +84,34 @@ def load_model(model: ModelConfig, *, dtype: str = "", device: torch.device | st
             trust_remote_code=False,
             output_loading_info=True,
         )
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        raise ConfigError(f"{model.path}: transformers cannot load this model ({_first_line(error)}).") from error
     absent = sorted(found["missing_keys"])
     if absent:  # transformers would fill them with random numbers and only warn
         raise ConfigError(f"{model.path}: the weights lack {len(absent)} tensors of the model, e.g. {absent[0]}.")
     return loaded.to(device).eval()
+
+
+@contextmanager
+def _reading(model: ModelConfig, what: str) -> Iterator[None]:
+    """Let what transformers raises over a damaged folder name the folder: a list for a mapping is a TypeError there."""
+    try:
+        yield
+    except UNREADABLE as error:
+        raise ConfigError(f"{model.path}: transformers cannot {what} ({_first_line(error)}).") from error
+
+
+@contextmanager
+def writing_weights(file: Path) -> Iterator[None]:
+    """Let what safetensors says of a write that fails name the file.
+
+    Raises:
+        RunFolderError: the disk is full, or a file may not be this large.
+    """
+    try:
+        yield
+    except SafetensorError as error:
+        raise RunFolderError(
+            f"{file}: weights cannot be written ({error}). Free some room and run the same command again."
+        ) from error
 
 
 def load_teacher(config: RunConfig, *, device: torch.device | str = "cpu") -> Any:
@@ -97,10 +124,8 @@ def load_tokenizer(model: ModelConfig) -> Any:
     from transformers import AutoTokenizer
 
     source = locate(model)
-    try:
+    with _reading(model, "load a tokenizer"):
         tokenizer = AutoTokenizer.from_pretrained(source, revision=model.revision or None, trust_remote_code=False)
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        raise ConfigError(f"{model.path}: transformers cannot load a tokenizer ({_first_line(error)}).") from error
     if tokenizer.pad_token_id is None and tokenizer.eos_token_id is not None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
@@ -110,10 +135,9 @@ def load_config(model: ModelConfig) -> Any:
     """A model's configuration, without its weights."""
     from transformers import AutoConfig
 
-    try:
-        return AutoConfig.from_pretrained(locate(model), revision=model.revision or None, trust_remote_code=False)
-    except (OSError, ValueError, KeyError) as error:
-        raise ConfigError(f"{model.path}: transformers cannot read config.json ({_first_line(error)}).") from error
+    source = locate(model)
+    with _reading(model, "read config.json"):
+        return AutoConfig.from_pretrained(source, revision=model.revision or None, trust_remote_code=False)
 
 
 def build_empty(settings: Any, *, attention: str, who: str) -> tuple[Any, list[str]]:

@@ -17,6 +17,7 @@ from paced.pipeline.preflight import Inputs, check_all, check_methods
 from paced.problems.files import read_problems
 from paced.run.config import RunConfig
 from paced.run.folder import RunFolder
+from paced.train.native.trackers import check_trackers
 
 Say = Callable[[str], None]
 """Called with each line."""
@@ -32,8 +33,10 @@ def show_dry_run(config: RunConfig, say: Say) -> None:
     Raises:
         ConfigError: as for the run itself.
         BadRows: rows of a problem file that cannot be used.
+        MissingExtraError: a tracker that is not installed.
     """
     quiet_transformers()
+    check_trackers(config)
     with tempfile.TemporaryDirectory(prefix="paced-dry-run-") as temporary:
         if config.lab is not None:
             run = RunFolder(Path(temporary) / config.name)

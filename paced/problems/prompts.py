@@ -100,7 +100,7 @@ def chat_text(tokenizer: Any, messages: Sequence[Mapping[str, str]], *, day: dat
 
     try:
         text: str = tokenizer.apply_chat_template(messages, tokenize=False, strftime_now=day.strftime, **settings)
-    except (jinja2.TemplateError, TypeError, ValueError, LookupError) as error:
+    except (jinja2.TemplateError, TypeError, ValueError, LookupError, ArithmeticError) as error:
         reason = " ".join(str(error).split()).rstrip(".")
         roles = ", ".join(message["role"] for message in messages)
         fix = "Leave prompts.system empty if it refuses that role" if roles.startswith("system") else "Correct it"

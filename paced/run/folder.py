@@ -33,7 +33,7 @@ from typing import Any
 from paced.errors import RunFolderError
 from paced.run.config import RunConfig
 from paced.run.configfile import build_config, to_dict
-from paced.run.storage import read_json, write_atomic, write_json
+from paced.run.storage import read_json, size_text, write_atomic, write_json
 from paced.run.yamltext import parse_yaml, yaml_text
 
 INSIDE = "run:"
@@ -281,7 +281,7 @@ def check_free_space(folder: Path, needed_bytes: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed_bytes:
         raise RunFolderError(
-            f"{folder}: the run needs about {needed_bytes / 1e9:.1f} GB, {free / 1e9:.1f} GB are free. Free some space."
+            f"{folder}: the run needs about {size_text(needed_bytes)}, {size_text(free)} are free. Free some space."
         )
 
 

@@ -22,11 +22,23 @@ from paced.errors import BadRow, BadRows, RunFolderError
 Record = TypeVar("Record")
 
 
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Let an OSError inside name ``path``: a write that fails knows no name, a temporary file's name says nothing."""
+    try:
+        yield
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None
+        raise
+
+
 def write_atomic(path: Path, content: bytes | str) -> None:
     """Replace ``path`` by ``content`` in one step; a kill leaves the old file or the new one.
 
+    Edges: what is there and is not a regular file (``/dev/stdout``, a pipe) is written to, never replaced.
+
     Raises:
-        OSError: the folder is not writable or the disk is full; the old file is untouched.
+        OSError: the folder is not writable or the disk is full, with the file's name; the old file is untouched.
 
     Example:
         >>> from tempfile import mkdtemp
@@ -35,8 +47,16 @@ def write_atomic(path: Path, content: bytes | str) -> None:
         >>> (folder / "a.txt").read_text()
         'whole'
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     raw = content.encode("utf-8") if isinstance(content, str) else content
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with writing(path):
+        if path.exists() and not path.is_file():
+            path.write_bytes(raw)
+        else:
+            _replace(path, raw)
+
+
+def _replace(path: Path, raw: bytes) -> None:
     # Named after the file and the rank, not at random: what a kill leaves is overwritten when the work is done again.
     temporary = path.with_name(f".{path.name}.{os.environ.get('RANK', '0')}.tmp")
     try:
@@ -91,20 +111,25 @@ def encode_line(record: Any) -> str:
 
 
 def append_lines(path: Path, records: Iterable[Any]) -> None:
-    """Append records to a JSONL file and return only when they are on the disk."""
+    """Append records to a JSONL file and return only when they are on the disk.
+
+    Raises:
+        OSError: the folder is not writable or the disk is full, with the file's name; whole lines are kept.
+    """
     text = "".join(f"{encode_line(record)}\n" for record in records)
     if not text:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    new = not path.exists()
-    if not new:
-        cut_broken_tail(path)
-    with path.open("ab") as file:
-        file.write(text.encode("utf-8"))
-        file.flush()
-        os.fsync(file.fileno())
-    if new:
-        sync_folder(path.parent)
+    with writing(path):
+        new = not path.exists()
+        if not new:
+            cut_broken_tail(path)
+        with path.open("ab") as file:
+            file.write(text.encode("utf-8"))
+            file.flush()
+            os.fsync(file.fileno())
+        if new:
+            sync_folder(path.parent)
 
 
 def cut_broken_tail(path: Path) -> int:
@@ -233,6 +258,19 @@ def read_parquet(path: Path, kind: type[Record]) -> list[Record]:
             f"{path}: must be a parquet file of {kind.__name__} rows, but is damaged ({_reason(error)}). "
             "Restore the file, or do the step anew that wrote it (paced run RUN --redo STEP)."
         ) from error
+
+
+def size_text(num_bytes: float) -> str:
+    """A number of bytes in the largest unit that leaves a digit before the point.
+
+    Example:
+        >>> size_text(40_960), size_text(139e9), size_text(12)
+        ('41.0 kB', '139.0 GB', '12 bytes')
+    """
+    for unit, factor in {"GB": 1e9, "MB": 1e6, "kB": 1e3}.items():
+        if num_bytes >= factor:
+            return f"{num_bytes / factor:,.1f} {unit}"
+    return f"{num_bytes:.0f} bytes"
 
 
 def file_hash(path: Path) -> str:

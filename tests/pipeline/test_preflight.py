@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 import torch
 import transformers
 from tiny_models import CHAT, byte_tokenizer, write_model, write_sums
 
-from paced.errors import BadRows, ConfigError
+from paced.cli.steps import distill
+from paced.errors import BadRows, ConfigError, MissingExtraError
 from paced.grading.extract import EXTRACTIONS
 from paced.models.loading import load_model, load_tokenizer
 from paced.models.tokens import absent_ids
@@ -96,6 +98,40 @@ def test_a_generation_config_that_cannot_be_saved_is_said_and_costs_nothing(tmp_
     assert (run.stage(1).student / "generation_config.json").read_text() == text
 
 
+@pytest.mark.parametrize("content", ["{", "[]", "null", "3", '"text"', "{}"])
+@pytest.mark.parametrize("file", ["config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json"])
+def test_a_damaged_file_of_a_model_is_named_by_its_folder_or_does_no_harm(tmp_path, file, content):
+    model = write_model(tmp_path / "mine", "qwen2", chat=False)
+    (model / file).write_text(content)
+    config = tiny(tmp_path, model)
+    refusals = []
+    try:
+        check_inputs(config)
+        check_weights(config)
+    except ConfigError as error:
+        refusals.append(str(error))
+    assert all(str(model) in refusal for refusal in refusals)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff" * 100, b"\x08\x00\x00\x00\x00\x00\x00\x00notjson!"])
+def test_damaged_weights_are_named_by_their_folder(tmp_path, content):
+    model = write_model(tmp_path / "mine", "qwen2", chat=False)
+    (model / "model.safetensors").write_bytes(content)
+    with pytest.raises(ConfigError, match="mine: transformers cannot load this model"):
+        check_weights(tiny(tmp_path, model))
+
+
+def test_an_absent_tracker_is_named_before_a_dry_run_and_before_a_stage_alone(tmp_path, gpt2, monkeypatch):
+    monkeypatch.setitem(sys.modules, "trackio", None)  # as in an environment that has it not
+    config = tiny(tmp_path, gpt2, trackers=["trackio"])
+    with pytest.raises(MissingExtraError, match="trackers: trackio: needs the package 'trackio'"):
+        show_dry_run(config, lambda line: None)
+    run = RunFolder(tmp_path / "runs" / "tiny")
+    run.claim(config)
+    with pytest.raises(MissingExtraError, match="trackers: trackio: needs the package 'trackio'"):
+        distill(run.root)
+
+
 @pytest.mark.parametrize("name", RECURRENT)
 def test_a_model_with_recurrent_layers_is_refused_by_name(tmp_path, name):
     settings = getattr(transformers, f"{name}Config")(**RECURRENT[name])
@@ -175,6 +211,7 @@ TEMPLATES = {
     "{{ raise_exception('no system role') }}": "cannot render messages of the roles system, user .*no system role",
     "{% for m in messages %}": "cannot render messages",
     "{{ messages[7]['content'] }}": "cannot render messages",
+    "{{ 1 // 0 }}": "cannot render messages .*ZeroDivisionError",
     "<|user|>{{ messages[-1]['content'] }}<|assistant|>": "lacks the system message",
     "<|user|>{{ messages[0]['content'] }}<|assistant|>": "lacks the message with the problem",
     "": "without a chat template",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -16,6 +18,38 @@ from hypothesis import strategies as st
 from paced.errors import BadRows, RunFolderError
 from paced.records import Grade, PassRate, Rollout
 from paced.run import storage
+
+
+@contextlib.contextmanager
+def largest_file(num_bytes):
+    """The system itself refuses to let this process's files grow beyond a size."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda file: storage.write_atomic(file, b"x" * 5000),
+        lambda file: storage.append_lines(file, [{"text": "x" * 5000}]),
+        lambda file: storage.write_json(file, ["x" * 5000]),
+    ],
+    ids=["write_atomic", "append_lines", "write_json"],
+)
+def test_a_write_that_the_system_refuses_names_the_file_and_keeps_its_lines(tmp_path, write):
+    file = tmp_path / "a.jsonl"
+    storage.append_lines(file, [{"a": 1}])
+    with largest_file(1000), pytest.raises(OSError, match="File too large") as refusal:
+        write(file)
+    assert refusal.value.filename == str(file)
+    assert list(storage.read_lines(file)) == [{"a": 1}]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.jsonl"]
+    storage.append_lines(file, [{"a": 2}])
+    assert list(storage.read_lines(file)) == [{"a": 1}, {"a": 2}]
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):

@@ -22,8 +22,6 @@ def training_section(run: RunFolder) -> Section:
     ]
     tracked = tracked_snr(runs_by_method(run))
     if tracked["step"]:
-        caption = (
-            "SNR² of the head's gradient over the problems of a step: mean of 15 steps, two standard errors"
-        )
+        caption = "SNR² of the head's gradient over the problems of a step: mean of 15 steps, two standard errors"
         pictures.append(draw_picture(run, "tracked-snr", tracking_figure, tracked, caption))
     return Section(title="Training", pictures=tuple(pictures))

@@ -25,6 +25,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from paced.errors import ArgumentTypeError
 from paced.train.loss.akl import AKL, AscendingAKL
 from paced.train.loss.divergences import DIVERGENCES, make_divergence
 from paced.train.loss.jsd import JSD
@@ -230,7 +231,7 @@ def make_head_loss(name: str, **parameters: Any) -> HeadLoss:
 
     Raises:
         ValueError: an unknown name, or a parameter out of range.
-        TypeError: a parameter that this loss does not have.
+        ArgumentTypeError: a parameter that this loss does not have.
 
     Example:
         >>> make_head_loss("jsd", beta=0.9)
@@ -238,7 +239,7 @@ def make_head_loss(name: str, **parameters: Any) -> HeadLoss:
     """
     if name in SPECIAL_LOSSES:
         if parameters:
-            raise TypeError(f"make_head_loss: {name} takes no parameters, got {', '.join(sorted(parameters))}.")
+            raise ArgumentTypeError(f"make_head_loss: {name} takes no parameters, got {', '.join(sorted(parameters))}.")
         return SPECIAL_LOSSES[name]()
     if name not in DIVERGENCES:
         known = ", ".join([*SPECIAL_LOSSES, *DIVERGENCES])

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from paced.errors import check_number
+from paced.errors import ArgumentTypeError, check_number
 from paced.train.loss.adakd import AdaKD
 from paced.train.loss.akl import AKL, AscendingAKL
 from paced.train.loss.jsd import JSD
@@ -39,7 +39,7 @@ def make_divergence(name: str, **parameters: Any) -> RowDivergence:
 
     Raises:
         ValueError: an unknown name, or a parameter out of range.
-        TypeError: a parameter that this divergence does not have.
+        ArgumentTypeError: a parameter that this divergence does not have.
 
     Example:
         >>> make_divergence("jsd", beta=0.9)
@@ -56,7 +56,7 @@ adakd, got 'kl'.
     unknown = sorted(set(parameters) - set(known))
     if unknown:
         takes = f"takes {', '.join(known)}" if known else "takes no parameters"
-        raise TypeError(f"make_divergence: {name} {takes}, got {', '.join(unknown)}.")
+        raise ArgumentTypeError(f"make_divergence: {name} {takes}, got {', '.join(unknown)}.")
     return cls(**parameters)
 
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from paced.errors import check_number
+from paced.errors import ArgumentTypeError, check_number
 from paced.train.loss.gemm import BlockSizes, Product
 from paced.train.loss.head import HeadSpec
 from paced.train.loss.rollout_norms import RolloutNorms, RolloutSquareNorms
@@ -77,7 +77,7 @@ def fused_divergence(
     Raises:
         ValueError: shapes that do not fit, heads of different sizes without ``vocab_size``, weights that are negative
             or not finite.
-        TypeError: a sharded student head (call through the FSDP wrapper, see ``student.py``).
+        ArgumentTypeError: a sharded student head (call through the FSDP wrapper, see ``student.py``).
 
     Example:
         >>> h, w = torch.randn(3, 4), torch.randn(7, 4)
@@ -297,7 +297,7 @@ def _check_shapes(
 ) -> None:
     place = "fused_divergence"
     if hasattr(student.weight, "full_tensor"):
-        raise TypeError(
+        raise ArgumentTypeError(
             f"{place}: student_head must be a whole tensor, got a sharded DTensor. Compute the loss inside the forward "
             "of the module that fully_shard wraps (paced.train.loss.student), where the head is gathered."
         )

@@ -27,6 +27,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from paced.errors import RunFolderError
+from paced.models.loading import writing_weights
 from paced.run.folder import check_free_space
 from paced.run.progress import Progress
 from paced.run.storage import file_hash, read_json, sync_folder, write_json
@@ -81,7 +82,8 @@ class Checkpoints:
         self.team.barrier()
         tensors = {name: _detached(tensor) for name, tensor in _state_of(learner)}
         if self.team.size == 1:
-            save_file({name: _local(tensor) for name, tensor in tensors.items()}, temporary / TENSORS)
+            with writing_weights(temporary / TENSORS):
+                save_file({name: _local(tensor) for name, tensor in tensors.items()}, temporary / TENSORS)
             _sync(temporary / TENSORS)
         else:
             import torch.distributed.checkpoint as dcp

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import paced
-from paced.models.loading import GENERATION_CONFIG, own_files
+from paced.models.loading import GENERATION_CONFIG, own_files, writing_weights
 from paced.run.config import ModelConfig, RunConfig
 from paced.run.storage import sync_folder, write_atomic
 
@@ -55,7 +55,8 @@ def _save_weights(folder: Path, model: Any) -> None:
     own = model.generation_config
     model.generation_config = GenerationConfig()
     try:
-        model.save_pretrained(folder)
+        with writing_weights(folder / "model.safetensors"):
+            model.save_pretrained(folder)
     finally:
         model.generation_config = own
     (folder / GENERATION_CONFIG).unlink(missing_ok=True)

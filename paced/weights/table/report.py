@@ -77,7 +77,7 @@ def fit_file(
 
 def weigh_file(path: Path, output: Path, *, weight: WeightFunction) -> str:
     """Read counts, weigh them, write ``output`` (parquet or CSV), and say what the weights are like."""
-    if path.resolve() == output.resolve():
+    if path.exists() and output.exists() and path.samefile(output):
         raise ValueError(f"weigh: the output must not be the input, got {output}. Give another name with -o.")
     table = read_counts(path)
     weights = weight(table.num_passed, table.num_rollouts)
