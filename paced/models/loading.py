@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,8 +34,10 @@ TOKENIZER_FILES = (
     "chat_template.json",
 )
 """Files of any tokenizer; those of its vocabulary are named by its class."""
-UNREADABLE = (OSError, ValueError, TypeError, LookupError, AttributeError, ImportError, SafetensorError)
+UNREADABLE = (OSError, ValueError, TypeError, LookupError, AttributeError, ImportError)
 """What transformers raises over a folder that it cannot read."""
+CHANGES_THE_MODEL = re.compile(r"\.(?:layers|h|blocks)\.\d+\.|lora_|adapter")
+"""Names of tensors whose absence makes another model; heads of other tasks and buffers of old versions do not."""
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -69,7 +72,7 @@ def load_model(model: ModelConfig, *, dtype: str = "", device: torch.device | st
         device: where it goes.
 
     Raises:
-        ConfigError: no such folder, weights that are not safetensors, or tensors that are missing.
+        ConfigError: no such folder, weights that are not safetensors, that are damaged, or that are another model's.
     """
     from transformers import AutoModelForCausalLM
 
@@ -87,6 +90,12 @@ def load_model(model: ModelConfig, *, dtype: str = "", device: torch.device | st
     absent = sorted(found["missing_keys"])
     if absent:  # transformers would fill them with random numbers and only warn
         raise ConfigError(f"{model.path}: the weights lack {len(absent)} tensors of the model, e.g. {absent[0]}.")
+    dropped = sorted(name for name in found["unexpected_keys"] if CHANGES_THE_MODEL.search(name))
+    if dropped:  # transformers would leave them out without a word
+        raise ConfigError(
+            f"{model.path}: {len(dropped)} tensors of the weights have no place in the model of config.json, e.g. "
+            f"{dropped[0]}. Write config.json and weights by one save_pretrained; merge adapters first."
+        )
     return loaded.to(device).eval()
 
 
@@ -95,7 +104,20 @@ def _reading(model: ModelConfig, what: str) -> Iterator[None]:
     """Let what transformers raises over a damaged folder name the folder: a list for a mapping is a TypeError there."""
     try:
         yield
+    except SafetensorError as error:
+        raise ConfigError(
+            f"{model.path}: a file of weights is damaged or not safetensors ({_first_line(error)}). Fetch it again."
+        ) from error
     except UNREADABLE as error:
+        raise ConfigError(f"{model.path}: transformers cannot {what} ({_first_line(error)}).") from error
+    except RuntimeError as error:  # shapes that differ; the message is a table
+        raise ConfigError(
+            f"{model.path}: the weights do not have the shapes that config.json says. The folder mixes two models."
+        ) from error
+    except Exception as error:
+        if type(error) is not Exception:
+            raise
+        # the tokenizers library raises nothing narrower for a file that it cannot read
         raise ConfigError(f"{model.path}: transformers cannot {what} ({_first_line(error)}).") from error
 
 
@@ -126,6 +148,15 @@ def load_tokenizer(model: ModelConfig) -> Any:
     source = locate(model)
     with _reading(model, "load a tokenizer"):
         tokenizer = AutoTokenizer.from_pretrained(source, revision=model.revision or None, trust_remote_code=False)
+    names = {"tokenizer.json", *tokenizer.vocab_files_names.values()}
+    if (
+        tokenizer.vocab_files_names
+        and Path(source).is_dir()
+        and not any((Path(source) / name).exists() for name in names)
+    ):
+        raise ConfigError(  # transformers would go on with an empty vocabulary
+            f"{model.path}: holds no tokenizer ({', '.join(sorted(names))}). Save the model's own tokenizer there."
+        )
     if tokenizer.pad_token_id is None and tokenizer.eos_token_id is not None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
@@ -187,6 +218,11 @@ def locate(model: ModelConfig) -> str:
         raise ConfigError(f"{model.path}: is no folder. Give a folder with config.json, weights and a tokenizer.")
     if not (folder / "config.json").exists():
         raise ConfigError(f"{folder}: holds no Hugging Face model (no config.json).")
+    if (folder / "adapter_config.json").exists():
+        raise ConfigError(
+            f"{folder}: holds an adapter, which stands on another model's weights. Merge it: "
+            "model.merge_and_unload().save_pretrained(folder)."
+        )
     if not any(folder.glob("*.safetensors")):
         pickles = sorted(file.name for file in folder.iterdir() if file.suffix in {".bin", ".pt", ".pth"})
         found = f"found {', '.join(pickles)}, which can run code when read" if pickles else "found no weights"
@@ -198,12 +234,21 @@ def locate(model: ModelConfig) -> str:
 
 
 def load_generation_config(model: ModelConfig) -> Any:
-    """A model's generation config; without a file of that name, what its config.json says."""
+    """A model's generation config; without a file of that name, what its config.json says.
+
+    Raises:
+        ConfigError: a file of that name in the model's folder that cannot be read.
+    """
     from transformers import GenerationConfig
 
     try:
         return GenerationConfig.from_pretrained(locate(model), revision=model.revision or None)
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError) as error:
+        if (Path(locate(model)) / GENERATION_CONFIG).is_file():
+            raise ConfigError(
+                f"{model.path}: {GENERATION_CONFIG} must hold one JSON object of settings ({_first_line(error)}). "
+                "Correct it, or delete it to take what config.json says."
+            ) from error
         return GenerationConfig.from_model_config(load_config(model))
 
 

@@ -7,7 +7,6 @@ in everything else, the padding of the vocabulary included.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from typing import Any
 
 from paced.errors import ConfigError
@@ -24,11 +23,17 @@ def ends_of(generation_config: Any, tokenizer: Any, end_of_answer: str = "") -> 
     Chat models often end a turn with another token than a document; both end a completion here.
 
     Raises:
-        ConfigError: neither names one, so that every completion would run into the token limit.
+        ConfigError: neither names one, so that every completion would run into the token limit; an id that is not an
+            integer, which would never be equal to a token.
     """
     ends: set[int] = set()
     for value in (getattr(generation_config, "eos_token_id", None), tokenizer.eos_token_id):
-        ends |= set(value) if isinstance(value, Iterable) else {value} if value is not None else set()
+        ids = list(value) if isinstance(value, list | tuple | set) else [value] if value is not None else []
+        if any(isinstance(one, bool) or not isinstance(one, int) for one in ids):
+            raise ConfigError(
+                f"generation_config.json: eos_token_id must be an integer or a list of them, got {value!r}."
+            )
+        ends |= {one for one in ids if 0 <= one < vocabulary_size(tokenizer)}  # others can end nothing
     if end_of_answer:
         ids = tokenizer.encode(end_of_answer, add_special_tokens=False)
         if len(ids) != 1:
@@ -39,8 +44,8 @@ def ends_of(generation_config: Any, tokenizer: Any, end_of_answer: str = "") -> 
         ends.add(ids[0])
     if not ends:
         raise ConfigError(
-            "student: neither generation_config.json nor the tokenizer names an end-of-sequence token, so no "
-            "completion would ever stop. Set eos_token_id in generation_config.json."
+            "student: neither generation_config.json nor the tokenizer names an end-of-sequence token of this "
+            "tokenizer, so no completion would ever stop. Set eos_token_id in generation_config.json."
         )
     return tuple(sorted(ends))
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from paced.errors import BadRow, BadRows, ConfigError, did_you_mean
@@ -19,7 +20,7 @@ from paced.models.tokens import check_same_tokenizer
 from paced.pipeline.preflight_models import generation_notes, model_faults
 from paced.pipeline.preflight_options import check_options, option_faults
 from paced.pipeline.preflight_problems import gold_faults, overlap
-from paced.pipeline.preflight_prompts import date_notes, end_faults, prompt_faults
+from paced.pipeline.preflight_prompts import end_faults, prompt_faults, template_notes
 from paced.problems.files import ProblemFile, read_problems
 from paced.problems.prompts import Prompt, Reader, make_prompts
 from paced.records import Problem
@@ -147,7 +148,8 @@ def _look(config: RunConfig) -> tuple[Inputs | None, list[Fault]]:
         if made is not None:
             prompts[reader] = made
             faults += prompt_faults(file.problems, made, reader=reader, config=config.prompts, tokenizer=tokenizer)
-            notes += date_notes(file.problems[0], reader=reader, config=config.prompts, tokenizer=tokenizer)
+            look = partial(template_notes, file.problems[0], made[0], reader=reader)
+            notes += _try(faults, look, config=config.prompts, tokenizer=tokenizer) or []
     held_out: list[Prompt] = []
     for item in config.evaluation.sets:
         unseen = _read_graded(item.path, config, faults)

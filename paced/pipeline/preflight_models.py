@@ -36,7 +36,10 @@ def model_faults(config: RunConfig, student_tokenizer: Any, teacher_tokenizer: A
         student_tokenizer: loaded from the student's folder.
         teacher_tokenizer: the teacher's; the same object for a self-teacher.
     """
-    looks = [partial(_architecture_faults, config.student, student_tokenizer, "student", sampled=True)]
+    looks = [
+        partial(_architecture_faults, config.student, student_tokenizer, "student", sampled=True),
+        partial(_unending, config.student, student_tokenizer, config.prompts.end_of_answer),
+    ]
     if config.teacher.path:
         sampled = any(stage.along == "reference" for stage in config.stages)
         looks.append(partial(_architecture_faults, config.teacher, teacher_tokenizer, "teacher", sampled=sampled))
@@ -52,8 +55,9 @@ def model_faults(config: RunConfig, student_tokenizer: Any, teacher_tokenizer: A
 
 def generation_notes(model: ModelConfig) -> list[str]:
     """A note where transformers reads the generation config and refuses to write it; the export copies the file."""
+    settings = load_generation_config(model)
     try:
-        load_generation_config(model).validate(strict=True)
+        settings.validate(strict=True)
     except ValueError as error:
         reason = " ".join(str(error).split())[:200]
         return [
@@ -80,6 +84,13 @@ def check_weights(config: RunConfig) -> None:
 
 def _architecture_faults(model: ModelConfig, tokenizer: Any, who: str, *, sampled: bool) -> list[str]:
     settings = load_config(model)
+    quantised = getattr(settings, "quantization_config", None)
+    if quantised:
+        method = quantised.get("quant_method", "") if isinstance(quantised, dict) else type(quantised).__name__
+        return [
+            f"{who}: the weights must not be quantised, got '{method}', which changes what is distilled. "
+            f"Choose the {who}'s unquantised weights."
+        ]
     built, faults = build_empty(settings, attention=model.attention, who=who)
     if built is None:
         return faults
@@ -109,6 +120,12 @@ def recurrent_state(settings: Any, model: Any) -> str:
         count = sum(kind in recurrent for kind in layers)
         return f"{count} of {len(layers)} layers of type {' and '.join(recurrent)}"
     return "recurrent layers" if getattr(model, "_is_stateful", False) else ""
+
+
+def _unending(model: ModelConfig, tokenizer: Any, end_of_answer: str) -> list[str]:
+    """Raises what :func:`ends_of` raises: nothing ends a completion."""
+    ends_of(load_generation_config(model), tokenizer, end_of_answer)
+    return []
 
 
 def _end_faults(config: RunConfig, student_tokenizer: Any, teacher_tokenizer: Any) -> list[str]:

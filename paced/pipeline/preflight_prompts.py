@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
+from paced.errors import ConfigError
 from paced.models.loading import load_generation_config
 from paced.models.tokens import ends_of
 from paced.problems.prompts import PROMPT_DAY, Prompt, Reader, chat_text, fill
@@ -72,20 +73,37 @@ def prompt_faults(
     ]
 
 
-def date_notes(problem: Problem, *, reader: Reader, config: PromptsConfig, tokenizer: Any) -> list[str]:
-    """A note where the chat template writes a date: the run tells it one day, whenever it is rendered."""
+def template_notes(
+    problem: Problem, prompt: Prompt, *, reader: Reader, config: PromptsConfig, tokenizer: Any
+) -> list[str]:
+    """What a person should know of a chat template: a date, which the run tells one day; an end before the answer.
+
+    Raises:
+        ConfigError: the template writes something else each time.
+    """
     if not config.use_chat_template:
         return []
     messages = [{"role": "user", "content": problem.problem}]
-    first, second = (
+    first, again, other = (
         chat_text(tokenizer, messages, day=day, add_generation_prompt=True, **_thinking(config))
-        for day in (PROMPT_DAY, OTHER_DAY)
+        for day in (PROMPT_DAY, PROMPT_DAY, OTHER_DAY)
     )
-    if first == second:
-        return []
+    if first != again:
+        raise ConfigError(
+            f"prompts: the {reader}'s chat template writes something else each time, so that no prompt could be made "
+            "again. Take what is random or a clock out of it, or set prompts.use_chat_template=false."
+        )
+    notes = []
+    if prompt.token_ids and prompt.token_ids[-1] == tokenizer.eos_token_id:
+        notes.append(
+            f"the {reader}'s chat template ends a prompt with {tokenizer.eos_token!r} and opens no turn to answer in"
+        )
+    if first == other:
+        return notes
     return [
+        *notes,
         f"the {reader}'s chat template writes a date: every prompt says {PROMPT_DAY.isoformat()}, whenever it is "
-        "rendered, so that rollouts, training and evaluation read the same."
+        "rendered, so that rollouts, training and evaluation read the same.",
     ]
 
 

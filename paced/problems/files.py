@@ -32,6 +32,8 @@ OFTEN_CALLED = {
     "answer": ("gold", "target", "ground_truth", "expected_answer", "final_answer", "label", "output"),
 }
 """What other data sets call a required column: named in the error, never used by itself."""
+MAYBE_ABSENT = ("None", "none", "null", "NULL", "N/A", "n/a", "NA")
+"""Answers that may be meant and may be what a table makes of an absent value: said, not refused."""
 ANSWER_TYPES = ("exact", "integer")
 
 
@@ -100,6 +102,12 @@ def read_problems(path: str | Path, *, limit: int = 0) -> ProblemFile:
         raise BadRows(str(path), sorted(faults, key=lambda fault: fault.row))
     places, problems = tuple(row for row, _ in kept.values()), tuple(problem for _, problem in kept.values())
     notes = []
+    empty = [row for row, problem in kept.values() if problem.answer.strip() in MAYBE_ABSENT]
+    if empty:
+        notes.append(
+            f"{path.name}: {len(empty)} of {len(problems)} answers read 'None', 'N/A' or the like (first: "
+            f"row {empty[0]}), which may be how a table wrote an absent value."
+        )
     if repeated:
         rows_repeat, were = ("row repeats", "was") if repeated == 1 else ("rows repeat", "were")
         notes.append(f"{path.name}: {repeated} {rows_repeat} an earlier problem and {were} passed over.")

@@ -16,8 +16,8 @@ from paced.run.tablefile.cells import is_missing
 
 EXACT_FLOATS = 1 << 53
 """Whole numbers up to here keep their digits as floats of 64 bits."""
-ABSENT = {"nan", "NaN", "<NA>", "NaT"}
-"""Texts that pandas makes of an absent value when a column is turned into text."""
+ABSENT = {"nan", "NaN", "<NA>", "NaT", "#N/A", "#NA", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NULL!", "#NUM!"}
+"""Texts that pandas makes of an absent value when a column is turned into text, and a spreadsheet's errors."""
 WHOLE = re.compile(r"[-+]?[0-9]+(?P<point>\.0+)?")
 
 

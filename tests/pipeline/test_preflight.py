@@ -216,6 +216,16 @@ TEMPLATES = {
     "<|user|>{{ messages[0]['content'] }}<|assistant|>": "lacks the message with the problem",
     "": "without a chat template",
     "{{ '' }}": "has no token",
+    "{{ range(1, 100000) | random }}" + CHAT: "writes something else each time",
+    "{% for m in messages %}{{ m['content'] | upper }}{% endfor %}": "lacks the message with the problem",
+    "{% for m in messages %}{{ m['content'][:3] }}{% endfor %}": "lacks the message with the problem",
+    "{% for m in messages %}{% for c in m['content'] %}{{ c['text'] }}{% endfor %}{% endfor %}": "has no token",
+    "{{ now() }}" + CHAT: "cannot render messages .*'now' is undefined",
+    "{{ unknown.field }}" + CHAT: "cannot render messages .*'unknown' is undefined",
+    "{% include 'other' %}" + CHAT: "cannot render messages .*no loader",
+    "{{ ''.__class__.__mro__ }}" + CHAT: "cannot render messages .*SecurityError",
+    "{% for m in messages %}{{ m['content'] }}{% break %}{% endfor %}": "lacks the message with the problem",
+    "{{ messages[-1]['content'] | tojson }}": "lacks the system message",
 }
 
 
@@ -225,6 +235,12 @@ def test_a_template_that_fails_or_loses_a_message_is_one_sentence(tmp_path, temp
     changes = {"prompts.use_chat_template": True, "prompts.system": "Put the answer in a box."}
     with pytest.raises(ConfigError, match=TEMPLATES[template]):
         check_inputs(tiny(tmp_path, model, **changes))
+
+
+def test_a_template_that_does_not_open_the_answers_turn_is_said(tmp_path):
+    model = chat_model(tmp_path / "mine", CHAT.partition("{% if add_generation_prompt")[0])
+    notes = check_inputs(tiny(tmp_path, model, **{"prompts.use_chat_template": True})).notes
+    assert any("ends a prompt with '<|end|>' and opens no turn to answer in" in note for note in notes)
 
 
 def test_a_date_in_a_template_is_the_same_on_every_day_and_said(tmp_path):

@@ -128,7 +128,7 @@ def check_head(model: Any, *, num_tokens: int = 4) -> None:
     """Compare the head as read with the model's own logits on a few tokens, once, before a run.
 
     Raises:
-        ValueError: they differ by more than the rounding of the model's dtype.
+        ValueError: they differ by more than the rounding of the model's dtype, or are not finite.
     """
     spec = head_of(model)
     tokens = torch.arange(num_tokens, device=spec.weight.device).unsqueeze(0) % spec.weight.shape[0]
@@ -139,6 +139,11 @@ def check_head(model: Any, *, num_tokens: int = 4) -> None:
         theirs = model(input_ids=tokens, use_cache=False).logits
     finally:
         model.train(was_training)
+    if not bool(torch.isfinite(theirs).all()):
+        raise ValueError(
+            f"check_head: logits of {type(model).__name__} must be finite, got NaN or infinities for the first tokens. "
+            "The weights are damaged, or too large for their dtype."
+        )
     ours = spec.logits(hidden)
     worst = float((ours - theirs.to(ours.dtype)).abs().max())
     allowed = 8 * torch.finfo(theirs.dtype).eps * max(1.0, float(ours.abs().max()))
