@@ -63,7 +63,7 @@ def main() -> None:
         if recorded is None:
             sys.exit(f"{asked.page}: must hold <!-- designs --> and <!-- end of designs --> around the table.")
         kept = [line for line in recorded[1].splitlines() if line.startswith("| `lab-")]
-        lines = [line for line in kept if not line.startswith(f"| `{recipe}` |")] + measured
+        lines = [line for line in kept if not line.startswith(f"| `{recipe}` ")] + measured
         lines.sort(key=lambda line: RECIPES.index(line.split("`")[1]))  # stable: methods stay in the recipe's order
         table = f"<!-- designs -->\n{HEAD}" + "\n".join(lines) + "\n<!-- end of designs -->"
         asked.page.write_text(text.replace(recorded[0], table), encoding="utf-8")
