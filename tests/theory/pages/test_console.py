@@ -9,7 +9,7 @@ from rich.console import Console
 
 from paced.theory.ledger.ledger import ledger
 from paced.theory.ledger.runner import run
-from paced.theory.pages.console import SHORT, show_report
+from paced.theory.pages.console import SHORT, show_claim, show_report
 
 NAMES = ["a1", "eq3", "thm6", "prop8.floor", "prop10"]
 
@@ -31,3 +31,13 @@ def test_ids_verdicts_and_seconds_are_never_cut(report, width):
         assert line.rstrip()[-4:].replace(".", "").isdigit()
     assert "assumed" in lines["a1"].split("assumed", 1)[1]  # the verdict, and in place of an engine
     assert " claims: " in text
+
+
+def test_the_first_part_of_an_id_explains_every_claim_that_has_it_and_a_whole_id_only_its_own():
+    def shown(name):
+        console = Console(width=150, file=io.StringIO())
+        show_claim(name, console)
+        return [claim for claim in ledger() if f"{claim} · " in console.file.getvalue()]
+
+    assert shown("x7") == ["x7.neyman", "x7.value", "x7.screening"]
+    assert shown("THM6") == ["thm6"]
