@@ -4,9 +4,8 @@ A sum that a few large norms carry is known as badly as a sum of few terms: t ha
 x the noise or squared norm of each problem: n − 1 where all are equal.
 
 A percentile bootstrap of so few problems is too narrow, because resampling loses a share 1/n of the variance and knows
-nothing of how badly ten values tell it. Of the form between problems it is too wide in pure noise: the signal there is a
-mean over *pairs*, and a resampled problem counts its pair noise twice. docs/log.md and ``benchmarks/snr_coverage.py``
-have the numbers.
+nothing of how badly ten values tell it. Of the form between problems it is too wide in pure noise: the signal is a mean
+over *pairs*, and a resampled problem counts its pair noise twice. Numbers: docs/log.md, ``benchmarks/snr_coverage.py``.
 Left out: intervals of single problems, which are in ``uncertainty.py``; the fitted exponents' (``exponents.py``).
 """
 

@@ -1,7 +1,7 @@
 """Exponents of SNR² = A p^α (1−p)^β, fitted with the error of the pass rates taken into account.
 
-A pass-rate estimate s/K is p with noise. A regression on it flattens the curve: with K = 32 a true exponent of 1 reads
-0.84, twelve of twelve 95 % intervals miss it (``benchmarks/snr_coverage.py`` keeps that fit as a control). Here
+A pass-rate estimate s/K is p with noise. A regression on it flattens the curve: with K = 32 true exponents of 1 read
+0.82, and 1 of 40 intervals at 95 % holds one (``benchmarks/snr_coverage.py`` keeps that fit as a control). Here
 
 1. the law of p is the nonparametric maximum likelihood of all counts (``law.py``), which gives P(p | s, K);
 2. (log A, α, β) solve equations that hold on average over it (``power_law.py``);
