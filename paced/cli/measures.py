@@ -35,12 +35,12 @@ def snr(
     """
     need_extra("snr", "train")
     from paced.analysis.snr.command import LOSSES, SnrSettings, measure_run
-    from paced.pipeline.open import open_run
+    from paced.pipeline.open import open_begun
 
     asked = SnrSettings(
         losses=loss or LOSSES, stage=stage, num_samples=num_samples, per_bin=per_bin, split=split
     )  # fmt: skip
-    folder = open_run(target, method=method)
+    folder = open_begun(target, method=method)
     for figure in working(folder, lambda folder, progress: measure_run(folder, asked, progress), verbosity=verbosity):
         print(f"figure: {figure}")
     return 0
@@ -51,9 +51,9 @@ def anatomy(target: RunTarget, *, stage: Stage = 1, method: Method = "", verbosi
     """Measure size, coherence and usefulness of each pass-rate group's full gradient; samples are kept."""
     need_extra("anatomy", "train")
     from paced.analysis.anatomy.command import measure_anatomy
-    from paced.pipeline.open import open_run
+    from paced.pipeline.open import open_begun
 
-    folder = open_run(target, method=method)
+    folder = open_begun(target, method=method)
     figure = working(
         folder, lambda folder, progress: measure_anatomy(folder, progress, stage=stage), verbosity=verbosity
     )
@@ -67,9 +67,9 @@ def report(target: RunTarget) -> int:
     need_extra("report", "report")
     from paced.analysis.report.report import write_report
     from paced.analysis.report.terminal import print_results
-    from paced.pipeline.open import open_run, refuse_empty
+    from paced.pipeline.open import open_begun, refuse_empty
 
-    folder = open_run(target)
+    folder = open_begun(target)
     refuse_empty(folder)
     path = write_report(folder)
     print_results(folder)

@@ -65,6 +65,17 @@ def open_run(
     return method_folder(run, method, progress) if method else run
 
 
+def open_begun(folder: Path, method: str = "") -> RunFolder:
+    """The folder of a run that has begun, or of one of its compared methods; a recipe is refused, not begun.
+
+    Raises:
+        RunFolderError: ``folder`` is not one.
+    """
+    if not folder.is_dir():
+        raise RunFolderError(f"{folder}: must be the folder of a run that has begun. Start one with: paced run RECIPE.")
+    return open_run(folder, method=method)
+
+
 def read_recipe(recipe: Path, overrides: tuple[str, ...] = (), *, seed: int | None = None) -> RunConfig:
     """A recipe with its overrides, its seed and the lab's paths; nothing is written.
 

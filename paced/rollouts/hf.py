@@ -24,7 +24,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from paced.errors import check_number
+from paced.errors import ArgumentTypeError, check_number
 from paced.models.loading import load_model, load_tokenizer, pick_device
 from paced.models.tokens import absent_ids, end_tokens, padding_token, vocabulary_size
 from paced.records import SampledCompletion
@@ -319,7 +319,7 @@ class _CausalCalls:
         if not hasattr(self.cache, "batch_repeat_interleave") or not all(
             hasattr(layer, "batch_repeat_interleave") for layer in getattr(self.cache, "layers", ())
         ):
-            raise TypeError(
+            raise ArgumentTypeError(
                 f"sample_completions: the model must keep a key-value cache that can be repeated, got "
                 f"{type(self.cache).__name__} from {type(self.model).__name__}. Use another sampling engine."
             )

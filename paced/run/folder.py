@@ -236,7 +236,9 @@ class RunFolder:
             write_json(self.environment, describe_environment(config))  # first: a folder with a configuration has it
             write_atomic(self.config_file, text)
         except OSError as error:
-            raise RunFolderError(f"{self.root}: cannot be written ({error.strerror}).") from error
+            raise RunFolderError(
+                f"{self.root}: cannot be written ({error.strerror}). Choose another folder with --root."
+            ) from error
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:

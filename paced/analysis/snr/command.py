@@ -146,6 +146,9 @@ def _claim(run: RunFolder, settings: SnrSettings) -> None:
         )
     for loss in settings.losses:
         make_head_loss(loss)
+    num_stages = len(run.config().stages)
+    if not 1 <= settings.stage <= num_stages:
+        raise ConfigError(f"snr: stage must be between 1 and {num_stages}, got {settings.stage}.")
     asked = {k: v for k, v in dataclasses.asdict(settings).items() if k != "losses"}  # more losses may follow later
     file = run.snr / "settings.json"
     if file.exists() and (held := read_json(file)) != asked:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from paced.errors import ConfigError, check_number
+from paced.errors import ArgumentTypeError, ConfigError, check_number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +71,7 @@ def head_of(model: Any, *, vocab_size: int | None = None) -> HeadSpec:
     """
     layer = model.get_output_embeddings()
     if layer is None:
-        raise TypeError(f"head_of: {type(model).__name__} has no output head. Pass a causal language model.")
+        raise ArgumentTypeError(f"head_of: {type(model).__name__} has no output head. Pass a causal language model.")
     weight, bias = _linear(layer)
     config = model.config.get_text_config()
     softcap = getattr(config, "final_logit_softcapping", None)
@@ -84,7 +84,7 @@ def _linear(layer: Any) -> tuple[Tensor, Tensor | None]:
     if hasattr(layer, "base_layer") and hasattr(layer, "get_delta_weight"):
         return _merged(layer), getattr(layer.base_layer, "bias", None)
     if not isinstance(layer, nn.Linear) or type(layer).forward is not nn.Linear.forward:
-        raise TypeError(
+        raise ArgumentTypeError(
             f"head_of: the output head must be a plain nn.Linear, got {type(layer).__name__}. "
             "Merge or remove what wraps the head, or train with the head unwrapped."
         )
@@ -101,12 +101,12 @@ def _merged(layer: Any) -> Tensor:
             continue
         dropout = layer.lora_dropout[adapter]
         if layer.training and not isinstance(dropout, nn.Identity) and dropout.p > 0:
-            raise TypeError(
+            raise ArgumentTypeError(
                 f"head_of: LoRA adapter '{adapter}' on the output head has dropout {dropout.p}, which cannot be "
                 "merged into one weight. Set lora_dropout=0 or leave lm_head out of target_modules."
             )
         if getattr(layer, "use_dora", {}).get(adapter, False):
-            raise TypeError(
+            raise ArgumentTypeError(
                 f"head_of: adapter '{adapter}' on the output head uses DoRA, which is not supported. "
                 "Leave lm_head out of target_modules."
             )
@@ -173,7 +173,7 @@ def trunk_of(model: Any) -> nn.Module:
     if trunk is None:  # Llama 4's text model has a prefix that is none of its attributes
         trunk = getattr(inner, "model", None)
     if trunk is None or trunk is inner:
-        raise TypeError(
+        raise ArgumentTypeError(
             f"trunk_of: {type(inner).__name__} has no attribute '{inner.base_model_prefix}' without the head. "
             "Pass a causal language model of transformers."
         )
