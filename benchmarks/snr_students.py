@@ -2,7 +2,7 @@
 
     python benchmarks/snr_students.py docs/snr.md [--figures docs/figures] [--folder runs/students] [--seeds 5]
 
-Each seed is another student (about two minutes of one core); what a folder already holds is not made again. Intervals
+Each seed is another student; what a folder already holds is not made again. Intervals
 of a student are over its problems, the last row's is Student's t over students. ``--figures`` receives the figures of
 seed 1, the student of the quickstart, and of its gradient anatomy.
 """
