@@ -23,7 +23,7 @@ from paced.run.config import RunConfig
 from paced.run.folder import RunFolder
 from paced.run.progress import Progress
 from paced.run.steprecord import Step, StepRecord, read_all, read_record, write_record
-from paced.run.storage import file_hash, read_records
+from paced.run.storage import file_hash, read_records, text_hash
 
 SAMPLED = ("rollout", "reference", "evaluate")
 """Steps whose file grows a batch at a time, and is completed where it ends."""
@@ -47,9 +47,15 @@ def finished(run: RunFolder, step: Step, progress: Progress) -> bool:
             return True
         return False
     now = hashes_of(run, step)
-    lost = [name for name, content in record.wrote.items() if now.get(name) != content]
+    changed = [name for name, content in record.wrote.items() if now.get(name) != content]
+    for name in changed:
+        if _is_by_product(name):
+            progress.note(
+                f"{run.root / name.partition('#')[0]}: is not what {step.label} wrote there. Restore the file."
+            )
+    lost = [name for name in changed if not _is_by_product(name)]
     if lost:
-        if not any(name in now for name in record.wrote) and _read_by_all(run, step):
+        if step.name != "problems" and not any(name in now for name in lost) and _read_by_all(run, step):
             return True  # deleted by a person who knows that nothing needs it any more
         if step.name == "distill":
             raise RunFolderError(
@@ -168,7 +174,26 @@ def teacher_contents(config: RunConfig) -> dict[str, str]:
 def hashes_of(run: RunFolder, step: Step) -> dict[str, str]:
     """The files of a step that are there, by their path below the run -> SHA-256."""
     files = [file for path in outputs_of(run, step) for file in (model_files(path) if path.is_dir() else [path])]
-    return contents(run, *(file for file in files if file.is_file()))
+    hashes = contents(run, *(file for file in files if file.is_file()))
+    if step.name == "distill":
+        renewed = run.stage(step.stage).root / "renewed"
+        hashes |= contents(run, *(file for file in sorted(renewed.rglob("*")) if file.is_file()))
+        hashes |= _metrics(run, step.stage)
+    return hashes
+
+
+def _metrics(run: RunFolder, stage_number: int) -> dict[str, str]:
+    """The lines of one stage in ``metrics.jsonl``, where later stages go on writing, as one hash."""
+    if not run.metrics.exists():
+        return {}
+    mark = b'{"stage":%d,' % stage_number
+    lines = [line for line in run.metrics.read_bytes().splitlines() if line.startswith(mark)]
+    return {f"{run.metrics.name}#stage-{stage_number}": text_hash(*(line.decode("latin-1") for line in lines))}
+
+
+def _is_by_product(name: str) -> bool:
+    """Whether a file of a training is read by the report alone once the training is over."""
+    return "#" in name or "/renewed/" in name
 
 
 def is_there(path: Path) -> bool:

@@ -19,7 +19,7 @@ from paced.pipeline.dependence import outputs_of, settings_of
 from paced.pipeline.evaluate import evaluate
 from paced.pipeline.held import contents, hashes_of, refuse_changed_files
 from paced.pipeline.preflight import check_options
-from paced.pipeline.steps import grade, reference, rollout, stage_problems
+from paced.pipeline.steps import grade, reference, rollout, stage_problems, take_problems
 from paced.run.configfile import to_dict
 from paced.run.folder import RunFolder
 from paced.run.progress import Progress
@@ -46,6 +46,7 @@ def prepare(run: RunFolder, progress: Progress) -> None:
 
 def run_shared(run: RunFolder, progress: Progress) -> None:
     """What the compared methods have in common: rollouts of the first student, grades, references, its evaluation."""
+    take_problems(run, progress)
     evaluate(run, "base", progress)
     rollout(run, 1, progress)
     grade(run, 1, progress)

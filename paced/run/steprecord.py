@@ -10,6 +10,7 @@ nothing that was computed depends on them. Left out: what to do about it (``pipe
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any, Literal
 
 from paced.errors import RunFolderError
 from paced.run.folder import RunFolder
-from paced.run.storage import read_json, write_json
+from paced.run.storage import read_json, text_hash, write_json
 
 StepName = Literal["problems", "rollout", "grade", "weigh", "reference", "distill", "evaluate", "count"]
 """The commands' names; ``problems`` is the first thing any of them does, ``count`` the last of ``evaluate``."""
@@ -60,8 +61,9 @@ class StepRecord:
 
 
 def write_record(run: RunFolder, record: StepRecord) -> None:
-    """Write a record, in place of an older one of the same step."""
-    write_json(record_file(run, record.step), dataclasses.asdict(record))
+    """Write a record, in place of an older one of the same step; it holds a hash of itself."""
+    data = dataclasses.asdict(record)
+    write_json(record_file(run, record.step), data | {"sha256": _hash(data)})
 
 
 def read_record(run: RunFolder, step: Step) -> StepRecord | None:
@@ -87,10 +89,14 @@ def record_file(run: RunFolder, step: Step) -> Path:
 
 def _read(file: Path) -> StepRecord:
     data = read_json(file)
-    try:
-        return StepRecord(**{**data, "step": Step(**data["step"])})
-    except (TypeError, KeyError) as error:
+    own = data.pop("sha256", None) if isinstance(data, dict) else None
+    if own is None or own != _hash(data):
         raise RunFolderError(
             f"{file}: must be the record of a step, but is damaged. Restore it, or delete it to take the step's files "
             "as they are."
-        ) from error
+        )
+    return StepRecord(**{**data, "step": Step(**data["step"])})
+
+
+def _hash(data: Mapping[str, Any]) -> str:
+    return text_hash(json.dumps(data, sort_keys=True))

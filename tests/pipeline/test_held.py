@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import shutil
@@ -18,7 +19,7 @@ from paced.pipeline.job import run_job
 from paced.run.configfile import build_config
 from paced.run.progress import Silent
 from paced.run.signals import StopRequested
-from paced.run.steprecord import Step, read_all, read_record
+from paced.run.steprecord import Step, read_all, read_record, write_record
 from paced.run.storage import file_hash, read_lines
 
 
@@ -76,6 +77,7 @@ def test_every_step_writes_down_what_it_read_and_wrote(whole):
     for record in records.values():
         assert record.wrote
         written |= record.wrote
+    assert written.pop("metrics.jsonl#stage-1")
     for name, content in written.items():
         assert file_hash(whole.root / name) == content
     student = records["stage-1-rollout"].read["student"]
@@ -167,20 +169,24 @@ def test_a_damaged_student_is_named_and_not_trained_anew_unasked(tmp_path, whole
         run_job(run, Silent())
 
 
-def test_pass_rates_that_differ_from_those_that_were_trained_with_are_refused(tmp_path, whole):
-    """The gold answers of a run are changed by hand: what follows is counted anew, the training is not passed over."""
+def test_a_training_on_other_weights_than_there_are_now_is_refused(tmp_path, whole):
+    """Weights that were made anew and differ do not pass for those that the student was trained with."""
     run = copy_of(whole, tmp_path)
-    record = read_record(run, Step("weigh", 1))
+    record = read_record(run, Step("distill", 1))
     assert record is not None
-    run.stage(1).weights.write_bytes(b"")
-    (run.steps / "stage-1-weigh.json").write_text(
-        (run.steps / "stage-1-weigh.json").read_text().replace(record.wrote["stage-1/weights.parquet"], "0" * 64)
-    )
-    (run.steps / "stage-1-distill.json").write_text(
-        (run.steps / "stage-1-distill.json").read_text().replace(record.wrote["stage-1/weights.parquet"], "1" * 64)
-    )
+    read = dict(record.read) | {"stage-1/weights.parquet": "0" * 64}
+    write_record(run, dataclasses.replace(record, read=read))
     with pytest.raises(RunFolderError, match=r"stage-1-distill was computed from another stage-1/weights.parquet"):
         run_job(run, Silent())
+
+
+@pytest.mark.parametrize("damage", [zeros, flip], ids=lambda one: one.__name__)
+def test_damaged_metrics_are_named_and_cost_no_training(tmp_path, whole, damage):
+    run = copy_of(whole, tmp_path)
+    run.metrics.write_bytes(damage(run.metrics.read_bytes()))
+    notes = Notes()
+    run_job(run, notes)
+    assert any("metrics.jsonl: is not what stage-1-distill wrote there" in text for text in notes.said)
 
 
 def test_a_file_that_nothing_reads_any_more_may_be_deleted(tmp_path, whole, monkeypatch):
@@ -348,6 +354,7 @@ def test_a_damaged_record_is_named(tmp_path, whole):
     (run.steps / "stage-1-rollout.json").write_text('{"step": ')
     with pytest.raises(RunFolderError, match=r"stage-1-rollout.json: must be JSON, but is damaged"):
         run_job(run, Silent())
-    (run.steps / "stage-1-rollout.json").write_text('{"colour": 1}')
+    text = (whole.steps / "stage-1-rollout.json").read_text()
+    (run.steps / "stage-1-rollout.json").write_text(text.replace('"rollouts.top_p": 1.0', '"rollouts.top_p": 0.9'))
     with pytest.raises(RunFolderError, match=r"stage-1-rollout.json: must be the record of a step"):
         run_job(run, Silent())
