@@ -55,7 +55,8 @@ def finished(run: RunFolder, step: Step, progress: Progress) -> bool:
             )
     lost = [name for name in changed if not _is_by_product(name)]
     if lost:
-        if step.name != "problems" and not any(name in now for name in lost) and _read_by_all(run, step):
+        there = [name for name in record.wrote if name in now and not _is_by_product(name)]
+        if step.name != "problems" and not there and _read_by_all(run, step):
             return True  # deleted by a person who knows that nothing needs it any more
         if step.name == "distill":
             raise RunFolderError(

@@ -197,6 +197,13 @@ def test_a_file_that_nothing_reads_any_more_may_be_deleted(tmp_path, whole, monk
     assert not run.stage(1).rollouts.exists()
 
 
+def test_a_part_of_a_student_that_is_absent_is_damage(tmp_path, whole):
+    run = copy_of(whole, tmp_path)
+    (run.stage(1).student / "config.json").unlink()
+    with pytest.raises(RunFolderError, match=r"student/config.json: is not what was written there \(it is absent\)"):
+        run_job(run, Silent())
+
+
 def test_a_step_without_its_file_is_done_again_when_a_later_one_needs_it(tmp_path, gpt2):
     run = begin(tmp_path, recipe(tmp_path, gpt2))
     steps.rollout(run, 1, Silent())
