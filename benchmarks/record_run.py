@@ -74,7 +74,7 @@ def describe(run: RunFolder) -> list[str]:
     rollouts = before[0].num_rollouts + before[0].num_ungradable
     rows = [("before training", before)]
     for method, folder in (run.methods() or {"after training": run}).items():
-        after = folder.evaluation / "final-training.parquet"
+        after = folder.counts("final", "training")
         if after.exists():
             rows.append((method, read_parquet(after, PassRate)))
     lines = [

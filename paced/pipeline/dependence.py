@@ -11,15 +11,11 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from paced.run.config import EvaluationSet, ModelConfig, RunConfig, SamplingConfig
+from paced.run.config import TRAINING, EvaluationSet, ModelConfig, RunConfig, SamplingConfig
 from paced.run.configfile import to_dict
 from paced.run.folder import RunFolder
 from paced.run.steprecord import Step
 
-CHECKPOINTS = ("base", "final")
-"""The student before training, and after the last stage."""
-TRAINING = "training"
-"""Name of the set of training problems that ``evaluation.rate_training`` asks for."""
 QUICK = ("grade", "weigh", "count")
 """Steps that take seconds: what they gave is made anew whenever something that it depends on changes."""
 READS_PROMPTS = ("system", "use_chat_template", "end_of_answer", "enable_thinking")
@@ -42,6 +38,7 @@ def steps_of(config: RunConfig) -> list[Step]:
 def outputs_of(run: RunFolder, step: Step) -> list[Path]:
     """The files that a step leaves; of a training the folder of its student."""
     stage = run.stage(step.stage)
+    checkpoint, _, name = step.part.partition("-")
     files: dict[str, list[Path]] = {
         "problems": [run.problems],
         "rollout": [stage.rollouts],
@@ -49,8 +46,8 @@ def outputs_of(run: RunFolder, step: Step) -> list[Path]:
         "weigh": [stage.weights],
         "reference": [stage.references],
         "distill": [stage.student],
-        "evaluate": [run.evaluation / f"{step.part}-rollouts.jsonl"],
-        "count": [run.evaluation / f"{step.part}.parquet"],
+        "evaluate": [run.evaluation_rollouts(checkpoint, name)],
+        "count": [run.counts(checkpoint, name)],
     }
     return files[step.name]
 

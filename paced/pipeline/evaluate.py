@@ -15,13 +15,13 @@ from typing import Literal
 
 from paced.grading.grade import count_passes, grade_all
 from paced.models.loading import student_model
-from paced.pipeline.dependence import TRAINING, set_sampling
+from paced.pipeline.dependence import set_sampling
 from paced.pipeline.held import HELD_OUT_FILE, computing, contents, finished, student_contents, written
 from paced.pipeline.prompts import stored_prompts
 from paced.problems.files import read_problems
 from paced.records import PassRate, Problem, Rollout
 from paced.rollouts.sampler import make_sampler
-from paced.run.config import RunConfig, SamplingConfig
+from paced.run.config import TRAINING, RunConfig, SamplingConfig
 from paced.run.folder import RunFolder
 from paced.run.progress import Progress
 from paced.run.steprecord import Step
@@ -49,25 +49,10 @@ def evaluate(run: RunFolder, checkpoint: Checkpoint, progress: Progress) -> None
         step = Step("count", part=f"{checkpoint}-{name}")
         if not finished(run, step, progress):
             rated = _read_set(run, config, name)
-            rollouts = rollouts_file(run, checkpoint, name)
+            rollouts = run.evaluation_rollouts(checkpoint, name)
             with computing(run, step, rated.contents | contents(run, rollouts)):
                 grades = grade_all(rated.problems, read_records(rollouts, Rollout), config.grading)
-                write_parquet(counts_file(run, checkpoint, name), count_passes(rated.problems, grades), PassRate)
-
-
-def counts_file(run: RunFolder, checkpoint: str, name: str) -> Path:
-    """Where the counts of one checkpoint on one set are written."""
-    return run.evaluation / f"{checkpoint}-{name}.parquet"
-
-
-def rollouts_file(run: RunFolder, checkpoint: str, name: str) -> Path:
-    """Where the rollouts of one checkpoint on one set are written."""
-    return run.evaluation / f"{checkpoint}-{name}-rollouts.jsonl"
-
-
-def prompts_file(run: RunFolder, name: str) -> Path:
-    """Where the prompts of one set are stored: the same ones for every checkpoint."""
-    return run.evaluation / f"{name}-prompts.jsonl"
+                write_parquet(run.counts(checkpoint, name), count_passes(rated.problems, grades), PassRate)
 
 
 @dataclass(frozen=True)
@@ -102,7 +87,7 @@ def _sample(run: RunFolder, config: RunConfig, checkpoint: Checkpoint, names: li
         engine = group[0].sampling.engine
         with make_sampler(config, model, reader="student", engine=engine, progress=progress) as sampler:
             for rated in group:
-                file = prompts_file(run, rated.name)
+                file = run.evaluation_prompts(rated.name)
                 prompts = stored_prompts(run, file, partial(sampler.prompts, rated.problems, source=rated.name))
                 read = rated.contents | student | contents(run, file)
                 with computing(run, Step("evaluate", part=f"{checkpoint}-{rated.name}"), read):
@@ -110,7 +95,7 @@ def _sample(run: RunFolder, config: RunConfig, checkpoint: Checkpoint, names: li
                         rated.problems,
                         sampling=rated.sampling,
                         draw=f"evaluation of {rated.name}",
-                        file=rollouts_file(run, checkpoint, rated.name),
+                        file=run.evaluation_rollouts(checkpoint, rated.name),
                         label=f"evaluation of the {checkpoint} student on '{rated.name}'",
                         prompts=prompts,
                     )

@@ -236,6 +236,10 @@ class ParallelConfig(Section):
     """Store the teacher's final hidden states on disk and read them back instead of running it again."""
 
 
+TRAINING = "training"
+"""Name of the set of training problems that ``evaluation.rate_training`` asks for."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class EvaluationSet(Section):
     """One held-out problem file and what it measures."""
@@ -266,9 +270,9 @@ class EvaluationConfig(Section):
     def faults(self) -> dict[str, str]:
         """The name of a set is the name of its files, beside those of the training problems."""
         counts = Counter(item.name for item in self.sets)
-        taken = [name for name, count in counts.items() if count > 1 or name == "training"]
+        taken = [name for name, count in counts.items() if count > 1 or name == TRAINING]
         if taken:
-            return {"sets": f"must have different names other than 'training', got {', '.join(taken)}."}
+            return {"sets": f"must have different names other than '{TRAINING}', got {', '.join(taken)}."}
         return {}
 
 

@@ -140,6 +140,18 @@ class RunFolder:
         """Folder of held-out results."""
         return self.root / "eval"
 
+    def counts(self, checkpoint: str, name: str) -> Path:
+        """Parquet of PassRate: the counts of one checkpoint on one set of problems."""
+        return self.evaluation / f"{checkpoint}-{name}.parquet"
+
+    def evaluation_rollouts(self, checkpoint: str, name: str) -> Path:
+        """JSONL of Rollout: the completions behind :meth:`counts`."""
+        return self.evaluation / f"{checkpoint}-{name}-rollouts.jsonl"
+
+    def evaluation_prompts(self, name: str) -> Path:
+        """JSONL of Prompt: what the student reads of one set, at every checkpoint."""
+        return self.evaluation / f"{name}-prompts.jsonl"
+
     @property
     def snr(self) -> Path:
         """Folder of gradient SNR tables."""

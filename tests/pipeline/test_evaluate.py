@@ -9,7 +9,7 @@ from tiny_models import write_model, write_sums
 
 from paced.errors import ConfigError
 from paced.pipeline import steps
-from paced.pipeline.evaluate import counts_file, evaluate
+from paced.pipeline.evaluate import evaluate
 from paced.records import PassRate
 from paced.run.configfile import build_config
 from paced.run.folder import RunFolder
@@ -52,11 +52,11 @@ def run(tmp_path, model):
 def test_every_set_has_a_file_of_its_own_with_its_own_number_of_samples(run):
     evaluate(run, "base", Silent())
     counts = {
-        name: [rate.num_rollouts for rate in read_parquet(counts_file(run, "base", name), PassRate)]
+        name: [rate.num_rollouts for rate in read_parquet(run.counts("base", name), PassRate)]
         for name in ("taught", "older")
     }
     assert counts == {"taught": [3] * 6, "older": [2] * 5}
-    assert not counts_file(run, "base", "training").exists()
+    assert not run.counts("base", "training").exists()
 
 
 def test_an_unchanged_student_gets_the_same_completions_before_and_after(run, model):
@@ -66,7 +66,7 @@ def test_an_unchanged_student_gets_the_same_completions_before_and_after(run, mo
     for name in ("taught", "older"):
         before, after = (run.evaluation / f"{checkpoint}-{name}-rollouts.jsonl" for checkpoint in ("base", "final"))
         assert before.read_bytes() == after.read_bytes()
-    rates = read_parquet(counts_file(run, "final", "training"), PassRate)
+    rates = read_parquet(run.counts("final", "training"), PassRate)
     assert [rate.num_rollouts for rate in rates] == [4] * 10
 
 

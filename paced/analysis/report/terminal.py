@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from paced.analysis.report.results import differences, results_table
-from paced.analysis.results.comparison import compare, evaluation_file, report_method, unfinished
+from paced.analysis.results.comparison import compare, report_method, unfinished
 from paced.analysis.results.intervals import accuracies, mean_with_interval
 from paced.records import PassRate, Table
 from paced.run.folder import RunFolder
@@ -32,7 +32,7 @@ def evaluation_table(run: RunFolder, checkpoints: Sequence[str]) -> Table:
     table: dict[str, list[str]] = {column: [] for column in ("student", "set", "problems", "mean@k")}
     for checkpoint in checkpoints:
         for item in run.config().evaluation.sets:
-            rates = accuracies(read_parquet(evaluation_file(run, checkpoint, item.name), PassRate))
+            rates = accuracies(read_parquet(run.counts(checkpoint, item.name), PassRate))
             mean = mean_with_interval(list(rates.values()))
             table["student"].append(checkpoint)
             table["set"].append(item.name)

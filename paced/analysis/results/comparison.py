@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from paced.analysis.results.intervals import Estimate, accuracies, mean_with_interval, paired_difference
 from paced.errors import RunFolderError
@@ -36,11 +35,6 @@ def report_method(run: RunFolder, methods: Sequence[str]) -> str:
     """
     named = run.config().report.method
     return named if named in methods else methods[0]
-
-
-def evaluation_file(run: RunFolder, checkpoint: str, name: str) -> Path:
-    """Where the pass rates of one checkpoint on one held-out set lie."""
-    return run.evaluation / f"{checkpoint}-{name}.parquet"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,7 +158,7 @@ def _outcomes(run: RunFolder) -> list[MethodResult | str]:
 
 
 def _read(run: RunFolder, checkpoint: str, name: str) -> dict[str, float]:
-    file = evaluation_file(run, checkpoint, name)
+    file = run.counts(checkpoint, name)
     if not file.exists():
         raise RunFolderError(
             f"{run.root}: has no evaluation of '{checkpoint}' on '{name}'. Run: paced evaluate {run.root}"

@@ -16,6 +16,7 @@ import numpy as np
 from paced.analysis.results.intervals import mean_with_interval
 from paced.analysis.results.pass_rates import wilson
 from paced.records import PassRate, Table
+from paced.run.config import TRAINING
 from paced.run.folder import RunFolder
 from paced.run.storage import read_parquet
 from paced.weights import BetaKernel, normalise
@@ -141,7 +142,7 @@ def curriculum_checkpoints(run: RunFolder) -> dict[str, list[PassRate]]:
         found["before"] = read_parquet(stage.pass_rates, PassRate)
         for renewed in sorted(stage.root.glob("renewed/step-*/pass_rates.parquet")):
             found[f"step {int(renewed.parent.name.removeprefix('step-'))}"] = read_parquet(renewed, PassRate)
-    after = run.evaluation / "final-training.parquet"
+    after = run.counts("final", TRAINING)
     if after.exists():
         found["after"] = read_parquet(after, PassRate)
     if not found:
