@@ -3,7 +3,6 @@
     losses.py       named losses -> logit gradients and token coefficients
     plan.py         the cost rule: which algorithm, how large its blocks, how many bytes
     gram.py         the algorithms: K x K Gram matrix, or two running sums, without K gradients in memory
-    sketch.py       an additive sketch of the gradients, for regrouping problems later
     estimators.py   Gram matrix -> signal, noise, the SNR forms          (numpy only)
     uncertainty.py  Gram matrix -> variances, split halves, sign flips   (numpy only)
     measure.py      models, prompts, completions -> hidden states -> Gram matrices -> one row per problem

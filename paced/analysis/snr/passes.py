@@ -2,7 +2,7 @@
 
 Rows give δ directly. Columns give it once the row statistics are known; those come from the caller, from a pass of
 rows, or, where every statistic is a sum over the vocabulary, from a pass of columns with a running maximum.
-Left out: what is done with δ, which is in ``contract.py`` and ``sketch.py``.
+Left out: what is done with δ, which is in ``contract.py``.
 """
 
 from __future__ import annotations

@@ -1,14 +1,12 @@
 """AdaKD's token-adaptive temperature (inverse difficulty temperature scaling) around a KL.
 
 The published code takes the median of the scores inside each micro-batch, so its loss depends on how a batch is cut.
-Here the reference score is a number, known before the first backward: :func:`median_score` computes it from scores of
-the whole step (``fused.hellinger_scores``) or of the previous one.
+Here the reference score is a number of the recipe, known before the first backward.
 Left out: the choice of the hardest tokens (LATF). It is a 0/1 weight on tokens, so it belongs to ``token_weights``.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -83,29 +81,3 @@ def _hellinger(student: Tensor, teacher: Tensor, scratch: Scratch) -> Tensor:
     root_q = torch.softmax(teacher, -1, out=scratch.like("q", teacher)).sqrt_()
     difference = root_p.sub_(root_q)
     return (torch.linalg.vecdot(difference, difference) / 2).sqrt_()
-
-
-def hellinger(*, student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
-    """Hellinger distance (1/√2)‖√p − √q‖₂ of each row, in [0, 1]; 0 iff the two distributions are equal.
-
-    Example:
-        >>> hellinger(student_logits=torch.tensor([[0.0, 0.0]]), teacher_logits=torch.tensor([[0.0, 0.0]]))
-        tensor([0.])
-    """
-    return _hellinger(student_logits, teacher_logits, Scratch())
-
-
-def median_score(scores: Tensor, token_weights: Tensor | None = None) -> float:
-    """Median Hellinger score of the tokens of a step, for ``AdaKD(reference_score=...)``; tokens of weight 0 left out.
-
-    Edges: a median of 0 (at least half of the tokens agree exactly) would make every ratio infinite, so the smallest
-    positive float32 is returned.
-
-    Raises:
-        ValueError: no token is left.
-    """
-    if token_weights is not None:
-        scores = scores[token_weights != 0]
-    if scores.numel() == 0:
-        raise ValueError("median_score: scores must hold at least one token of positive weight, got none.")
-    return max(float(scores.median()), math.ulp(0.0), torch.finfo(torch.float32).tiny)
