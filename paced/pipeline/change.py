@@ -41,7 +41,7 @@ class Change:
 
 
 def adopt(run: RunFolder, config: RunConfig, *, redo: Sequence[str] = (), say: Callable[[str], None]) -> None:
-    """Begin a run, or go on with one under a configuration that may have changed.
+    """Begin a run, or continue one under a configuration that may have changed; only a change touches the folder.
 
     Args:
         run: the folder.
@@ -50,37 +50,47 @@ def adopt(run: RunFolder, config: RunConfig, *, redo: Sequence[str] = (), say: C
         say: called with what changed and what is done again.
 
     Raises:
-        RunFolderError: something that was computed depends on the change; nothing is touched then.
+        RunFolderError: something that was computed depends on the change, or another process is at work in the run;
+            nothing is touched then.
         ConfigError: ``redo`` names a step that the run does not have.
     """
-    if not run.config_file.exists():
+    if not run.begun:
         run.claim(config)
         return
+    difference = _difference(run, config)
+    if not difference and not redo:
+        return
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ConfigError(
+            f"{run.root}: settings of a run that has begun are changed by one process. Give them once without torchrun."
+        )
+    with run.locked():
+        _take_on(run, config, redo, difference, say)
+
+
+def _take_on(
+    run: RunFolder, config: RunConfig, redo: Sequence[str], difference: Sequence[str], say: Callable[[str], None]
+) -> None:
     folders = {run: config}
     folders |= {run.method(name): with_method(config, name) for name in config.methods if run.method(name).begun}
-    known = {record.step for folder in folders for record in read_all(folder)}
+    known = {step for folder in folders for step in _records(folder)}
     given_up = {step for label in redo for step in _steps_named(label, known)}
     changes = [_change(folder, asked, given_up) for folder, asked in folders.items()]
     refused = [sentence for change in changes for sentence in change.refused]
-    difference = _difference(run, config)
     if refused:
         raise RunFolderError(
             f"{run.root}: " + "\n  ".join([*refused, "Difference of the settings (- held, + asked):", *difference])
         )
-    if (difference or given_up) and int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise ConfigError(
-            f"{run.root}: settings of a run that has begun are changed by one process. Give them once without torchrun."
-        )
     if difference:
         say("\n  ".join([f"{run.root}: goes on with other settings (- held, + asked):", *difference]))
-    for change in changes:
+    for change in reversed(changes):  # the run last: until its configuration is written the change can be asked again
         _apply(change, say)
 
 
 def _change(run: RunFolder, config: RunConfig, given_up: set[Step]) -> Change:
     """What ``config`` means for a folder whose steps wrote down the settings that they were computed with."""
     steps = steps_of(config)
-    records = {record.step: record for record in read_all(run) if record.step in steps}
+    records = {step: record for step, record in _records(run).items() if step in steps}
     removed = {step for step in records if step in given_up}
     removed |= {later for step in removed for later in after(step, steps) if later in records}
     added_to: list[StepRecord] = []
@@ -100,8 +110,7 @@ def _change(run: RunFolder, config: RunConfig, given_up: set[Step]) -> Change:
         lost = [one for one in (step, *later) if one.name not in QUICK and _has_results(run, records[one])]
         if _is_more_samples(step, list(different), records[step], settings):
             added_to.append(dataclasses.replace(records[step], settings=settings, wrote={}))
-            lost.remove(step)
-            later = [one for one in later if one != step]
+            lost = [one for one in lost if one != step]
         else:
             later = [step, *later]
         if lost:
@@ -116,6 +125,27 @@ def _change(run: RunFolder, config: RunConfig, given_up: set[Step]) -> Change:
     return Change(run=run, config=config, removed=order, added_to=tuple(added_to), refused=tuple(refused))
 
 
+def _records(run: RunFolder) -> dict[Step, StepRecord]:
+    """What each step was computed with; results without a record with what the folder's configuration says.
+
+    Raises:
+        ConfigError: there are such results, and a configuration that cannot be read.
+    """
+    records = {record.step: record for record in read_all(run)}
+    if not any(path.exists() for path in (run.problems, run.stage(1).root, run.evaluation)):
+        return records
+    try:
+        held = run.written_config()
+    except ConfigError:
+        if records:  # every step that this version computes has one
+            return records
+        raise
+    for step in steps_of(held):
+        if step not in records and any(path.exists() for path in outputs_of(run, step)):
+            records[step] = StepRecord(step=step, settings=settings_of(held, step), read={})
+    return records
+
+
 def _is_more_samples(step: Step, keys: list[str], record: StepRecord, settings: dict[str, object]) -> bool:
     """Whether a change asks for more samples of each problem and for nothing else."""
     if step.name not in ("rollout", "evaluate") or len(keys) != 1 or not keys[0].endswith(".num_samples"):
@@ -128,8 +158,8 @@ def _has_results(run: RunFolder, record: StepRecord) -> bool:
     """Whether a step has computed anything that would be lost: it may have been refused as soon as it began."""
     if record.wrote:
         return True
-    if record.step.name == "distill":
-        return any(run.stage(record.step.stage).checkpoints.glob("step-*"))
+    if record.step.name == "distill" and any(run.stage(record.step.stage).checkpoints.glob("step-*")):
+        return True
     return any(path.exists() and path.stat().st_size for path in outputs_of(run, record.step))
 
 

@@ -8,7 +8,6 @@ over sets would hide a skill that was frozen out.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Literal
@@ -16,7 +15,7 @@ from typing import Literal
 from paced.grading.grade import count_passes, grade_all
 from paced.models.loading import student_model
 from paced.pipeline.dependence import set_sampling
-from paced.pipeline.held import HELD_OUT_FILE, computing, contents, finished, student_contents, written
+from paced.pipeline.held import HELD_OUT_FILE, also_read, computing, contents, finished, student_contents, written
 from paced.pipeline.prompts import stored_prompts
 from paced.problems.files import read_problems
 from paced.records import PassRate, Problem, Rollout
@@ -87,10 +86,10 @@ def _sample(run: RunFolder, config: RunConfig, checkpoint: Checkpoint, names: li
         engine = group[0].sampling.engine
         with make_sampler(config, model, reader="student", engine=engine, progress=progress) as sampler:
             for rated in group:
-                file = run.evaluation_prompts(rated.name)
-                prompts = stored_prompts(run, file, partial(sampler.prompts, rated.problems, source=rated.name))
-                read = rated.contents | student | contents(run, file)
-                with computing(run, Step("evaluate", part=f"{checkpoint}-{rated.name}"), read):
+                step, file = Step("evaluate", part=f"{checkpoint}-{rated.name}"), run.evaluation_prompts(rated.name)
+                with computing(run, step, rated.contents | student):
+                    prompts = stored_prompts(run, file, sampler, rated.problems, source=rated.name)
+                    also_read(run, step, file)
                     sampler.complete(
                         rated.problems,
                         sampling=rated.sampling,

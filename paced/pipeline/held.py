@@ -98,6 +98,13 @@ def begin(run: RunFolder, step: Step, read: Mapping[str, str]) -> None:
     write_record(run, StepRecord(step=step, settings=settings_of(config, step), read=dict(read)))
 
 
+def also_read(run: RunFolder, step: Step, *files: Path) -> None:
+    """Add files of the run to what a step that has begun reads: prompts, which it makes when they are not there."""
+    record = read_record(run, step)
+    assert record is not None, f"{step.label} has not begun"
+    begin(run, step, dict(record.read) | contents(run, *files))
+
+
 def complete(run: RunFolder, step: Step) -> None:
     """Write down that a step has ended, with the hashes of its files."""
     record = read_record(run, step)
@@ -206,7 +213,8 @@ def _taken_as_it_is(run: RunFolder, step: Step, files: list[Path], progress: Pro
     """Whether files without a record do for a step: those of an older version, or put there by a person."""
     if step.name in SAMPLED or not all(is_there(file) for file in files):
         return False
-    write_record(run, StepRecord(step=step, settings={}, read={}, wrote=hashes_of(run, step)))
+    settings = settings_of(run.config(), step)
+    write_record(run, StepRecord(step=step, settings=settings, read={}, wrote=hashes_of(run, step)))
     progress.note(f"{files[-1]}: has no record of how it was made and is taken as it is.")
     return True
 

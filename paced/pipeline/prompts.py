@@ -6,7 +6,7 @@ So a problem has one prompt for sampling and for training, whatever becomes of t
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from paced.errors import BadRows
@@ -21,20 +21,29 @@ from paced.run.storage import encode_line, file_hash, read_records, write_atomic
 def stage_prompts(run: RunFolder, stage_number: int, sampler: Sampler, problems: Sequence[Problem]) -> list[Prompt]:
     """What the student or the teacher of a stage reads, in the order of the problems; stored by the first step."""
     stage = run.stage(stage_number)
-    return stored_prompts(
-        run,
-        stage.student_prompts if sampler.reader == "student" else stage.teacher_prompts,
-        lambda: sampler.prompts(problems, source=run.config().problems.path),
-    )
+    path = stage.student_prompts if sampler.reader == "student" else stage.teacher_prompts
+    return stored_prompts(run, path, sampler, problems, source=run.config().problems.path)
 
 
-def stored_prompts(run: RunFolder, path: Path, render: Callable[[], list[Prompt]]) -> list[Prompt]:
-    """The prompts in a file of the run; rendered and stored when it is not there, or not what the steps have read."""
+def stored_prompts(
+    run: RunFolder, path: Path, sampler: Sampler, problems: Sequence[Problem], *, source: str
+) -> list[Prompt]:
+    """The prompts in a file of the run; rendered and stored when it is not there, or not what the steps have read.
+
+    Args:
+        run: the run.
+        path: JSONL of Prompt.
+        sampler: renders them.
+        problems: whose prompts, in this order.
+        source: what an error calls the problems.
+    """
     name = str(path.relative_to(run.root))
     known = {record.read[name] for record in read_all(run) if name in record.read}
     if path.exists() and (not known or file_hash(path) in known):
         with contextlib.suppress(BadRows):
-            return read_records(path, Prompt)
-    prompts = render()
+            stored = read_records(path, Prompt)
+            if [prompt.problem_id for prompt in stored] == [problem.problem_id for problem in problems]:
+                return stored
+    prompts = sampler.prompts(problems, source=source)
     write_atomic(path, "".join(f"{encode_line(prompt)}\n" for prompt in prompts))
     return prompts

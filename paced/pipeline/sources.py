@@ -26,26 +26,8 @@ Samples = dict[str, list[Rollout]]
 """Problem id -> its completions."""
 
 
-def open_source(
-    run: RunFolder,
-    stage_number: int,
-    problems: Sequence[Problem],
-    *,
-    student: Sampler,
-    teacher: Sampler,
-    progress: Progress,
-) -> ExampleSource:
-    """The examples of one stage, along the completions that its settings ask for.
-
-    Args:
-        run: with weights and pass rates of the stage, and its references or rollouts.
-        stage_number: which stage, counted from 1.
-        problems: of the stage, in order.
-        student: reads the student's prompts; the trainer's student is given to its engine.
-        teacher: reads the teacher's prompts, and is not asked for completions.
-        progress: where to show renewed pass rates.
-    """
-    stage = StageProblems(run, stage_number, problems, student=student, teacher=teacher, progress=progress)
+def open_source(stage: StageProblems) -> ExampleSource:
+    """The examples of one stage, along the completions that its settings ask for."""
     if stage.settings.along == "reference":
         return ReferenceExamples(stage)
     return FreshExamples(stage) if stage.settings.fresh_rollouts else RolloutExamples(stage)
@@ -139,6 +121,16 @@ class StageProblems:
         teacher: Sampler,
         progress: Progress,
     ) -> None:
+        """Read what is known of the stage's problems.
+
+        Args:
+            run: with weights and pass rates of the stage, and its references or rollouts.
+            stage_number: which stage, counted from 1.
+            problems: of the stage, in order.
+            student: reads the student's prompts; the trainer's student is given to its engine.
+            teacher: reads the teacher's prompts, and is not asked for completions.
+            progress: where to show renewed pass rates.
+        """
         self.config, self.number, self.progress = run.config(), stage_number, progress
         self.folder, self.settings = run.stage(stage_number), self.config.stages[stage_number - 1]
         self.problems, self.student = list(problems), student

@@ -10,6 +10,7 @@ Left out: the optimiser step (``train/native/loop.py``), evaluation (``evaluate.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from paced.grading.grade import count_passes, grade_all
 from paced.models.loading import pick_device, student_model, teacher_model
 from paced.pipeline.held import (
     PROBLEM_FILE,
+    also_read,
     begin,
     complete,
     computing,
@@ -69,10 +71,10 @@ def take_problems(run: RunFolder, progress: Progress) -> None:
     if finished(run, step, progress):
         return
     config = run.config()
+    file = read_problems(config.problems.path, limit=config.problems.limit)
+    for note in file.notes:
+        progress.note(note)
     with computing(run, step, {PROBLEM_FILE: file_hash(Path(config.problems.path))}):
-        file = read_problems(config.problems.path, limit=config.problems.limit)
-        for note in file.notes:
-            progress.note(note)
         write_parquet(run.problems, file.problems, Problem)
 
 
@@ -110,18 +112,21 @@ def rollout(run: RunFolder, stage_number: int, progress: Progress) -> None:
     take_problems(run, progress)
     problems = stage_problems(run, stage_number)
     model = student_model(run, config, stage_number=stage_number)
-    with make_sampler(config, model, reader="student", engine=config.rollouts.engine, progress=progress) as sampler:
+    read = written(run, Step("problems")) | student_contents(run, stage_number)
+    with (
+        computing(run, step, read),
+        make_sampler(config, model, reader="student", engine=config.rollouts.engine, progress=progress) as sampler,
+    ):
         prompts = stage_prompts(run, stage_number, sampler, problems)
-        read = written(run, Step("problems")) | student_contents(run, stage_number)
-        with computing(run, step, read | contents(run, stage.student_prompts)):
-            sampler.complete(
-                problems,
-                prompts=prompts,
-                sampling=config.rollouts,
-                draw=stage_number,
-                file=stage.rollouts,
-                label=f"rollouts of {len(problems):,} problems x {config.rollouts.num_samples} (stage {stage_number})",
-            )
+        also_read(run, step, stage.student_prompts)
+        sampler.complete(
+            problems,
+            prompts=prompts,
+            sampling=config.rollouts,
+            draw=stage_number,
+            file=stage.rollouts,
+            label=f"rollouts of {len(problems):,} problems x {config.rollouts.num_samples} (stage {stage_number})",
+        )
 
 
 def grade(run: RunFolder, stage_number: int, progress: Progress) -> None:
@@ -187,18 +192,20 @@ def reference(run: RunFolder, stage_number: int, progress: Progress) -> None:
     if config.stages[stage_number - 1].along != "reference" or finished(run, step, progress):
         return
     teacher, engine = teacher_model(config), config.references.engine
-    with make_sampler(config, teacher, reader="teacher", engine=engine, progress=progress) as sampler:
+    with (
+        computing(run, step, written(run, Step("problems")) | teacher_contents(config)),
+        make_sampler(config, teacher, reader="teacher", engine=engine, progress=progress) as sampler,
+    ):
         prompts = stage_prompts(run, stage_number, sampler, problems)
-        read = written(run, Step("problems")) | teacher_contents(config)
-        with computing(run, step, read | contents(run, stage.teacher_prompts)):
-            references = sampler.complete(
-                problems,
-                prompts=prompts,
-                sampling=config.references,
-                draw=REFERENCE_DRAW,
-                file=stage.references,
-                label=f"references of {len(problems):,} problems (stage {stage_number})",
-            )
+        also_read(run, step, stage.teacher_prompts)
+        references = sampler.complete(
+            problems,
+            prompts=prompts,
+            sampling=config.references,
+            draw=REFERENCE_DRAW,
+            file=stage.references,
+            label=f"references of {len(problems):,} problems (stage {stage_number})",
+        )
     grades = grade_all(problems, references, config.grading)
     progress.note(f"stage {stage_number}: references, {describe_grades(grades)}")
 
@@ -208,37 +215,52 @@ def distill(run: RunFolder, stage_number: int, progress: Progress) -> None:
 
     The teacher is frozen and sees the expert solution; the student is the one that enters the stage.
     """
-    from paced.pipeline.sources import open_source
+    from paced.pipeline.sources import StageProblems, open_source
     from paced.train.backends import make_backend
     from paced.train.inputs import StageInputs
 
-    config, team = run.config(), team_for_files(pick_device())
-    student_folder = run.stage(stage_number).student
-    if team.first_then_others(
-        lambda: _ready_to_train(run, stage_number, progress) if team.is_first else is_there(student_folder)
-    ):
+    config, stage, step = run.config(), run.stage(stage_number), Step("distill", stage_number)
+    team = team_for_files(pick_device())
+
+    def on_first_rank(work: Callable[[], None]) -> None:
+        """The first rank writes the step's record while the others wait; its refusal reaches all."""
+        team.first_then_others(lambda: work() if team.is_first else None)
+
+    on_first_rank(lambda: _begin_training(run, stage_number, progress))
+    if is_there(stage.student):
         return
     student, teacher = student_model(run, config, stage_number=stage_number), teacher_model(config)
-    backend, problems = make_backend(config.training.backend), stage_problems(run, stage_number)
     rollouts, references = config.rollouts.engine, config.references.engine
     with (
         make_sampler(config, student, reader="student", engine=rollouts, progress=progress) as asked,
         make_sampler(config, teacher, reader="teacher", engine=references, progress=progress) as shown,
     ):
-        source = open_source(run, stage_number, problems, student=asked, teacher=shown, progress=progress)
-        stage_inputs = StageInputs(
-            run=run, config=config, stage_number=stage_number, student=student, teacher=teacher, source=source
+        problems = StageProblems(
+            run,
+            stage_number,
+            stage_problems(run, stage_number),
+            student=asked,
+            teacher=shown,
+            progress=progress,
         )
-        backend.train(stage_inputs, progress)
-    if team.is_first:
-        complete(run, Step("distill", stage_number))
+        on_first_rank(lambda: also_read(run, step, stage.student_prompts, stage.teacher_prompts))
+        inputs = StageInputs(
+            run=run,
+            config=config,
+            stage_number=stage_number,
+            student=student,
+            teacher=teacher,
+            source=open_source(problems),
+        )
+        make_backend(config.training.backend).train(inputs, progress)
+    on_first_rank(lambda: complete(run, step))
 
 
-def _ready_to_train(run: RunFolder, stage_number: int, progress: Progress) -> bool:
-    """Whether a stage is trained already; of one that is not, what it reads is made sure of and written down."""
+def _begin_training(run: RunFolder, stage_number: int, progress: Progress) -> None:
+    """Make sure of what the training of a stage reads and write it down, unless the stage is trained already."""
     config, stage, step = run.config(), run.stage(stage_number), Step("distill", stage_number)
     if finished(run, step, progress):
-        return True
+        return
     along_reference = config.stages[stage_number - 1].along == "reference"
     completions = (stage.references, "reference") if along_reference else (stage.rollouts, "rollout")
     for file, command in ((stage.pass_rates, "grade"), (stage.weights, "weigh"), completions):
@@ -249,18 +271,8 @@ def _ready_to_train(run: RunFolder, stage_number: int, progress: Progress) -> bo
             )
     for earlier in (reference if along_reference else rollout, grade, weigh):  # again, where a file was damaged
         earlier(run, stage_number, progress)
-    problems = stage_problems(run, stage_number)
-    student = student_model(run, config, stage_number=stage_number)
-    rollouts, references = config.rollouts.engine, config.references.engine
-    with (
-        make_sampler(config, student, reader="student", engine=rollouts) as asked,
-        make_sampler(config, teacher_model(config), reader="teacher", engine=references) as shown,
-    ):
-        for sampler in (asked, shown):
-            stage_prompts(run, stage_number, sampler, problems)
-    files = (stage.student_prompts, stage.teacher_prompts, stage.weights, completions[0])
-    begin(run, step, student_contents(run, stage_number) | teacher_contents(config) | contents(run, *files))
-    return False
+    models = student_contents(run, stage_number) | teacher_contents(config)
+    begin(run, step, models | contents(run, stage.weights, completions[0]))
 
 
 def _refuse_gaps(run: RunFolder, stage_number: int, rollouts_of: Counter[str], problems: list[Problem]) -> None:

@@ -7,7 +7,6 @@ byte, as one written at once: batches follow from the prompts, never from where 
 
 from __future__ import annotations
 
-import itertools
 import json
 import shutil
 from collections.abc import Iterator, Sequence
@@ -221,9 +220,12 @@ def _cut_damage(path: Path, progress: Progress) -> None:
 
 def _samples_held(path: Path, num_prompts: int) -> int:
     """The K with which a file was begun: the samples of its first problem, once it has a second; 0 when unknown."""
-    ids = [str(line["problem_id"]) for line in read_lines(path)]
-    first = sum(1 for _ in itertools.takewhile(lambda problem_id: problem_id == ids[0], ids))
-    return first if first < len(ids) or num_prompts == 1 else 0
+    first, num_samples = "", 0
+    for line in read_lines(path):
+        if num_samples and line["problem_id"] != first:
+            return num_samples
+        first, num_samples = line["problem_id"], num_samples + 1
+    return num_samples if num_prompts == 1 else 0
 
 
 def _merge(path: Path, more: Path, held: int, added: int) -> None:

@@ -320,3 +320,65 @@ def test_everything_follows_from_the_problems_but_the_base_evaluation(whole):
     rest = [step for step in steps_in_order if step not in after(steps_in_order[0], steps_in_order)]
     assert [step.label for step in rest] == ["problems", "evaluate-base-heldout", "count-base-heldout"]
     assert len({path for step in steps_in_order for path in outputs_of(whole[0], step)}) == 11
+
+
+def test_a_run_at_work_is_not_changed_by_another_process(tmp_path, whole):
+    run, data = copy_of(whole[0], tmp_path), whole[1]
+    before = contents(run.root)
+    with run.locked(), pytest.raises(RunFolderError, match="is in use by process"):
+        take_on(run, data, {"training.checkpoint_every": 3})
+    assert contents(run.root) == before
+
+
+def test_opening_a_run_at_work_touches_nothing(tmp_path, gpt2):
+    """Another process may have stored prompts that no record names yet."""
+    data = recipe(tmp_path, gpt2)
+    run = begin(tmp_path, data)
+    run.stage(1).root.mkdir()
+    run.stage(1).student_prompts.write_text("")
+    with run.locked():
+        take_on(run, data, {})
+    assert run.stage(1).student_prompts.exists()
+
+
+def test_more_samples_of_a_step_that_has_none_yet(tmp_path, gpt2, monkeypatch):
+    data = recipe(tmp_path, gpt2)
+    run = begin(tmp_path, data)
+    with monkeypatch.context() as patched:
+        patched.setattr("paced.rollouts.collect.append_lines", None)  # dies at the first batch
+        with pytest.raises(TypeError):
+            steps.rollout(run, 1, Silent())
+    take_on(run, data, {"rollouts.num_samples": 6})
+    steps.rollout(run, 1, Silent())
+    assert run.stage(1).rollouts.read_bytes().count(b"\n") == 72
+
+
+@pytest.mark.parametrize("continued", [False, True])
+def test_results_without_records_belong_to_the_settings_of_their_folder(tmp_path, whole, continued):
+    """A run of an older version, as it is found or after this version has continued it."""
+    run, data = copy_of(whole[0], tmp_path), whole[1]
+    shutil.rmtree(run.steps)
+    if continued:
+        run_job(run, Silent())
+    with pytest.raises(RunFolderError, match=r"learning_rate \(0.001 -> 0.002\) .*--redo stage-1-distill"):
+        take_on(run, data, {"training.learning_rate": 2e-3})
+    take_on(run, data, {"training.checkpoint_every": 3})
+    take_on(run, data, {"training.learning_rate": 2e-3}, redo=("stage-1-distill",))
+    run_job(run, Silent())
+    assert {line["learning_rate"] for line in read_lines(run.metrics)} == {2e-3}
+
+
+def test_a_change_killed_half_way_can_be_asked_again(tmp_path, gpt2, monkeypatch):
+    data = recipe(tmp_path, gpt2, methods={"one": {}, "two": {"weights": "uniform"}})
+    run = begin(tmp_path, data)
+    run_job(run, Silent())
+    changes = {"training.learning_rate": 2e-3}
+    with monkeypatch.context() as patched:
+        patched.setattr("paced.pipeline.change.config_text", None)  # dies after the first folder's files are gone
+        patched.setattr("paced.pipeline.change._difference", lambda run, config: ["+ learning_rate"])
+        with pytest.raises(TypeError):
+            take_on(run, data, changes, redo=("stage-1-distill",))
+    take_on(run, data, changes, redo=("stage-1-distill",))
+    run_job(run, Silent())
+    for name in ("one", "two"):
+        assert {line["learning_rate"] for line in read_lines(run.method(name).metrics)} == {2e-3}

@@ -365,3 +365,13 @@ def test_a_damaged_record_is_named(tmp_path, whole):
     (run.steps / "stage-1-rollout.json").write_text(text.replace('"rollouts.top_p": 1.0', '"rollouts.top_p": 0.9'))
     with pytest.raises(RunFolderError, match=r"stage-1-rollout.json: must be the record of a step"):
         run_job(run, Silent())
+
+
+def test_prompts_are_not_stored_with_a_model_that_is_refused(tmp_path, gpt2):
+    model = shutil.copytree(gpt2, tmp_path / "model")
+    run = begin(tmp_path, recipe(tmp_path, model))
+    evaluate(run, "base", Silent())
+    write_model(model, "gpt2", chat=False, seed=9)
+    with pytest.raises(RunFolderError, match="the student .* has changed since evaluate-base-heldout read it"):
+        steps.rollout(run, 1, Silent())
+    assert not run.stage(1).student_prompts.exists()

@@ -9,7 +9,7 @@ from tiny_models import write_model, write_sums
 from paced.errors import RunFolderError
 from paced.models.loading import load_model
 from paced.pipeline import steps
-from paced.pipeline.sources import FreshExamples, ReferenceExamples, RolloutExamples, open_source
+from paced.pipeline.sources import FreshExamples, ReferenceExamples, RolloutExamples, StageProblems, open_source
 from paced.records import PassRate, Rollout
 from paced.rollouts.sampler import make_sampler
 from paced.run.configfile import build_config
@@ -65,7 +65,7 @@ def source_of(run):
     readers = {
         who: make_sampler(config, config.student, reader=who, engine=Choice("hf")) for who in ("student", "teacher")
     }
-    return open_source(run, 1, steps.stage_problems(run, 1), progress=Silent(), **readers)
+    return open_source(StageProblems(run, 1, steps.stage_problems(run, 1), progress=Silent(), **readers))
 
 
 def changed(folder):

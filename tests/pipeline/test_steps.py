@@ -20,7 +20,7 @@ from paced.models.loading import load_model, load_tokenizer
 from paced.pipeline import steps
 from paced.pipeline.job import run_job
 from paced.pipeline.methods import prepare
-from paced.pipeline.sources import open_source
+from paced.pipeline.sources import StageProblems, open_source
 from paced.problems.files import read_problems
 from paced.records import Rollout
 from paced.rollouts.sampler import make_sampler
@@ -65,7 +65,8 @@ def test_teacher_and_student_prompts_differ_in_length_and_share_the_completion(t
     def reader(name):
         return make_sampler(run.config(), run.config().student, reader=name, engine=Choice("hf"))
 
-    source = open_source(run, 1, problems, student=reader("student"), teacher=reader("teacher"), progress=Silent())
+    readers = {"student": reader("student"), "teacher": reader("teacher")}
+    source = open_source(StageProblems(run, 1, problems, progress=Silent(), **readers))
     references = {reference.problem_id: reference for reference in read_records(run.stage(1).references, Rollout)}
     assert len(source.examples(range(12), step=1, student=None)) == 12
     for problem, example in zip(problems, source.examples(range(12), step=1, student=None), strict=True):
