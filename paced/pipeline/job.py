@@ -9,9 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from paced.pipeline.evaluate import evaluate
-from paced.pipeline.methods import prepare, run_shared
+from paced.pipeline.methods import build_lab, prepare, run_shared
 from paced.pipeline.open import method_folder
-from paced.pipeline.preflight import check_all, check_options
+from paced.pipeline.preflight import check_all
 from paced.pipeline.preflight_models import check_weights
 from paced.pipeline.steps import train_run
 from paced.run.folder import RunFolder
@@ -27,13 +27,13 @@ def run_job(run: RunFolder, progress: Progress) -> None:
     """
     config = run.config()
     check_trackers(config)
-    check_options(config)
-    prepare(run, progress)
+    build_lab(run, progress)
     if Path(config.problems.path).exists() or not run.problems.exists():
         for note in check_all(config).notes:
             progress.note(note)
     else:
         progress.note(f"{config.problems.path} is not there any more; the run goes on with its own copy")
+    prepare(run, progress)
     if not run.stage(1).pass_rates.exists():  # a run that goes on has loaded these models before
         check_weights(config)
     folders = {method: method_folder(run, method, progress) for method in config.methods}

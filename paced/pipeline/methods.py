@@ -18,7 +18,7 @@ from paced.models.loading import quiet_transformers
 from paced.pipeline.dependence import outputs_of, settings_of
 from paced.pipeline.evaluate import evaluate
 from paced.pipeline.held import contents, hashes_of, refuse_changed_files
-from paced.pipeline.preflight import check_options
+from paced.pipeline.preflight_options import check_options
 from paced.pipeline.steps import grade, reference, rollout, stage_problems, take_problems
 from paced.run.configfile import to_dict
 from paced.run.folder import RunFolder
@@ -34,14 +34,24 @@ def prepare(run: RunFolder, progress: Progress) -> None:
         ConfigError: the recipe chooses a weight function, divergence, engine or answer format that there is not.
         RunFolderError: a file of problems is no longer what the run has read.
     """
-    quiet_transformers()
-    config = run.config()
-    check_options(config)
-    if config.lab is not None:
-        build_world(Path(config.problems.path).parent, config.lab, progress)
+    check_options(run.config())
+    build_lab(run, progress)
     if run.whole.root != run.root:
         share(run.whole, run)
     refuse_changed_files(run)
+
+
+def build_lab(run: RunFolder, progress: Progress) -> None:
+    """Write the embedded world of a run that has one; what is there already is kept.
+
+    Raises:
+        ConfigError: a choice of the recipe that there is not; said before the minute that a student takes.
+    """
+    quiet_transformers()
+    config = run.config()
+    if config.lab is not None:
+        check_options(config)
+        build_world(Path(config.problems.path).parent, config.lab, progress)
 
 
 def run_shared(run: RunFolder, progress: Progress) -> None:

@@ -18,7 +18,7 @@ from paced.grading.extract import EXTRACTIONS
 from paced.models.loading import context_limit, load_config, load_tokenizer, teacher_model
 from paced.models.tokens import check_same_tokenizer
 from paced.pipeline.preflight_models import generation_notes, model_faults
-from paced.pipeline.preflight_options import check_options, option_faults
+from paced.pipeline.preflight_options import option_faults
 from paced.pipeline.preflight_problems import gold_faults, overlap
 from paced.pipeline.preflight_prompts import end_faults, prompt_faults, template_notes
 from paced.problems.files import ProblemFile, read_problems
@@ -26,8 +26,6 @@ from paced.problems.prompts import Prompt, Reader, make_prompts
 from paced.records import Problem
 from paced.run.config import ModelConfig, RunConfig, SamplingConfig
 from paced.run.configfile import with_method
-
-__all__ = ["Inputs", "check_all", "check_inputs", "check_methods", "check_options", "one_refusal"]
 
 Fault = str | BadRows
 """A sentence, or the rows of one file that cannot be used."""
@@ -122,9 +120,8 @@ def one_refusal(name: str, faults: Sequence[Fault]) -> ValueError:
 
 def _look(config: RunConfig) -> tuple[Inputs | None, list[Fault]]:
     """What a run reads, and every fault that can be computed; no inputs where a file or tokenizer cannot be read."""
-    from paced.train.backends import BACKENDS
-
-    faults: list[Fault] = [*option_faults(config)]
+    options = option_faults(config)
+    faults: list[Fault] = [*options.values()]
     file = _read_graded(config.problems.path, config, faults, limit=config.problems.limit)
     student_tokenizer = _try(faults, load_tokenizer, config.student)
     teacher_tokenizer = _try(faults, load_tokenizer, config.teacher) if config.teacher.path else student_tokenizer
@@ -163,7 +160,7 @@ def _look(config: RunConfig) -> tuple[Inputs | None, list[Fault]]:
             made = _prompts(unseen, config, faults, reader="student", tokenizer=student_tokenizer, path=item.path)
             held_out += made or []
     faults += _try(faults, _length_faults, config, prompts, held_out) or []
-    if config.training.backend.name in BACKENDS:
+    if "training.backend" not in options:
         faults += _try(faults, _backend_faults, config) or []
     if file is None or len(prompts) < len(readers):
         return None, faults

@@ -13,33 +13,40 @@ from paced.run.config import RunConfig
 from paced.run.schema import Choice
 from paced.weights import WEIGHTS
 
+Build = Callable[[str, dict[str, Any]], Any]
+"""Makes what a choice names from its parameters."""
 
-def option_faults(config: RunConfig) -> list[str]:
-    """A sentence for every choice that nothing answers to, by name or by parameters."""
+
+def option_faults(config: RunConfig) -> dict[str, str]:
+    """Key of the recipe -> a sentence, for every choice that nothing answers to, by name or by parameters."""
     from paced.train.backends import BACKENDS
     from paced.train.loss import DIVERGENCES, make_divergence
 
     num_rollouts = config.rollouts.num_samples
+    faults: dict[str, str] = {}
+
+    def check(key: str, choice: Choice, known: Mapping[str, Any], build: Build) -> None:
+        sentence = _choice_fault(key, choice, known, build)
+        if sentence:
+            faults[key] = sentence
 
     def build_weights(name: str, given: dict[str, Any]) -> None:
         """Weigh a problem of every pass rate: estimators need a number of rollouts that only a call shows."""
         WEIGHTS[name](**given)(list(range(num_rollouts + 1)), [num_rollouts] * (num_rollouts + 1))
 
-    faults = _choice_faults("weights", config.weights, WEIGHTS, build_weights)
+    check("weights", config.weights, WEIGHTS, build_weights)
     for number, stage in enumerate(config.stages, start=1):
         key = f"stages.{number}.divergence"
-        faults += _choice_faults(key, stage.divergence, DIVERGENCES, lambda name, given: make_divergence(name, **given))
-    faults += _choice_faults("grading.answer_format", config.grading.answer_format, EXTRACTIONS, _without_parameters)
-    backend = config.training.backend
-    faults += _choice_faults("training.backend", backend, BACKENDS, lambda name, given: BACKENDS[name](**given))
+        check(key, stage.divergence, DIVERGENCES, lambda name, given: make_divergence(name, **given))
+    check("grading.answer_format", config.grading.answer_format, EXTRACTIONS, _without_parameters)
+    check("training.backend", config.training.backend, BACKENDS, lambda name, given: BACKENDS[name](**given))
     for section, sampling in {
         "rollouts": config.rollouts,
         "references": config.references,
         "evaluation.sampling": config.evaluation.sampling,
     }.items():
-        faults += _choice_faults(
-            f"{section}.engine", sampling.engine, ENGINES, lambda name, given: ENGINES[name](config.student, **given)
-        )
+        engine = sampling.engine
+        check(f"{section}.engine", engine, ENGINES, lambda name, given: ENGINES[name](config.student, **given))
     return faults
 
 
@@ -51,22 +58,19 @@ def check_options(config: RunConfig) -> None:
     """
     faults = option_faults(config)
     if faults:
-        raise ConfigError(f"{config.name}: {' '.join(faults)}")
+        raise ConfigError(f"{config.name}: {' '.join(faults.values())}")
 
 
-def _choice_faults(
-    key: str, choice: Choice, known: Mapping[str, Any], build: Callable[[str, dict[str, Any]], Any]
-) -> list[str]:
+def _choice_fault(key: str, choice: Choice, known: Mapping[str, Any], build: Build) -> str:
     """What is wrong with one choice, if anything: no such name, or parameters with which it cannot be built."""
     if choice.name not in known:
-        names = ", ".join(known)
-        return [f"{key} must be one of {names}, got {choice.name!r}.{did_you_mean(choice.name, known)}"]
+        return f"{key} must be one of {', '.join(known)}, got {choice.name!r}.{did_you_mean(choice.name, known)}"
     try:
         build(choice.name, choice.parameters)
     except (TypeError, ValueError) as error:
         reason = str(error).rstrip(".")
-        return [f"{key}.parameters do not fit '{choice.name}' ({reason}). {key}={choice.name} takes its defaults."]
-    return []
+        return f"{key}.parameters do not fit '{choice.name}' ({reason}). {key}={choice.name} takes its defaults."
+    return ""
 
 
 def _without_parameters(name: str, given: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """What a run is asked to do: one frozen section for each step of the data flow, as data.
 
 A field has its type, its range, its default and what it means side by side; what fields of one section must be
-together is the section's ``faults``, and :func:`check_config` holds the rules between sections. Where a place wants
+together is the section's ``faults``; the rules between sections are in ``rules.py``. Where a place wants
 other defaults than its type (``references`` is greedy, ``evaluation.sampling`` cooler), they are written at that place
 and hold for every key that a recipe leaves out there (``schema.py``). Defaults are the paper's (Table 10) where it
 states one. Left out: any behaviour that depends on a section. A config is data that one can read alone.
@@ -337,40 +337,3 @@ def check_name(place: str, name: str) -> str:
     if not re.fullmatch(NAME, name):
         raise ConfigError(f"{place}: a name must be {NAME_RULE}, got {name!r}.")
     return name
-
-
-def check_config(config: RunConfig) -> dict[str, str]:
-    """What sections break together: key -> the rule and what came. What a section can know alone is its own to say."""
-    faults: dict[str, str] = {}
-    stages, training, parallel = config.stages, config.training, config.parallel
-    if not (config.lab or config.problems.path):
-        faults["problems.path"] = "must name a file of problems (or a lab section must build one), got none."
-    if config.references.num_samples != 1:
-        faults["references.num_samples"] = f"must be 1, got {config.references.num_samples}."
-    total = sum(stage.share for stage in stages)
-    if len(stages) > 1 and total > 1 + 1e-9:
-        faults["stages"] = f"must have shares that add up to at most 1, got {total:g}."
-    if training.interpolation != "none":
-        mixed = [stage for stage in stages if stage.divergence.name == "mixed_kl"]
-        if not mixed or not all(stage.recompute_every for stage in mixed):
-            faults["training.interpolation"] = (
-                "needs a stage of divergence mixed_kl with recompute_every > 0: the ZPD mass changes only when pass "
-                "rates are renewed."
-            )
-        for number, stage in enumerate(stages, start=1):
-            if "forward_share" in stage.divergence.parameters:
-                faults[f"stages.{number}.divergence.parameters"] = (
-                    "must not set forward_share, which training.interpolation decides. Leave one of them out."
-                )
-    if parallel.sequence_parallel > 1:
-        if {config.student.attention, config.teacher.attention} != {"sdpa"}:
-            faults["parallel.sequence_parallel"] = (
-                "> 1 computes attention with sdpa. Set student.attention=sdpa and teacher.attention=sdpa."
-            )
-        if training.track_snr:
-            faults["training.track_snr"] = "needs whole sequences on a rank. Use parallel.sequence_parallel=1 with it."
-    if parallel.cache_teacher and any(stage.fresh_rollouts for stage in stages):
-        faults["parallel.cache_teacher"] = (
-            "keeps states of completions that are seen again, and fresh_rollouts never are. Leave one of them out."
-        )
-    return faults

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from paced.errors import ConfigError, did_you_mean
-from paced.run.config import RunConfig, check_config
+from paced.run.config import RunConfig
+from paced.run.rules import check_config
 from paced.run.schema import Choice, hints_of, item_of, read_section, section_of
 from paced.run.yamltext import parse_yaml
 

@@ -141,10 +141,13 @@ def test_the_gold_answer_is_read_as_the_completion_is_and_two_different_units_di
      "[THINK]", "<answer>", "°", "1.("],
 )  # fmt: skip
 def test_every_format_finishes_on_100_000_characters_of_adversarial_text(unit):
+    """A pattern that backtracks would not end; what is read is a part of the text or nothing."""
     text = (unit * 100_000)[:100_000]
     for extraction in EXTRACTIONS.values():
-        parse_integer(extraction(after_thinking(text)) or "")
-    parse_integer(text[:4000])
+        extracted = extraction(after_thinking(text))
+        assert extracted is None or len(extracted) <= len(text)
+        assert isinstance(parse_integer(extracted or ""), int | None)
+    assert isinstance(parse_integer(text[:4000]), int | None)
 
 
 def table_of(heading):

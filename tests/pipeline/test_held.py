@@ -67,6 +67,14 @@ def sample_until(run, batch, monkeypatch):
             steps.rollout(run, 1, Silent())
 
 
+def rollouts_of_a_new_run(tmp_path, data):
+    """What the same settings give in a folder of their own."""
+    (tmp_path / "new").mkdir()
+    run = begin(tmp_path / "new", data)
+    steps.rollout(run, 1, Silent())
+    return run.stage(1).rollouts.read_bytes()
+
+
 def test_every_step_writes_down_what_it_read_and_wrote(whole):
     records = {record.step.label: record for record in read_all(whole)}
     assert sorted(records) == [
@@ -307,10 +315,7 @@ def test_more_samples_are_added_to_those_that_are_there(tmp_path, gpt2, max_rows
     adopt(run, build_config(data), say=said.append)
     assert any("stage-1-rollout keeps its samples and gets more" in text for text in said)
     steps.rollout(run, 1, Silent())
-    (tmp_path / "other").mkdir()
-    other = begin(tmp_path / "other", data)
-    steps.rollout(other, 1, Silent())
-    assert run.stage(1).rollouts.read_bytes() == other.stage(1).rollouts.read_bytes()
+    assert run.stage(1).rollouts.read_bytes() == rollouts_of_a_new_run(tmp_path, data)
     seven = run.stage(1).rollouts.read_bytes().splitlines()
     assert [line for line in seven if json.loads(line)["sample_index"] < 4] == four
     assert not list(run.stage(1).root.glob("*.from-*"))
@@ -325,10 +330,7 @@ def test_a_stop_while_samples_are_added_costs_nothing(tmp_path, gpt2, monkeypatc
     adopt(run, build_config(data), say=lambda text: None)
     sample_until(run, stop_at, monkeypatch)
     steps.rollout(run, 1, Silent())
-    (tmp_path / "other").mkdir()
-    other = begin(tmp_path / "other", data)
-    steps.rollout(other, 1, Silent())
-    assert run.stage(1).rollouts.read_bytes() == other.stage(1).rollouts.read_bytes()
+    assert run.stage(1).rollouts.read_bytes() == rollouts_of_a_new_run(tmp_path, data)
 
 
 def test_a_half_sampled_file_of_a_smaller_k_is_completed_first(tmp_path, gpt2):
@@ -340,10 +342,7 @@ def test_a_half_sampled_file_of_a_smaller_k_is_completed_first(tmp_path, gpt2):
     data["rollouts"] |= {"num_samples": 7}
     adopt(run, build_config(data), say=lambda text: None)
     steps.rollout(run, 1, Silent())
-    (tmp_path / "other").mkdir()
-    other = begin(tmp_path / "other", data)
-    steps.rollout(other, 1, Silent())
-    assert run.stage(1).rollouts.read_bytes() == other.stage(1).rollouts.read_bytes()
+    assert run.stage(1).rollouts.read_bytes() == rollouts_of_a_new_run(tmp_path, data)
 
 
 def test_files_without_a_record_are_taken_as_they_are_and_said(tmp_path, whole):

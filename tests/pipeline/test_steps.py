@@ -24,7 +24,7 @@ from paced.pipeline.sources import StageProblems, open_source
 from paced.problems.files import read_problems
 from paced.records import Rollout
 from paced.rollouts.sampler import make_sampler
-from paced.run.configfile import build_config
+from paced.run.configfile import apply_overrides, build_config
 from paced.run.folder import RunFolder
 from paced.run.progress import Silent
 from paced.run.schema import Choice
@@ -168,12 +168,17 @@ def test_stages_take_disjoint_parts_of_the_problems(tmp_path, gpt2):
     ],
 )
 def test_what_cannot_work_is_refused_before_the_first_rollout(tmp_path, gpt2, changes, words):
-    from paced.run.configfile import apply_overrides
-
     run = begin(tmp_path, apply_overrides(recipe(tmp_path, gpt2), changes, "test"))
     with pytest.raises(ConfigError, match=words):
         run_job(run, Silent())
     assert not run.stage(1).rollouts.exists()
+
+
+def test_a_run_names_a_wrong_choice_and_a_wrong_length_in_one_refusal(tmp_path, gpt2):
+    changes = {"weights": "betta", "rollouts.max_new_tokens": 200}
+    run = begin(tmp_path, apply_overrides(recipe(tmp_path, gpt2), changes, "test"))
+    with pytest.raises(ConfigError, match=r"(?s)weights must be one of .* the student has 96 positions"):
+        run_job(run, Silent())
 
 
 def test_a_step_alone_refuses_a_choice_that_there_is_not(tmp_path, gpt2):
