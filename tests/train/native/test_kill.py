@@ -14,6 +14,7 @@ from tiny_models import write_model, write_sums
 from training_setup import metrics_of, run_whole_job, train_briefly
 
 NIGHTLY = bool(os.environ.get("PACED_NIGHTLY"))
+pytestmark = pytest.mark.timeout(7200 if NIGHTLY else 600)
 DIFFERS = {"timings.jsonl", "environment.json", ".lock", ".lock-holder.json", "checkpoints"}
 """Say when and where a run ran; which checkpoints are kept depends on when a stop was asked for."""
 
