@@ -129,14 +129,14 @@ def _records(run: RunFolder) -> dict[Step, StepRecord]:
     """What each step was computed with; results without a record with what the folder's configuration says.
 
     Raises:
-        ConfigError: there are such results, and a configuration that cannot be read.
+        ConfigError, RunFolderError: there are such results, and a configuration that cannot be read.
     """
     records = {record.step: record for record in read_all(run)}
     if not any(path.exists() for path in (run.problems, run.stage(1).root, run.evaluation)):
         return records
     try:
         held = run.written_config()
-    except ConfigError:
+    except (ConfigError, RunFolderError):
         if records:  # every step that this version computes has one
             return records
         raise
@@ -172,9 +172,8 @@ def _apply(change: Change, say: Callable[[str], None]) -> None:
         say(f"{run.root}: done again: {', '.join(step.label for step in change.removed)}")
     for step in reversed(change.removed):  # the last first, so that a kill leaves no step without what it came from
         _remove(run, step)
-    text = config_text(change.config)
-    if run.config_file.read_text(encoding="utf-8") != text:
-        write_atomic(run.config_file, text)
+    if _difference(run, change.config):
+        write_atomic(run.config_file, config_text(change.config))
     read = {name for record in read_all(run) for name in record.read}
     for file in (*run.root.glob("stage-*/*-prompts.jsonl"), *run.evaluation.glob("*-prompts.jsonl")):
         if str(file.relative_to(run.root)) not in read:  # of a template that no step has used
@@ -217,6 +216,5 @@ def _steps_named(label: str, known: set[Step]) -> set[Step]:
 
 def _difference(run: RunFolder, config: RunConfig) -> list[str]:
     """The lines of config.yaml that change."""
-    held, asked = run.config_file.read_text(encoding="utf-8"), config_text(config)
-    lines = difflib.unified_diff(held.splitlines(), asked.splitlines(), n=0, lineterm="")
+    lines = difflib.unified_diff(run.config_lines(), config_text(config).splitlines(), n=0, lineterm="")
     return [line for line in lines if not line.startswith(("---", "+++", "@@"))]

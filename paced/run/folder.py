@@ -207,7 +207,17 @@ class RunFolder:
             raise RunFolderError(
                 f"{self.root}: is not a run folder (no config.yaml). Start one with: paced run CONFIG."
             )
-        return parse_yaml(self.config_file.read_text(encoding="utf-8"), str(self.config_file))
+        try:
+            text = self.config_file.read_bytes().decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise RunFolderError(
+                f"{self.config_file}: must be UTF-8 text, but is damaged. Restore it, or run the recipe again."
+            ) from error
+        return parse_yaml(text, str(self.config_file))
+
+    def config_lines(self) -> list[str]:
+        """The lines of ``config.yaml``, whatever state it is in."""
+        return self.config_file.read_bytes().decode("utf-8", errors="replace").splitlines()
 
     def _real_paths(self, data: Any) -> Any:
         """``data`` with every text ``run:…`` as a path from the run; of a compared method from the whole run."""
@@ -234,9 +244,8 @@ class RunFolder:
             raise RunFolderError(f"{self.root}: is a symbolic link. Use a folder of its own for every run.")
         text = config_text(config)
         if self.config_file.exists():
-            held = self.config_file.read_text(encoding="utf-8")
-            if held != text:
-                lines = difflib.unified_diff(held.splitlines(), text.splitlines(), "held", "asked", n=0, lineterm="")
+            if self.config_lines() != text.splitlines():
+                lines = difflib.unified_diff(self.config_lines(), text.splitlines(), "held", "asked", n=0, lineterm="")
                 changes = "\n  ".join(line for line in lines if not line.startswith(("---", "+++", "@@")))
                 raise RunFolderError(
                     f"{self.root}: holds a run of another configuration. Choose another name, or delete the folder. "

@@ -374,11 +374,21 @@ def test_a_change_killed_half_way_can_be_asked_again(tmp_path, gpt2, monkeypatch
     run_job(run, Silent())
     changes = {"training.learning_rate": 2e-3}
     with monkeypatch.context() as patched:
-        patched.setattr("paced.pipeline.change.config_text", None)  # dies after the first folder's files are gone
-        patched.setattr("paced.pipeline.change._difference", lambda run, config: ["+ learning_rate"])
+        patched.setattr("paced.pipeline.change.write_atomic", None)  # dies after the first folder's files are gone
         with pytest.raises(TypeError):
             take_on(run, data, changes, redo=("stage-1-distill",))
     take_on(run, data, changes, redo=("stage-1-distill",))
     run_job(run, Silent())
     for name in ("one", "two"):
         assert {line["learning_rate"] for line in read_lines(run.method(name).metrics)} == {2e-3}
+
+
+@pytest.mark.parametrize("damage", [b"", b"\xff\xfe garbage", b"name: [", b"colour: red\n"])
+def test_a_damaged_configuration_is_written_again_from_the_recipe_and_refused_without(tmp_path, whole, damage):
+    run, data = copy_of(whole[0], tmp_path), whole[1]
+    before = contents(run.root)
+    run.config_file.write_bytes(damage)
+    with pytest.raises((ConfigError, RunFolderError), match="config.yaml: "):
+        open_run(run.root)
+    take_on(run, data, {})
+    assert contents(run.root) == before
