@@ -33,6 +33,16 @@ class Engine(Protocol):
         """
         ...
 
+    @property
+    def context_tokens(self) -> int | None:
+        """Tokens of a prompt and its completion that the model takes together; None when nobody says."""
+        ...
+
+    @property
+    def reproducibility(self) -> str:
+        """One sentence on what is the same when a completion is sampled again; kept in a run's environment.json."""
+        ...
+
     def sample(
         self, prompts: Sequence[Sequence[int]], keys: NDArray[np.uint64], sampling: SamplingConfig
     ) -> Iterator[tuple[int, list[SampledCompletion]]]:
@@ -40,6 +50,9 @@ class Engine(Protocol):
 
         A completion depends on its prompt, its key and ``sampling`` alone, as far as floating point allows; nothing is
         inherited from the model's generation config but the tokens that end a completion.
+
+        Raises:
+            ValueError: prompts that do not fit into the context (``context.py``), before any is sampled.
         """
         ...
 

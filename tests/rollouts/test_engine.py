@@ -13,7 +13,7 @@ from scipy.stats import chisquare
 from tiny_models import byte_tokenizer, small_model
 
 from paced.errors import ConfigError
-from paced.models.loading import load_model
+from paced.models.loading import load_config, load_model
 from paced.models.tokens import vocabulary_size
 from paced.rollouts.engine import ENGINES, make_engine
 from paced.run.config import ModelConfig, SamplingConfig
@@ -177,6 +177,20 @@ def test_the_engine_in_this_process_follows_a_module_as_it_is_trained(folder):
     with torch.no_grad():
         student.lm_head.weight[1:NUM_TOKENS] = student.lm_head.weight[1:NUM_TOKENS].flip(0)
     assert draw(engine) != before
+
+
+def test_prompts_that_do_not_fit_are_refused_with_length_and_limit_before_any_is_sampled(name, folder):
+    engine = build(name, folder)
+    limit = engine.context_tokens
+    assert limit == load_config(ModelConfig(path=str(folder))).max_position_embeddings
+    fits, exceeds = (40,) * (limit - 6), (40,) * (limit - 5)
+    assert len(draw(engine, [fits], num_samples=1)) == 1
+    with pytest.raises(ValueError, match=rf"1 of 2 prompts .* prompt 1, {limit - 5:,} tokens and 6 new .* {limit:,}\."):
+        draw(engine, [fits, exceeds], num_samples=1)
+
+
+def test_an_engine_says_what_is_the_same_when_it_samples_again(name, folder):
+    assert build(name, folder).reproducibility.endswith(".")
 
 
 def test_rows_come_before_all_are_done(name, folder):
