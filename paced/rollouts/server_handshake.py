@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from paced.records import SampledCompletion
+from paced.rollouts.noise import ARGUMENT
 from paced.rollouts.server_dialects import Dialect, Reply, Terms
 from paced.rollouts.server_http import Server, ServerLost
 from paced.rollouts.server_replies import Unusable
@@ -143,7 +144,7 @@ async def _refuse_without_noise(
 def _spoil(body: dict[str, Any]) -> None:
     """Leave the noise's key alone, without the settings that belong to it."""
     holder = body if "vllm_xargs" in body else body["sampling_params"]
-    holder["vllm_xargs" if "vllm_xargs" in body else "extra_args"] = {"paced": [1]}
+    holder["vllm_xargs" if "vllm_xargs" in body else "extra_args"] = {ARGUMENT: [1]}
 
 
 async def _version(server: Server) -> str:
