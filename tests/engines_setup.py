@@ -37,10 +37,11 @@ def build_hf(folder, **settings):
     return make_engine(Choice("hf"), ModelConfig(path=str(folder)), **settings)
 
 
-def build_server(folder, **settings):
+def build_server(folder, *, parameters=None, **settings):
     """The engine ``server`` on a real vLLM server for the folder, started once for all tests of this process."""
     url = vllm_server(str(folder)) if (Path(folder) / "config.json").exists() else "http://127.0.0.1:9"
-    return make_engine(Choice("server", {"base_urls": (url,)}), ModelConfig(path=str(folder)), **settings)
+    choice = Choice("server", {"base_urls": (url,)} | (parameters or {}))
+    return make_engine(choice, ModelConfig(path=str(folder)), **settings)
 
 
 BUILDERS = {"hf": build_hf, "server": build_server}

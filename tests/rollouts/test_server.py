@@ -221,10 +221,10 @@ def test_a_server_without_our_noise_is_refused_unless_the_recipe_takes_its_own(f
     assert len(distinct) == 6
 
 
-@pytest.mark.parametrize("top_k", [1, 20])
-def test_a_server_that_samples_otherwise_than_asked_is_refused(folder, top_k):
+@pytest.mark.parametrize(("top_k", "noise"), [(1, "paced"), (20, "paced"), (1, "server")])
+def test_a_server_that_samples_otherwise_than_asked_is_refused(folder, top_k, noise):
     with Stub(top_k=top_k) as stub, pytest.raises(ConfigError, match=r"does not sample as it is told: .*, got \d+\."):
-        draw(engine_for(folder, stub), 2)
+        draw(engine_for(folder, stub, noise=noise), 2)
 
 
 def test_a_server_that_gives_no_token_ids_rates_only_when_the_recipe_says_so(folder):
