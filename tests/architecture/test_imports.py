@@ -50,7 +50,7 @@ HEAVY = {
     "z3": ("paced/theory/",),
     "flint": ("paced/theory/",),
     "hypothesis": ("paced/theory/",),
-    "vllm": ("paced/rollouts/vllm.py",),
+    "vllm": ("paced/rollouts/vllm.py", "paced/rollouts/vllm_noise.py"),
     "httpx": ("paced/rollouts/server_http.py",),
     "tenacity": ("paced/rollouts/server_http.py",),
     "trl": ("paced/train/trl.py",),
