@@ -1,4 +1,4 @@
-"""A rated table: Wilson intervals by their formula, the same rows in each format, and every reader takes it as it is."""
+"""A rated table: Wilson intervals by their formula, the same rows in each format, taken as it is by every reader."""
 
 from __future__ import annotations
 
