@@ -11,7 +11,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from paced.run.config import TRAINING, EvaluationSet, ModelConfig, RunConfig, SamplingConfig
+from paced.run.config import TRAINING, EvaluationSet, ModelConfig, PromptsConfig, RunConfig, SamplingConfig
 from paced.run.configfile import to_dict
 from paced.run.folder import RunFolder
 from paced.run.steprecord import Step
@@ -112,9 +112,11 @@ def settings_of(config: RunConfig, step: Step) -> dict[str, Any]:
         return seed | trained | _student(config) | _prompts(config, "student") | _evaluation(config, step.part)
     part = seed | _part(config, step.stage)
     if step.name == "rollout":
-        return part | _student(config) | _prompts(config, "student") | _sampling("rollouts", config.rollouts)
+        return part | _student(config) | _prompts(config, "student") | sampling_settings("rollouts", config.rollouts)
     if step.name == "reference":
-        return part | _teacher(config) | _prompts(config, "teacher") | _sampling("references", config.references)
+        return (
+            part | _teacher(config) | _prompts(config, "teacher") | sampling_settings("references", config.references)
+        )
     return part | _student(config) | _teacher(config) | _training(config, step.stage) | _renewals(config, step.stage)
 
 
@@ -136,7 +138,7 @@ def _renewals(config: RunConfig, number: int) -> dict[str, Any]:
     stage = config.stages[number - 1]
     settings: dict[str, Any] = {}
     if stage.fresh_rollouts or stage.recompute_every:
-        settings |= _sampling("rollouts", config.rollouts)
+        settings |= sampling_settings("rollouts", config.rollouts)
     if stage.recompute_every:
         settings |= {"weights": to_dict(config.weights), "grading": to_dict(config.grading)}
     return settings
@@ -163,11 +165,17 @@ def _model(section: str, model: ModelConfig) -> dict[str, Any]:
 
 
 def _prompts(config: RunConfig, reader: str) -> dict[str, Any]:
-    prompts = to_dict(config.prompts)
-    return {f"prompts.{key}": prompts[key] for key in (reader, *READS_PROMPTS)}
+    return prompt_settings(config.prompts, reader)
 
 
-def _sampling(section: str, sampling: SamplingConfig) -> dict[str, Any]:
+def prompt_settings(prompts: PromptsConfig, reader: str) -> dict[str, Any]:
+    """The settings that the prompts of one reader depend on."""
+    values = to_dict(prompts)
+    return {f"prompts.{key}": values[key] for key in (reader, *READS_PROMPTS)}
+
+
+def sampling_settings(section: str, sampling: SamplingConfig) -> dict[str, Any]:
+    """The settings that completions depend on, below the key of their section."""
     settings = {f"{section}.{key}": value for key, value in to_dict(sampling).items()}
     engine = settings[f"{section}.engine"]
     engine["parameters"] = {key: value for key, value in engine["parameters"].items() if key != "max_rows"}
@@ -177,9 +185,9 @@ def _sampling(section: str, sampling: SamplingConfig) -> dict[str, Any]:
 def _evaluation(config: RunConfig, part: str) -> dict[str, Any]:
     name = part.partition("-")[2]
     if name == TRAINING:
-        return _sampling("rollouts", config.rollouts)
+        return sampling_settings("rollouts", config.rollouts)
     (item,) = (item for item in config.evaluation.sets if item.name == name)
-    return _sampling("evaluation.sampling", set_sampling(config, item))
+    return sampling_settings("evaluation.sampling", set_sampling(config, item))
 
 
 def set_sampling(config: RunConfig, item: EvaluationSet) -> SamplingConfig:

@@ -1,0 +1,63 @@
+"""The folder beside a table of pass rates: what its completions were made with, so that no others are mixed in.
+
+TABLE.rollouts/
+  settings.json                    what the completions depend on; engine and versions, for who reads it later
+  rollouts.jsonl                   completions
+  undecided.json  further.jsonl    of a screening: which problems go on, and their completions
+  grades.jsonl                     a verdict with its reason for each
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import paced
+from paced.errors import RunFolderError
+from paced.run.storage import read_json, write_json
+
+if TYPE_CHECKING:
+    from paced.rollouts.engine import Engine
+
+NUM_SAMPLES = "rollouts.num_samples"
+"""The one setting that may change, and only grow: old completions stay, new ones are others."""
+
+
+def claim_state(folder: Path, settings: Mapping[str, Any], *, engine: Engine) -> None:
+    """Bind the folder to the settings of a call, or say which of them differ from those it is bound to.
+
+    Args:
+        folder: there, and held by this process.
+        settings: key -> plain value, all that completions depend on.
+        engine: what samples.
+
+    Raises:
+        RunFolderError: it holds completions made with other settings; each with both values.
+    """
+    file = folder / "settings.json"
+    if file.exists():
+        kept = read_json(file)
+        held = kept.get("settings", {}) if isinstance(kept, dict) else {}
+        changed = [
+            f"{key} was {_shown(held.get(key))}, is {_shown(settings.get(key))}"
+            for key in dict.fromkeys([*held, *settings])
+            if held.get(key) != settings.get(key) and not _has_grown(key, held.get(key), settings)
+        ]
+        if changed:
+            raise RunFolderError(
+                f"{folder}: holds completions made with other settings: {'; '.join(changed)}. Give the table another "
+                "name, or delete this folder to sample anew."
+            )
+    write_json(
+        file,
+        {"settings": dict(settings), "paced": paced.__version__, "engine": engine.reproducibility},
+    )
+
+
+def _has_grown(key: str, held: Any, settings: Mapping[str, Any]) -> bool:
+    return key == NUM_SAMPLES and isinstance(held, int) and not settings.get("screen") and settings[key] >= held
+
+
+def _shown(value: Any) -> str:
+    return "nothing" if value is None else repr(value)
