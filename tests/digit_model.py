@@ -1,4 +1,4 @@
-"""A model that writes short numbers at known odds, so that pass rates are neither all 0 nor all 1 and can be computed."""
+"""A model that writes short numbers at known odds: pass rates are neither all 0 nor all 1 and can be computed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def write_digit_model(folder: Path, *, chat: bool = False) -> Path:
 
 
 def write_digit_problems(path: Path, count: int = 24, *, longest: int = 0) -> Path:
-    """Problems whose answers the model writes often, seldom or never; ``longest`` characters in the last one, if any."""
+    """Problems whose answers it writes often, seldom or never; ``longest`` characters in the last one, if any."""
     answers = ["1", "7", "11", "5"]
     rows = [
         {"problem_id": f"q{number}", "problem": f"say {'it ' * (number % 5)}{number}", "answer": answers[number % 4]}

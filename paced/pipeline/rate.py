@@ -87,7 +87,7 @@ def rate_completions(
 
     Args:
         config: of which the problems and the grading count.
-        completions: JSON lines, parquet or CSV, a completion a row or a list of them.
+        completions: JSON lines, parquet or CSV, a completion a row or a list of them; or a pattern of such files.
         table: as for :func:`rate`.
         columns: role -> column, where they are not called as ours (``problem_id``, ``text``, ``finish_reason`` ...).
 
@@ -101,7 +101,10 @@ def rate_completions(
 
     table = Path(table)
     file = _read_problems(config, table)
-    rollouts, notes = read_completions(completions, file.problems, columns=columns or {}, equal_counts=False)
+    others = None if config.problems.limit else ()
+    rollouts, notes = read_completions(
+        completions, file.problems, columns=columns or {}, equal_counts=False, others=others
+    )
     grades = grade_all(file.problems, rollouts, config.grading)
     return _finish(table, file.problems, grades, None, left_out={}, notes=[*file.notes, *notes])
 
