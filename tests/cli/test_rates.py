@@ -1,4 +1,4 @@
-"""`paced rate` and `paced export` as they are typed: what is printed, the exit code, and one sentence for wrong input."""
+"""`paced rate` and `paced export` as they are typed: what is printed, the exit code, one sentence for wrong input."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from paced.records import Rollout
 from paced.run.storage import read_records
 
 SHORT = (
-    "--no-chat-template", "--answer-format", "last_number", "--max-new-tokens", "6", "--engine-parameter", "max_rows=32",
+    "--no-chat-template", "--answer-format", "last_number", "--max-new-tokens", "6", "--engine-parameter",
+    "max_rows=32",
 )  # fmt: skip
 
 
