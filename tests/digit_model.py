@@ -12,9 +12,9 @@ LOGITS = {"1": 14.0, "7": 13.0, "<|end|>": 14.5}
 """Token -> logit whatever was read; every other token of the 264 has 0."""
 
 
-def write_digit_model(folder: Path, *, chat: bool = False) -> Path:
+def write_digit_model(folder: Path, *, chat: bool = False, num_positions: int = 96) -> Path:
     """A GPT-2 folder whose next token never depends on what it read: 1, 7 or the end."""
-    model, tokenizer = small_model("gpt2"), byte_tokenizer(chat=chat)
+    model, tokenizer = small_model("gpt2", num_positions=num_positions), byte_tokenizer(chat=chat)
     with torch.no_grad():
         model.transformer.ln_f.weight.zero_()
         model.transformer.ln_f.bias.zero_()

@@ -136,3 +136,76 @@ def rate(
     if not write_json_text(json, json_text.dumps(data, indent=2, allow_nan=False)):
         print(text)
     return FAILED if rated.left_out else 0
+
+
+@app.command(group="Pass rates and training sets")
+def export(
+    table: Path,
+    *parameters: str,
+    problems: Path,
+    to: Literal["trl", "verl", "hf"],
+    output: Output,
+    weight: str | None = None,
+    fitted: Annotated[bool, Parameter(negative="")] = False,
+    min_weight: Annotated[float, Parameter(validator=Number(gte=0))] = 0.0,
+    drop_zero: Annotated[bool, Parameter(negative="")] = False,
+    prompt: str = "{problem}",
+    system: str = "",
+    text: Annotated[bool, Parameter(negative="")] = False,
+    data_source: str = "",
+    ability: str = "math",
+    split: str = "train",
+) -> int:
+    """Write problems with pass rates and weights as a training set for TRL, verl, or whatever reads a data set.
+
+    Weights are those of the table where `paced weigh` made it, else of the weight function beta, or of the one named.
+
+    Parameters
+    ----------
+    table
+        Pass rates as `paced rate` writes them, any table of counts with ids, or the table of `paced weigh`.
+    parameters
+        Settings of the weight function, as alpha=1 beta=2 estimator=posterior.
+    problems
+        The problem file that was rated.
+    to
+        The form: trl (prompt as messages), verl (RLHFDataset), or hf (the problem file's columns as they are).
+    output
+        The training set, .parquet; .jsonl too for trl and hf.
+    weight
+        Weight function to use; see `paced weigh`.
+    fitted
+        Take the beta kernel with the exponents that `paced fit` finds in the table.
+    min_weight
+        Leave out problems of a smaller weight than this.
+    drop_zero
+        Leave out problems of weight zero.
+    prompt
+        User message; `{problem}` stands for the problem's text, which is all of it by default.
+    system
+        System message.
+    text
+        For trl: the prompt as text, not as messages.
+    data_source
+        For verl: what chooses the reward function; by default each problem's source, or the name of its file.
+    ability
+        For verl: the kind of task.
+    split
+        For verl: the split in extra_info.
+    """
+    from paced.pipeline.export import export_training_set, has_weights
+    from paced.pipeline.export_forms import ExportOptions
+    from paced.weights.table.report import fitted_kernel, weight_function
+
+    if fitted and (parameters or weight):
+        raise ValueError("export: --fitted chooses the weights. Leave out --weight and parameters.")
+    own = not (fitted or weight or parameters) and has_weights(table)
+    function = None if own else fitted_kernel(table) if fitted else weight_function(weight or "beta", parameters)
+    options = ExportOptions(
+        prompt=prompt, system=system, as_text=text, data_source=data_source, ability=ability, split=split
+    )
+    exported = export_training_set(
+        table, problems, output, to=to, weight=function, min_weight=min_weight, drop_zero=drop_zero, options=options
+    )
+    print(exported.report)
+    return 0

@@ -23,7 +23,7 @@ from paced.grading.grade import count_passes, grade_all
 from paced.pipeline.preflight_problems import gold_faults
 from paced.pipeline.rate_config import RateConfig
 from paced.pipeline.rate_result import LeftOut, Rated, left_out_file
-from paced.pipeline.rate_state import claim_state
+from paced.pipeline.rate_state import claim_state, state_folder
 from paced.problems.files import ProblemFile, read_problems
 from paced.records import Grade, Problem, Rollout
 from paced.run.folder import RunFolder
@@ -107,11 +107,6 @@ def rate_completions(
     )
     grades = grade_all(file.problems, rollouts, config.grading)
     return _finish(table, file.problems, grades, None, left_out={}, notes=[*file.notes, *notes])
-
-
-def state_folder(table: Path) -> Path:
-    """Where the completions behind a table are."""
-    return table.with_name(f"{table.name}.rollouts")
 
 
 def _read_problems(config: RateConfig, table: Path) -> ProblemFile:

@@ -20,6 +20,7 @@ from paced.run.storage import read_json, write_json
 if TYPE_CHECKING:
     from paced.rollouts.engine import Engine
 
+SETTINGS = "settings.json"
 NUM_SAMPLES = "rollouts.num_samples"
 """The one setting that may change, and only grow: old completions stay, new ones are others."""
 
@@ -35,7 +36,7 @@ def claim_state(folder: Path, settings: Mapping[str, Any], *, engine: Engine) ->
     Raises:
         RunFolderError: it holds completions made with other settings; each with both values.
     """
-    file = folder / "settings.json"
+    file = folder / SETTINGS
     if file.exists():
         kept = read_json(file)
         held = kept.get("settings", {}) if isinstance(kept, dict) else {}
@@ -53,6 +54,18 @@ def claim_state(folder: Path, settings: Mapping[str, Any], *, engine: Engine) ->
         file,
         {"settings": dict(settings), "paced": paced.__version__, "engine": engine.reproducibility},
     )
+
+
+def settings_beside(table: Path) -> dict[str, Any]:
+    """The settings that a table of rates was made with, where its folder is still beside it; nothing otherwise."""
+    file = state_folder(table) / SETTINGS
+    kept = read_json(file) if file.exists() else {}
+    return dict(kept.get("settings", {})) if isinstance(kept, dict) else {}
+
+
+def state_folder(table: Path) -> Path:
+    """Where the completions behind a table are."""
+    return table.with_name(f"{table.name}.rollouts")
 
 
 def _has_grown(key: str, held: Any, settings: Mapping[str, Any]) -> bool:
