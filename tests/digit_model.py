@@ -10,17 +10,21 @@ from tiny_models import byte_tokenizer, small_model
 
 LOGITS = {"1": 14.0, "7": 13.0, "<|end|>": 14.5}
 """Token -> logit whatever was read; every other token of the 264 has 0."""
+BOXED_LOGITS = {"\\boxed{1}": 14.0, "\\boxed{7}": 13.0, "<|end|>": 14.5}
+"""The same odds for a model whose tokenizer has a boxed answer as one token."""
 
 
-def write_digit_model(folder: Path, *, chat: bool = False, num_positions: int = 96) -> Path:
+def write_digit_model(folder: Path, *, chat: bool = False, boxed: bool = False, num_positions: int = 96) -> Path:
     """A GPT-2 folder whose next token never depends on what it read: 1, 7 or the end."""
     model, tokenizer = small_model("gpt2", num_positions=num_positions), byte_tokenizer(chat=chat)
+    logits = BOXED_LOGITS if boxed else LOGITS
+    tokenizer.add_tokens([token for token in logits if token not in tokenizer.get_vocab()])
     with torch.no_grad():
         model.transformer.ln_f.weight.zero_()
         model.transformer.ln_f.bias.zero_()
         model.transformer.ln_f.bias[0] = 1.0
         model.transformer.wte.weight[:, 0] = 0.0
-        for token, logit in LOGITS.items():
+        for token, logit in logits.items():
             model.transformer.wte.weight[tokenizer.convert_tokens_to_ids(token), 0] = logit
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     model.save_pretrained(folder)

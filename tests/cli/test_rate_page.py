@@ -29,7 +29,7 @@ CONTEXT = 8192 + 600
 def folder(tmp_path_factory):
     """A working folder with what the page takes for granted: my-model, problems.jsonl and a dump of another tool."""
     root = tmp_path_factory.mktemp("page")
-    write_digit_model(root / "my-model", chat=True, num_positions=CONTEXT)
+    write_digit_model(root / "my-model", chat=True, boxed=True, num_positions=CONTEXT)
     write_digit_problems(root / "problems.jsonl")
     return root
 
@@ -70,7 +70,7 @@ def test_the_three_commands_give_every_problem_its_weight(ran, folder):
 def test_the_python_on_the_page_runs(ran, folder, monkeypatch, capsys):
     monkeypatch.chdir(folder)
     (program,) = PYTHON
-    exec(compile(program, "rate.md", "exec"), {})  # noqa: S102 - the page of this repository
+    exec(compile(program, "rate.md", "exec"), {})  # the page of this repository
     assert "written: notebook.parquet" in capsys.readouterr().out
     assert pq.read_table("notebook.parquet")["num_rollouts"].to_pylist() == [4] * 24
 

@@ -151,6 +151,48 @@ def test_the_defaults_that_the_help_names_are_those_of_the_settings(capsys):
         assert words in said
 
 
+def rated(tmp_path, problems):
+    """A table of counts for the problems, without a model."""
+    table = tmp_path / "rates.csv"
+    rows = "".join(f"q{number},{number % 9},8\n" for number in range(24))
+    table.write_text("problem_id,num_passed,num_rollouts\n" + rows)
+    return table
+
+
+def test_export_takes_a_table_or_its_weights_and_names_what_it_wrote(tmp_path, problems, capsys):
+    table = rated(tmp_path, problems)
+    assert paced("weigh", table, "-o", tmp_path / "weights.csv") == 0
+    for source, more in (
+        (table, ()), (tmp_path / "weights.csv", ()), (table, ("--fitted",)), (table, ("--weight", "beta", "alpha=2")),
+    ):  # fmt: skip
+        output = tmp_path / "train.parquet"
+        assert paced("export", source, "--problems", problems, "--to", "trl", "-o", output, *more) == 0
+        said = capsys.readouterr().out
+        assert f"written: {output}" in said
+        assert "effective sample size" in said
+        assert pq.read_table(output).num_rows == 24
+    assert paced("export", table, "--problems", problems, "--to", "hf", "-o", output, "--drop-zero") == 0
+    assert pq.read_table(output).num_rows == sum(0 < number % 9 < 8 for number in range(24))
+
+
+def test_wrong_input_to_export_is_one_sentence(tmp_path, problems):
+    table = rated(tmp_path, problems)
+    rest = ("--problems", problems, "--to", "verl", "-o", tmp_path / "out.parquet")
+    for arguments, words in (
+        ((tmp_path / "absent.csv", *rest), "absent.csv: no such file"),
+        ((problems, *rest), "(num_passed, num_rollouts), or (problem_id, correct)"),
+        ((table, *rest, "--weight", "betta"), "--weight must be one of"),
+        ((table, *rest, "alpha=-1"), "alpha must be finite and >= 0"),
+        ((table, *rest, "--fitted", "alpha=1"), "--fitted chooses the weights"),
+        ((table, *rest, "--min-weight", 7), "no problem is left of 24"),
+        ((table, "--problems", problems, "--to", "verl", "-o", tmp_path / "out.jsonl"), "verl reads .parquet"),
+    ):
+        sentence = refusal("export", *arguments)
+        assert words in sentence
+        assert "paced made a mistake" not in sentence
+    assert not list(tmp_path.glob("out.*"))
+
+
 @pytest.mark.slow
 def test_a_command_that_is_killed_or_stopped_goes_on_when_it_is_typed_again(tmp_path, model):
     problems = write_digit_problems(tmp_path / "problems.jsonl", 400)
