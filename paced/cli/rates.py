@@ -112,10 +112,10 @@ def rate(
     import json as json_text
 
     from paced.pipeline import rate as job
-    from paced.pipeline.rate_config import columns_of, engine_of, read_rate_config
+    from paced.pipeline.rate_config import columns_of, engine_of, read_grading_config, read_rate_config
 
-    if completions is not None and (model or server or engine):
-        raise ValueError("rate: --completions samples nothing. Leave out --model, --server and --engine, or it.")
+    if columns and completions is None:
+        raise ValueError("rate: --columns describes the file of --completions, got none. Give both, or neither.")
     options = {
         "problems.path": str(problems), "problems.limit": limit, "student.path": model, "student.dtype": dtype,
         "student.attention": attention, "student.revision": revision, "prompts.student": prompt,
@@ -124,14 +124,13 @@ def rate(
         "rollouts.num_samples": num_samples, "rollouts.sampling_temperature": temperature, "rollouts.top_p": top_p,
         "rollouts.max_new_tokens": max_new_tokens, "grading.answer_format": answer_format, "seed": seed,
         "screen": screen,
+        "rollouts.engine": engine_of(engine, engine_parameter, servers=server, served_model=served_model),
     }  # fmt: skip
     if completions is not None:
-        rated = job.rate_completions(read_rate_config(options), completions, output, columns=columns_of(columns))
+        rated = job.rate_completions(read_grading_config(options), completions, output, columns=columns_of(columns))
     else:
         need_extra("rate", "train")
-        chosen = engine_of(engine, engine_parameter, servers=server, served_model=served_model)
-        config = read_rate_config(options | {"rollouts.engine": chosen})
-        rated = job.rate(config, output, verbosity.progress())
+        rated = job.rate(read_rate_config(options), output, verbosity.progress())
     text, data = rated.report()
     if not write_json_text(json, json_text.dumps(data, indent=2, allow_nan=False)):
         print(text)

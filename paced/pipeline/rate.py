@@ -29,7 +29,7 @@ from paced.records import Grade, Problem, Rollout
 from paced.run.folder import RunFolder
 from paced.run.progress import Progress, Silent
 from paced.run.signals import stop_on_signals
-from paced.run.storage import append_lines, encode_line, read_json, text_hash, write_atomic, write_json
+from paced.run.storage import encode_line, read_json, text_hash, write_atomic, write_json
 from paced.weights.table.rated import check_table_name, write_rated
 
 if TYPE_CHECKING:
@@ -132,7 +132,10 @@ def _open_sampler(config: RateConfig, progress: Progress) -> Sampler:
     from paced.rollouts.sampler import Sampler
 
     if not config.student.path:
-        raise ConfigError("rate: a model must be named, a folder or a hub name, got none. Give --model.")
+        raise ConfigError(
+            "rate: a model must be named, a folder or a hub name, got none. Give --model; with a server too, for its "
+            "tokenizer makes the prompts."
+        )
     fault = engine_fault("rollouts.engine", config.rollouts.engine, config.student)
     if fault:
         raise ConfigError(f"rate: {fault}")
@@ -251,7 +254,8 @@ def _finish(
         write_atomic(root / "grades.jsonl", "".join(f"{encode_line(grade)}\n" for grade in grades))
     unasked = left_out_file(table)
     unasked.unlink(missing_ok=True)
-    append_lines(unasked, left_out.values())
+    if left_out:
+        write_atomic(unasked, "".join(f"{encode_line(one)}\n" for one in left_out.values()))
     rates = count_passes(problems, grades)
     write_rated(table, rates)
     return Rated(

@@ -15,6 +15,8 @@ from paced.run.schema import Choice, NonNegativeInt, PositiveInt, Section, read_
 
 BOXED = "Please reason step by step, and put your final answer within \\boxed{}."
 """System message that goes with the answer format ``boxed``, as in the recipes of the paper."""
+WITHOUT_SAMPLING = ("problems.path", "problems.limit", "grading.answer_format")
+"""The settings that grading reads."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +78,24 @@ def read_rate_config(options: Mapping[str, Any]) -> RateConfig:
     if faults or config is None:
         raise ConfigError(f"rate: {' '.join(faults.values())}")
     return config
+
+
+def read_grading_config(options: Mapping[str, Any]) -> RateConfig:
+    """The settings of a call that samples nothing, since it is given completions.
+
+    Raises:
+        ConfigError: as :func:`read_rate_config`, or options that only sampling would read.
+
+    Example:
+        >>> read_grading_config({"problems.path": "p.jsonl", "seed": None, "rollouts.num_samples": 4})
+        Traceback (most recent call last):
+        paced.errors.ConfigError: rate: completions are given, so that nothing reads rollouts.num_samples. Leave it out.
+    """
+    unread = [key for key, value in options.items() if value is not None and key not in WITHOUT_SAMPLING]
+    if unread:
+        which = "it" if len(unread) == 1 else "them"
+        raise ConfigError(f"rate: completions are given, so that nothing reads {', '.join(unread)}. Leave {which} out.")
+    return read_rate_config(options)
 
 
 def engine_of(name: str, parameters: Sequence[str] = (), *, servers: Sequence[str] = (), served_model: str = "") -> Any:

@@ -77,8 +77,9 @@ class Rated:
         if self.screen:
             lines.append(self._screening(data))
         if self.left_out:
+            count = len(self.left_out)
             lines.append(
-                f"left out: {len(self.left_out):,} problems, named in {self.left_out_file}; the first is "
+                f"left out: {count:,} problem{'s' * (count > 1)}, named in {self.left_out_file}; the first is "
                 f"{self.left_out[0]}"
             )
         if any(rate.num_rollouts for rate in self.rates):

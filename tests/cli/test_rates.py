@@ -73,7 +73,7 @@ def test_the_summary_as_json_is_one_object(tmp_path, model, problems, capsys):
 def test_a_prompt_that_does_not_fit_makes_the_exit_code_1(tmp_path, model, capsys):
     problems = write_digit_problems(tmp_path / "problems.jsonl", longest=95)
     assert paced("rate", problems, "--model", model, "-o", tmp_path / "rates.csv", *SHORT) == FAILED
-    assert "left out: 1 problems, named in" in capsys.readouterr().out
+    assert "left out: 1 problem, named in" in capsys.readouterr().out
 
 
 def test_completions_of_another_tool_give_the_same_table_and_need_no_model(tmp_path, model, problems, capsys):
@@ -96,6 +96,7 @@ def test_completions_of_another_tool_give_the_same_table_and_need_no_model(tmp_p
 def test_wrong_input_of_every_kind_is_one_sentence(tmp_path, model, problems):
     out = ("-o", tmp_path / "rates.csv", *SHORT)
     with_model = ("--model", model, *out)
+    graded = ("-o", tmp_path / "rates.csv")
     broken = tmp_path / "broken.jsonl"
     broken.write_text('{"problem": "a"}\n{"problem": "b", "answer": "4"}\n{"problem": "c", "answer": ""}\n')
     bare = tmp_path / "bare.jsonl"
@@ -108,14 +109,19 @@ def test_wrong_input_of_every_kind_is_one_sentence(tmp_path, model, problems):
         ((bare, *with_model), "no row has 'answer'"),
         ((broken, *with_model), "2 rows cannot be used"),
         ((problems, *out), "Give --model"),
-        ((problems, *with_model, "--completions", "dump.jsonl"), "--completions samples nothing"),
-        ((problems, *out, "--completions", tmp_path / "none.jsonl"), "none.jsonl"),
+        (
+            (problems, *with_model, "-k", 4, "--completions", "dump.jsonl"),
+            "nothing reads student.path, prompts.use_chat_template, rollouts.num_samples, rollouts.max_new_tokens, "
+            "rollouts.engine. Leave them out.",
+        ),
+        ((problems, *with_model, "--columns", "text=response"), "--columns describes the file of --completions"),
+        ((problems, *graded, "--completions", tmp_path / "none.jsonl"), "none.jsonl"),
         ((problems, "--model", model, "-o", tmp_path / "rates.xlsx", *SHORT), "must end in .parquet, .csv or .jsonl"),
         ((problems, "--model", tmp_path / "nowhere", *out), "nowhere"),
         ((problems, *with_model, "--screen", "two"), "screen must be two numbers"),
         ((problems, *with_model, "--engine", "vlmm"), "must be one of"),
         ((problems, *with_model, "--prompt", "hello"), "must contain {problem}"),
-        ((problems, *out, "--completions", problems, "--columns", "text"), "columns must be role=column"),
+        ((problems, *graded, "--completions", problems, "--columns", "text"), "columns must be role=column"),
     ):
         sentence = refusal("rate", *arguments)
         assert words in sentence
