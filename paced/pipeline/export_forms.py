@@ -19,7 +19,7 @@ from paced.errors import ConfigError
 from paced.problems.prompts import fill
 from paced.records import Problem
 from paced.run.tablefile import format_of, read_rows
-from paced.run.tablefile.cells import shown
+from paced.run.tablefile.cells import is_missing, shown
 from paced.run.tablefile.parquet_rows import open_parquet
 
 RATES = ("num_passed", "num_rollouts", "pass_rate", "weight", "unit_mean_weight")
@@ -163,8 +163,11 @@ def hf_table(problems: Sequence[ExportedProblem], source: Path, options: ExportO
     if set(taken) & set(RATES):
         names = ", ".join(name for name in taken if name in RATES)
         raise ConfigError(f"{source}: has a column {names} of its own, which would be overwritten. Rename it there.")
+    ids = pa.array([one.problem.problem_id for one in problems])
     if "problem_id" not in taken:
-        table = table.add_column(0, "problem_id", pa.array([one.problem.problem_id for one in problems]))
+        table = table.add_column(0, "problem_id", ids)
+    elif any(map(is_missing, table["problem_id"].to_pylist())):  # some rows bring an id, the others have that of a text
+        table = table.set_column(table.column_names.index("problem_id"), "problem_id", ids)
     for name, kind in _rate_fields():
         table = table.append_column(name, pa.array([one.rates()[name] for one in problems], kind))
     return table

@@ -7,14 +7,17 @@ import re
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from digit_model import write_digit_model, write_digit_problems
+from scipy.stats import binom
 
 from paced.cli import app
 from paced.records import Rollout
 from paced.run.config import SamplingConfig
 from paced.run.storage import read_records
+from paced.weights.table.rated import wilson_interval
 
 PAGE = (Path(__file__).parents[2] / "docs" / "rate.md").read_text(encoding="utf-8")
 COMMANDS = [
@@ -86,3 +89,30 @@ def test_the_numbers_on_screening_are_those_of_the_planner():
     )  # fmt: skip
     said = " ".join(PAGE.split())
     assert f"{one} against {screened} with posterior weights, and {naive} for" in said
+
+
+def coverage(p, first, whole):
+    """How often the interval of a problem of pass rate p holds it: K1 rollouts, and K unless these agree."""
+    ends = {(s, k): wilson_interval(s, k) for k in (first, whole) for s in range(k + 1)}
+    held = {counts: one.low <= p <= one.high for counts, one in ends.items()}
+    total = 0.0
+    for s in range(first + 1):
+        mass = binom.pmf(s, first, p)
+        if first == whole or s in (0, first):
+            total += mass * held[s, first]
+        else:
+            more = whole - first
+            total += mass * sum(binom.pmf(x, more, p) * held[s + x, whole] for x in range(more + 1))
+    return total
+
+
+def test_the_coverage_of_the_intervals_is_what_the_page_says():
+    grid = np.linspace(0.02, 0.98, 97)
+    said = " ".join(PAGE.split())
+    designs = {(2, 8): (8, 8), (4, 16): (16, 16)}
+    told = {design: np.array([coverage(p, *design) for p in grid]) for one in designs.items() for design in one}
+    mean, worst = ({design: f"{100 * of(held):.1f}" for design, held in told.items()} for of in (np.mean, np.min))
+    assert (
+        f"{mean[2, 8]} % on average with `--screen 2,8` and {worst[2, 8]} % at worst (K = 8 for all: {mean[8, 8]} and "
+        f"{worst[8, 8]}), but at worst {worst[4, 16]} % with `--screen 4,16` (K = 16 for all: {worst[16, 16]})"
+    ) in said

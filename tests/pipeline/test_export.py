@@ -93,11 +93,13 @@ def test_hf_keeps_the_types_of_a_parquet_file_and_takes_the_rows_by_their_place(
     assert table.schema.field("level").type == pa.int8()
 
 
-def test_problems_without_ids_of_their_own_are_joined_by_the_hash_of_their_text(tmp_path, problems):
+@pytest.mark.parametrize("more", [[{}] * 4, [{"problem_id": "a"}, {}, {"problem_id": None}, {}]], ids=["none", "some"])
+def test_problems_without_ids_of_their_own_are_joined_by_the_hash_of_their_text(tmp_path, more):
     from paced.problems.files import read_problems
 
     bare = tmp_path / "bare.jsonl"
-    bare.write_text("".join(json.dumps({"problem": text, "answer": "1"}) + "\n" for text in TEXTS))
+    rows = [{"problem": text, "answer": "1"} | some for text, some in zip(TEXTS, more, strict=True)]
+    bare.write_text("".join(json.dumps(row) + "\n" for row in rows))
     ids = [problem.problem_id for problem in read_problems(bare).problems]
     write_rated(tmp_path / "r.csv", [PassRate(problem_id=one, num_passed=1, num_rollouts=2) for one in ids])
     table = pq.read_table(exported(tmp_path, tmp_path / "r.csv", bare, "hf"))
