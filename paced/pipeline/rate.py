@@ -60,6 +60,8 @@ def rate(config: RateConfig, table: str | Path, progress: Progress | None = None
     Example: ``rated = rate(RateConfig(problems=ProblemsConfig(path="p.jsonl"), student=ModelConfig(path="model")),
         "rates.parquet")``, then ``print(rated.report()[0])``.
     """
+    from paced.rollouts.engine import describe_engine
+
     table, progress = Path(table), progress or Silent()
     file = _read_problems(config, table)
     notes = list(file.notes)
@@ -74,8 +76,9 @@ def rate(config: RateConfig, table: str | Path, progress: Progress | None = None
             raise ConfigError(f"rate: no problem fits into the model's context; the first is {one}. Lower the limit.")
         problems, prompts = [file.problems[row] for row in asked], [prompts[row] for row in asked]
         with folder.locked():
-            claim_state(folder.root, _settings(config, file.problems), engine=sampler.engine)
+            claim_state(folder.root, _settings(config, file.problems))
             rollouts = _sample(config, folder.root, sampler, problems, prompts)
+            folder.note_engine("rollout", describe_engine(config.rollouts.engine, sampler.engine))
             grades = grade_all(problems, rollouts, config.grading)
             return _finish(table, problems, grades, folder.root, left_out=left_out, notes=notes, screen=config.screen)
 

@@ -11,27 +11,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import paced
 from paced.errors import RunFolderError
+from paced.run.folder import describe_environment
 from paced.run.storage import read_json, write_json
 
-if TYPE_CHECKING:
-    from paced.rollouts.engine import Engine
-
-SETTINGS = "settings.json"
+SETTINGS, ENVIRONMENT = "settings.json", "environment.json"
 NUM_SAMPLES = "rollouts.num_samples"
 """The one setting that may change, and only grow: old completions stay, new ones are others."""
 
 
-def claim_state(folder: Path, settings: Mapping[str, Any], *, engine: Engine) -> None:
+def claim_state(folder: Path, settings: Mapping[str, Any]) -> None:
     """Bind the folder to the settings of a call, or say which of them differ from those it is bound to.
 
     Args:
         folder: there, and held by this process.
         settings: key -> plain value, all that completions depend on.
-        engine: what samples.
 
     Raises:
         RunFolderError: it holds completions made with other settings; each with both values.
@@ -50,10 +46,9 @@ def claim_state(folder: Path, settings: Mapping[str, Any], *, engine: Engine) ->
                 f"{folder}: holds completions made with other settings: {'; '.join(changed)}. Give the table another "
                 "name, or delete this folder to sample anew."
             )
-    write_json(
-        file,
-        {"settings": dict(settings), "paced": paced.__version__, "engine": engine.reproducibility},
-    )
+    if not (folder / ENVIRONMENT).exists():
+        write_json(folder / ENVIRONMENT, describe_environment(seed=settings["seed"]))
+    write_json(file, {"settings": dict(settings)})
 
 
 def settings_beside(table: Path) -> dict[str, Any]:
