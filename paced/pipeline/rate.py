@@ -23,7 +23,7 @@ from paced.grading.grade import count_passes, grade_all
 from paced.pipeline.preflight_problems import gold_faults
 from paced.pipeline.rate_config import RateConfig
 from paced.pipeline.rate_result import LeftOut, Rated, left_out_file
-from paced.pipeline.rate_state import claim_state, state_folder
+from paced.pipeline.rate_state import FURTHER, GRADES, ROLLOUTS, UNDECIDED, claim_state, state_folder
 from paced.problems.files import ProblemFile, read_problems
 from paced.records import Grade, Problem, Rollout
 from paced.run.folder import RunFolder
@@ -223,17 +223,17 @@ def _sample(
         )
 
     if config.screen is None:
-        return complete(problems, prompts, config.rollouts.num_samples, "rollouts.jsonl")
+        return complete(problems, prompts, config.rollouts.num_samples, ROLLOUTS)
     first, whole = config.screen
-    rollouts = complete(problems, prompts, first, "rollouts.jsonl")
-    undecided = root / "undecided.json"
+    rollouts = complete(problems, prompts, first, ROLLOUTS)
+    undecided = root / UNDECIDED
     if not undecided.exists():  # decided once: a grader that once ran out of time would decide otherwise
         rates = count_passes(problems, grade_all(problems, rollouts, config.grading))
         write_json(undecided, [rate.problem_id for rate in rates if 0 < rate.num_passed < rate.num_rollouts])
     open_ids = set(read_json(undecided))
     if not open_ids:
         return rollouts
-    further = root / "further.jsonl"
+    further = root / FURTHER
     if not further.exists():  # it begins with the first K1 of those that go on, and is then topped up
         begun = [rollout for rollout in rollouts if rollout.problem_id in open_ids]
         write_atomic(further, "".join(f"{encode_line(rollout)}\n" for rollout in begun))
@@ -254,7 +254,7 @@ def _finish(
 ) -> Rated:
     """Write the verdicts, what was left out, and last the table."""
     if root is not None:
-        write_atomic(root / "grades.jsonl", "".join(f"{encode_line(grade)}\n" for grade in grades))
+        write_atomic(root / GRADES, "".join(f"{encode_line(grade)}\n" for grade in grades))
     unasked = left_out_file(table)
     unasked.unlink(missing_ok=True)
     if left_out:

@@ -17,6 +17,7 @@ from paced.errors import RunFolderError
 from paced.run.folder import describe_environment
 from paced.run.storage import read_json, write_json
 
+ROLLOUTS, UNDECIDED, FURTHER, GRADES = "rollouts.jsonl", "undecided.json", "further.jsonl", "grades.jsonl"
 SETTINGS, ENVIRONMENT = "settings.json", "environment.json"
 NUM_SAMPLES = "rollouts.num_samples"
 """The one setting that may change, and only grow: old completions stay, new ones are others."""
@@ -33,7 +34,10 @@ def claim_state(folder: Path, settings: Mapping[str, Any]) -> None:
         RunFolderError: it holds completions made with other settings; each with both values.
     """
     file = folder / SETTINGS
-    if file.exists():
+    if not (folder / ROLLOUTS).exists():  # nothing was sampled: a first try with settings that were too large, say
+        for later in (UNDECIDED, FURTHER):
+            (folder / later).unlink(missing_ok=True)
+    elif file.exists():
         kept = read_json(file)
         held = kept.get("settings", {}) if isinstance(kept, dict) else {}
         changed = [

@@ -95,6 +95,27 @@ def test_a_rating_that_is_killed_anywhere_ends_in_the_same_bytes(tmp_path, model
         assert ours.read_bytes() == theirs.read_bytes()
 
 
+def test_a_larger_k_that_is_killed_anywhere_ends_in_the_same_bytes(tmp_path, model, problems):
+    few, many = asked(tmp_path, model, rollouts__num_samples=3), asked(tmp_path, model)
+    rate(many, tmp_path / "undisturbed.parquet")
+    rate(few, tmp_path / "counted.parquet")
+    rate(few, tmp_path / "killed.parquet")
+    operations, _ = killing.measure(rate, many, tmp_path / "counted.parquet", root=tmp_path)
+    kills = [{"at_operation": number} for number in range(4, operations, max(1, operations // 6))]
+    assert killing.run_until_done(rate, many, tmp_path / "killed.parquet", root=tmp_path, kills=kills) > 2
+    assert (tmp_path / "killed.parquet").read_bytes() == (tmp_path / "undisturbed.parquet").read_bytes()
+
+
+def test_settings_bind_nothing_before_the_first_completion(tmp_path, model, problems):
+    """A first try may have asked for more memory than there is; its folder is there, and holds no completion."""
+    rate(asked(tmp_path, model, screen="2,8"), tmp_path / "rates.csv")
+    (tmp_path / "rates.csv.rollouts" / "rollouts.jsonl").unlink()
+    rate(asked(tmp_path, model, seed=2), tmp_path / "rates.csv")
+    rate(asked(tmp_path, model, seed=2), tmp_path / "other.csv")
+    assert (tmp_path / "rates.csv").read_bytes() == (tmp_path / "other.csv").read_bytes()
+    assert not (tmp_path / "rates.csv.rollouts" / "further.jsonl").exists()
+
+
 def test_a_larger_k_keeps_the_completions_that_are_there(tmp_path, model, problems):
     table, file = tmp_path / "rates.csv", tmp_path / "rates.csv.rollouts" / "rollouts.jsonl"
     rate(asked(tmp_path, model, rollouts__num_samples=3), table)
