@@ -105,7 +105,7 @@ def rate(
     engine_parameter
         A parameter of the engine as key=value; may be given several times.
     served_model
-        What the server calls the model, by default the model's own name.
+        What the servers call the model, by default the only one that they have.
     json
         Write the summary as one JSON object to this file; `-` prints it instead of the text.
     """

@@ -1,10 +1,8 @@
 """The folder beside a table of pass rates: what its completions were made with, so that no others are mixed in.
 
-TABLE.rollouts/
-  settings.json                    what the completions depend on; engine and versions, for who reads it later
-  rollouts.jsonl                   completions
-  undecided.json  further.jsonl    of a screening: which problems go on, and their completions
-  grades.jsonl                     a verdict with its reason for each
+``TABLE.rollouts/`` holds ``settings.json``, what the completions depend on; ``environment.json``, versions and what the
+engine says of itself; ``rollouts.jsonl``, the completions; of a screening ``undecided.json`` and ``further.jsonl``, the
+problems that go on and their completions; and ``grades.jsonl``, a verdict with its reason for each.
 """
 
 from __future__ import annotations
@@ -37,7 +35,12 @@ def claim_state(folder: Path, settings: Mapping[str, Any]) -> None:
     if not (folder / ROLLOUTS).exists():  # nothing was sampled: a first try with settings that were too large, say
         for later in (UNDECIDED, FURTHER):
             (folder / later).unlink(missing_ok=True)
-    elif file.exists():
+    else:
+        if not file.exists():
+            raise RunFolderError(
+                f"{folder}: holds completions without {SETTINGS}, so that nobody can say what they were made with. "
+                "Restore it, or delete this folder to sample anew."
+            )
         kept = read_json(file)
         held = kept.get("settings", {}) if isinstance(kept, dict) else {}
         changed = [

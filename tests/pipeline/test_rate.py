@@ -226,6 +226,13 @@ def test_a_damaged_settings_file_is_named(tmp_path, model, problems):
         rate(asked(tmp_path, model), tmp_path / "rates.csv")
 
 
+def test_completions_of_which_nobody_knows_the_settings_are_not_taken(tmp_path, model, problems):
+    rate(asked(tmp_path, model), tmp_path / "rates.csv")
+    (tmp_path / "rates.csv.rollouts" / "settings.json").unlink()
+    with pytest.raises(RunFolderError, match="holds completions without settings.json"):
+        rate(asked(tmp_path, model), tmp_path / "rates.csv")
+
+
 def test_two_ratings_of_one_table_do_not_work_at_once(tmp_path, model, problems):
     with (
         RunFolder(tmp_path / "rates.csv.rollouts").locked(),
