@@ -25,6 +25,7 @@ from paced.pipeline.rate_config import RateConfig
 from paced.pipeline.rate_result import LeftOut, Rated, left_out_file
 from paced.pipeline.rate_state import FURTHER, GRADES, ROLLOUTS, UNDECIDED, claim_state, state_folder
 from paced.problems.files import ProblemFile, read_problems
+from paced.problems.prompts import Prompt, make_prompts
 from paced.records import Grade, Problem, Rollout
 from paced.run.folder import RunFolder
 from paced.run.progress import Progress, Silent
@@ -33,7 +34,6 @@ from paced.run.storage import encode_line, read_json, text_hash, write_atomic, w
 from paced.weights.table.rated import check_table_name, write_rated
 
 if TYPE_CHECKING:
-    from paced.problems.prompts import Prompt
     from paced.rollouts.sampler import Sampler
 
 DRAW = 1
@@ -67,8 +67,11 @@ def rate(config: RateConfig, table: str | Path, progress: Progress | None = None
     notes = list(file.notes)
     folder = RunFolder(state_folder(table))
     with stop_on_signals(), _open_sampler(config, progress) as sampler:
-        notes += _check_prompts(config, file, sampler)
-        prompts = sampler.prompts(file.problems, source=config.problems.path)
+        prompts = make_prompts(
+            file.problems, reader="student", config=config.prompts, tokenizer=sampler.tokenizer,
+            file=config.problems.path, rows=file.rows,
+        )  # fmt: skip
+        notes += _check_prompts(config, file, prompts, sampler.tokenizer)
         left_out = _left_out(config, file, sampler, prompts)
         asked = [row for row in range(len(prompts)) if file.problems[row].problem_id not in left_out]
         if not asked:
@@ -147,21 +150,19 @@ def _open_sampler(config: RateConfig, progress: Progress) -> Sampler:
     return Sampler(engine, tokenizer, reader="student", prompts=config.prompts, run_seed=config.seed, progress=progress)
 
 
-def _check_prompts(config: RateConfig, file: ProblemFile, sampler: Sampler) -> list[str]:
+def _check_prompts(config: RateConfig, file: ProblemFile, prompts: Sequence[Prompt], tokenizer: Any) -> list[str]:
     """Refuse prompts that say something else than they should, as a run does; notes on the chat template."""
     from paced.models.loading import load_generation_config
     from paced.models.tokens import ends_of
     from paced.pipeline.preflight_prompts import end_faults, prompt_faults, template_notes
 
-    model, templates, tokenizer = config.student, config.prompts, sampler.tokenizer
-    ends_of(load_generation_config(model), tokenizer, templates.end_of_answer)
-    first = list(file.problems[:1])
-    prompts = sampler.prompts(first, source=config.problems.path)
-    faults = end_faults(model, reader="student", config=templates, tokenizer=tokenizer)
-    faults += prompt_faults(first, prompts, reader="student", config=templates, tokenizer=tokenizer)
+    templates = config.prompts
+    ends_of(load_generation_config(config.student), tokenizer, templates.end_of_answer)
+    faults = end_faults(config.student, reader="student", config=templates, tokenizer=tokenizer)
+    faults += prompt_faults(file.problems, prompts, reader="student", config=templates, tokenizer=tokenizer)
     if faults:
         raise ConfigError(f"rate: {' '.join(faults)}")
-    return template_notes(first[0], prompts[0], reader="student", config=templates, tokenizer=tokenizer)
+    return template_notes(file.problems[0], prompts[0], reader="student", config=templates, tokenizer=tokenizer)
 
 
 def _left_out(config: RateConfig, file: ProblemFile, sampler: Sampler, prompts: Sequence[Prompt]) -> dict[str, LeftOut]:

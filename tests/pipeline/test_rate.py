@@ -219,6 +219,14 @@ def test_a_gold_answer_that_no_completion_could_match_is_refused_before_sampling
     assert not (tmp_path / "rates.csv.rollouts").exists()
 
 
+def test_a_control_token_in_a_problem_is_refused_with_its_row_in_the_file(tmp_path, model, problems):
+    lines = problems.read_text().splitlines(keepends=True)
+    odd = json.dumps({"problem": "say <|end|>", "answer": "1"})
+    problems.write_text("".join([*lines[:3], "\n", f"{odd}\n", *lines[3:]]))
+    with pytest.raises(BadRows, match=r"row 5, column 'problem': found '<\|end\|>'"):
+        rate(asked(tmp_path, model), tmp_path / "rates.csv")
+
+
 def test_a_damaged_settings_file_is_named(tmp_path, model, problems):
     rate(asked(tmp_path, model), tmp_path / "rates.csv")
     (tmp_path / "rates.csv.rollouts" / "settings.json").write_text("{")
