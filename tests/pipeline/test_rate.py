@@ -213,7 +213,7 @@ def test_a_screening_that_leaves_nothing_open_is_a_table_too(tmp_path, model, pr
 
 
 def test_a_gold_answer_that_no_completion_could_match_is_refused_before_sampling(tmp_path, model, problems):
-    problems.write_text('{"problem": "a", "answer": "the answer is 3"}\n{"problem": "b", "answer": "4"}\n')
+    problems.write_text('{"problem": "a", "answer": "none of these"}\n{"problem": "b", "answer": "4"}\n')
     with pytest.raises(BadRows, match="row 1, column 'answer'"):
         rate(asked(tmp_path, model), tmp_path / "rates.csv")
     assert not (tmp_path / "rates.csv.rollouts").exists()
