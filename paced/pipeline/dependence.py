@@ -1,8 +1,8 @@
 """What each step's results depend on: its settings, the files that it leaves, and the steps that come after it.
 
 What a setting cannot change is left out, so that it can be changed in a run that has begun: trackers, how often a
-checkpoint is saved, how many rows are decoded side by side, on how many devices a step is spread. Paths are left out
-as well: what a file holds decides (``held.py``), not where it is.
+checkpoint is saved, how many rows are decoded side by side, which servers are asked, on how many devices a step is
+spread. Paths are left out as well: what a file holds decides (``held.py``), not where it is.
 """
 
 from __future__ import annotations
@@ -18,6 +18,10 @@ from paced.run.steprecord import Step
 
 QUICK = ("grade", "weigh", "count")
 """Steps that take seconds: what they gave is made anew whenever something that it depends on changes."""
+HOW_ONLY = frozenset(
+    ("max_rows", "base_urls", "concurrency", "timeout_seconds", "attempts", "backoff_seconds", "api_key_env")
+)
+"""Parameters of an engine on which its speed and place depend, and no completion does."""
 READS_PROMPTS = ("system", "use_chat_template", "end_of_answer", "enable_thinking")
 UNTRAINED = ("checkpoint_every", "keep_checkpoints", "learning_rate")
 """Keys of ``training`` that a trained student does not depend on; the learning rate is taken for each stage."""
@@ -170,7 +174,7 @@ def _prompts(config: RunConfig, reader: str) -> dict[str, Any]:
 def _sampling(section: str, sampling: SamplingConfig) -> dict[str, Any]:
     settings = {f"{section}.{key}": value for key, value in to_dict(sampling).items()}
     engine = settings[f"{section}.engine"]
-    engine["parameters"] = {key: value for key, value in engine["parameters"].items() if key != "max_rows"}
+    engine["parameters"] = {key: value for key, value in engine["parameters"].items() if key not in HOW_ONLY}
     return settings
 
 

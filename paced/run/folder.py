@@ -25,7 +25,7 @@ import os
 import platform
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -234,6 +234,11 @@ class RunFolder:
         path = os.path.normpath(self.whole.root.resolve() / inside)
         return os.path.relpath(path) if Path(path).is_relative_to(Path.cwd()) else path
 
+    def note_engine(self, label: str, facts: Mapping[str, Any]) -> None:
+        """Add to ``environment.json`` what sampled the completions of a step."""
+        environment = read_json(self.environment) if self.environment.exists() else {}
+        write_json(self.environment, {**environment, "engines": {**environment.get("engines", {}), label: dict(facts)}})
+
     def claim(self, config: RunConfig) -> None:
         """Make the folder and bind it to ``config``; a folder of another configuration is refused with the difference.
 
@@ -315,7 +320,18 @@ def describe_environment(config: RunConfig) -> dict[str, Any]:
     import paced
 
     versions = {}
-    for package in ("numpy", "scipy", "pyarrow", "torch", "transformers", "tokenizers", "safetensors", "vllm", "trl"):
+    for package in (
+        "numpy",
+        "scipy",
+        "pyarrow",
+        "torch",
+        "transformers",
+        "tokenizers",
+        "safetensors",
+        "vllm",
+        "trl",
+        "httpx",
+    ):
         with contextlib.suppress(metadata.PackageNotFoundError):
             versions[package] = metadata.version(package)
     return {

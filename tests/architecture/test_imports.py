@@ -51,6 +51,8 @@ HEAVY = {
     "flint": ("paced/theory/",),
     "hypothesis": ("paced/theory/",),
     "vllm": ("paced/rollouts/vllm.py",),
+    "httpx": ("paced/rollouts/server_http.py",),
+    "tenacity": ("paced/rollouts/server_http.py",),
     "trl": ("paced/train/trl.py",),
     "datasets": ("paced/train/trl.py",),
 }
