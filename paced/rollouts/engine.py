@@ -18,6 +18,7 @@ from paced.errors import ConfigError, did_you_mean
 from paced.records import SampledCompletion
 from paced.rollouts.hf import HfEngine
 from paced.rollouts.server import ServerEngine
+from paced.rollouts.vllm import VllmEngine
 from paced.run.config import ModelConfig, SamplingConfig
 from paced.run.schema import Choice
 
@@ -82,7 +83,7 @@ class Engine(Protocol):
         ...
 
 
-ENGINES: dict[str, Callable[..., Engine]] = {"hf": HfEngine, "server": ServerEngine}
+ENGINES: dict[str, Callable[..., Engine]] = {"hf": HfEngine, "vllm": VllmEngine, "server": ServerEngine}
 """``engine.name`` in a recipe -> an engine from (model, end_of_answer=…, parameters)."""
 
 
