@@ -9,6 +9,7 @@ Left out: files, prompts and texts, which are the same for all engines (``collec
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from paced.errors import ConfigError, did_you_mean
 from paced.records import SampledCompletion
 from paced.rollouts.hf import HfEngine
+from paced.rollouts.ray_data import RayEngine
 from paced.run.config import ModelConfig, SamplingConfig
 from paced.run.schema import Choice
 
@@ -86,3 +88,6 @@ def make_engine(engine: Choice, model: ModelConfig, *, end_of_answer: str = "") 
             f"engine must be one of {', '.join(ENGINES)}, got {engine.name!r}.{did_you_mean(engine.name, ENGINES)}"
         )
     return ENGINES[engine.name](model, end_of_answer=end_of_answer, **engine.parameters)
+
+
+ENGINES["ray"] = partial(RayEngine, make=make_engine)
