@@ -4,12 +4,13 @@ engines) can be built."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from paced.errors import ConfigError, did_you_mean
 from paced.grading.extract import EXTRACTIONS
-from paced.rollouts.engine import ENGINES
-from paced.run.config import RunConfig
+from paced.rollouts.engine import AUTO, ENGINES, choose_engine, make_engine
+from paced.run.config import ModelConfig, RunConfig, SamplingConfig
 from paced.run.schema import Choice
 from paced.weights import WEIGHTS
 
@@ -45,8 +46,8 @@ def option_faults(config: RunConfig) -> dict[str, str]:
         "references": config.references,
         "evaluation.sampling": config.evaluation.sampling,
     }.items():
-        engine = sampling.engine
-        check(f"{section}.engine", engine, ENGINES, lambda name, given: ENGINES[name](config.student, **given))
+        build = partial(_engine, config.student, sampling)
+        check(f"{section}.engine", sampling.engine, {**ENGINES, AUTO: choose_engine}, build)
     return faults
 
 
@@ -71,6 +72,10 @@ def _choice_fault(key: str, choice: Choice, known: Mapping[str, Any], build: Bui
         reason = str(error).rstrip(".")
         return f"{key}.parameters do not fit '{choice.name}' ({reason}). {key}={choice.name} takes its defaults."
     return ""
+
+
+def _engine(student: ModelConfig, sampling: SamplingConfig, name: str, given: dict[str, Any]) -> None:
+    make_engine(choose_engine(sampling), student)
 
 
 def _without_parameters(name: str, given: dict[str, Any]) -> None:

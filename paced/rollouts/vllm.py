@@ -248,9 +248,8 @@ class VllmEngine:
                 raise RuntimeError(f"vllm: the last of {len(self._pool)} processes has ended. {failed.last_words()}")
             process, message = events.get()
             if message is None:  # it has ended, and all it said before has been taken
-                process.alive = False
                 requests.extendleft(request for request, _ in process.held.values())
-                process.held.clear()
+                process.end()
                 continue
             if "row" not in message or message["row"] not in process.held:
                 continue
@@ -399,8 +398,8 @@ class _Process:
         """End it: stdin is closed, and what has not ended in ten seconds is killed."""
         self.alive = False
         self.held.clear()
-        with contextlib.suppress(BrokenPipeError):
-            if self.process.stdin is not None:
+        if self.process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
                 self.process.stdin.close()
         try:
             self.process.wait(timeout=10)

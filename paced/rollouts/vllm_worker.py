@@ -4,7 +4,7 @@
 
 It may have an interpreter of its own, since vLLM brings pins of its own. What comes in, one object a line:
 
-- ``row``, ``prompt``, ``draws``, ``max_tokens``, ``ends``: a completion of this prompt for each draw, ending with ``ends``;
+- ``row``, ``prompt``, ``draws``, ``max_tokens``, ``ends``: a completion of this prompt for each draw;
 - ``weights``: a folder with the weights to sample from from now on;
 - ``score``: token ids, whose log-probabilities are wanted.
 
