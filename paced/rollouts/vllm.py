@@ -15,6 +15,7 @@ import json
 import os
 import queue
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -244,8 +245,9 @@ class VllmEngine:
                 while requests and len(process.held) < most:
                     process.send(requests.popleft())
             if not any(process.alive for process in self._pool):
-                failed = self._pool[-1]
-                raise RuntimeError(f"vllm: the last of {len(self._pool)} processes has ended. {failed.last_words()}")
+                told, count = process.last_words(), len(self._pool)
+                self._stop()
+                raise RuntimeError(f"vllm: the last of {count} processes has ended. {told}")
             process, message = events.get()
             if message is None:  # it has ended, and all it said before has been taken
                 requests.extendleft(request for request, _ in process.held.values())
@@ -387,7 +389,10 @@ class _Process:
                 events.put((self, self._messages.get()))
 
     def last_words(self) -> str:
-        """The end of its log, and where that is."""
+        """How it ended, and where its log is."""
+        code = self.process.poll()
+        if code is not None and code < 0:
+            return f"It was killed by {signal.Signals(-code).name}. Its log: {self.log.name}"
         lines = Path(self.log.name).read_text(errors="replace").strip().splitlines()
         told = next(
             (line.strip() for line in reversed(lines) if "Error" in line), lines[-1] if lines else "It said nothing"

@@ -6,24 +6,33 @@ import signal
 
 import psutil
 import pytest
-from engines_on_folders import build, draw, keys_of, write_peaked
+from tiny_models import write_model
 
+from paced.rollouts.engine import make_engine
 from paced.rollouts.ray_data import RayEngine
 from paced.run.config import ModelConfig, SamplingConfig
+from paced.run.schema import Choice
+from paced.run.seeds import sample_keys
 
 PROMPTS = [tuple(range(40, 41 + row % 17)) for row in range(96)]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return write_peaked(tmp_path_factory.mktemp("peaked"))
+    return write_model(tmp_path_factory.mktemp("models") / "llama", "llama", chat=False)
+
+
+def build(name, folder, **parameters):
+    return make_engine(Choice(name, parameters), ModelConfig(path=str(folder)))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_worker_that_is_killed_costs_nothing(folder):
     pytest.importorskip("ray", reason="needs the extra 'ray': pip install 'paced[ray]'")
-    keys, sampling = keys_of(len(PROMPTS), 4), SamplingConfig(max_new_tokens=6)
+    names = [str(row) for row in range(len(PROMPTS))]
+    keys = sample_keys(run_seed=1, stage=1, problem_ids=names, num_samples=4)
+    sampling = SamplingConfig(max_new_tokens=6)
     engine = build("ray", folder, max_rows=16, num_engines=2)
     try:
         sampled = engine.sample(PROMPTS, keys, sampling)
@@ -35,7 +44,7 @@ def test_a_worker_that_is_killed_costs_nothing(folder):
     finally:
         engine.close()
     assert sorted(row for row, _ in rows) == list(range(len(PROMPTS)))
-    assert [completions for _, completions in sorted(rows)] == draw(build("hf", folder), PROMPTS, keys=keys)
+    assert dict(rows) == dict(build("hf", folder).sample(PROMPTS, keys, sampling))
 
 
 def test_workers_cannot_be_given_a_module_of_this_process(folder):
