@@ -20,7 +20,20 @@ from paced.run.steprecord import Step
 QUICK = ("grade", "weigh", "count")
 """Steps that take seconds: what they gave is made anew whenever something that it depends on changes."""
 HOW_ONLY = frozenset(
-    ("max_rows", "base_urls", "concurrency", "timeout_seconds", "attempts", "backoff_seconds", "api_key_env")
+    (
+        "max_rows",
+        "python",
+        "num_engines",
+        "gpu_memory_fraction",
+        "prefix_caching",
+        "eager",
+        "base_urls",
+        "concurrency",
+        "timeout_seconds",
+        "attempts",
+        "backoff_seconds",
+        "api_key_env",
+    )
 )
 """Parameters of an engine on which its speed and place depend, and no completion does."""
 READS_PROMPTS = ("system", "use_chat_template", "end_of_answer", "enable_thinking")

@@ -55,8 +55,10 @@ def rollout_shard(config: RunConfig, root: Path, part: Shard, progress: Progress
         raise ConfigError(
             f"{file}: another job writes it. Wait for it to end, or give this job another part."
         ) from error
-    engine = config.rollouts.engine
-    with held, make_sampler(config, config.student, reader="student", engine=engine, progress=progress) as sampler:
+    with (
+        held,
+        make_sampler(config, config.student, reader="student", sampling=config.rollouts, progress=progress) as sampler,
+    ):
         sampler.complete(
             share,
             sampling=config.rollouts,

@@ -45,7 +45,7 @@ from paced.pipeline.taken import (
 from paced.pipeline.weighing import weights_of
 from paced.problems.files import read_problems
 from paced.records import Grade, PassRate, Problem, ProblemWeight, Rollout
-from paced.rollouts.engine import describe_engine
+from paced.rollouts.engine import choose_engine, describe_engine
 from paced.rollouts.sampler import make_sampler
 from paced.run.config import RunConfig
 from paced.run.folder import RunFolder
@@ -134,7 +134,7 @@ def rollout(run: RunFolder, stage_number: int, progress: Progress) -> None:
     read = written(run, Step("problems")) | student_contents(run, stage_number)
     with (
         computing(run, step, read),
-        make_sampler(config, model, reader="student", engine=config.rollouts.engine, progress=progress) as sampler,
+        make_sampler(config, model, reader="student", sampling=config.rollouts, progress=progress) as sampler,
     ):
         prompts = stage_prompts(run, stage_number, sampler, problems)
         also_read(run, step, stage.student_prompts)
@@ -146,7 +146,7 @@ def rollout(run: RunFolder, stage_number: int, progress: Progress) -> None:
             file=stage.rollouts,
             label=f"rollouts of {len(problems):,} problems x {config.rollouts.num_samples} (stage {stage_number})",
         )
-        run.note_engine(step.label, describe_engine(config.rollouts.engine, sampler.engine))
+        run.note_engine(step.label, describe_engine(choose_engine(config.rollouts), sampler.engine))
 
 
 def grade(run: RunFolder, stage_number: int, progress: Progress) -> None:
@@ -219,7 +219,7 @@ def reference(run: RunFolder, stage_number: int, progress: Progress) -> None:
     problems = stage_problems(run, stage_number)
     if config.stages[stage_number - 1].along != "reference" or finished(run, step, progress):
         return
-    teacher, engine = teacher_model(config), config.references.engine
+    teacher = teacher_model(config)
     if source_of(config, "reference", stage_number):
         with _taking(run, step) as others:
             references, notes = take_references(config, problems, others, tokenizer=load_tokenizer(teacher))
@@ -230,7 +230,7 @@ def reference(run: RunFolder, stage_number: int, progress: Progress) -> None:
         return
     with (
         computing(run, step, written(run, Step("problems")) | teacher_contents(config)),
-        make_sampler(config, teacher, reader="teacher", engine=engine, progress=progress) as sampler,
+        make_sampler(config, teacher, reader="teacher", sampling=config.references, progress=progress) as sampler,
     ):
         prompts = stage_prompts(run, stage_number, sampler, problems)
         also_read(run, step, stage.teacher_prompts)
@@ -242,7 +242,7 @@ def reference(run: RunFolder, stage_number: int, progress: Progress) -> None:
             file=stage.references,
             label=f"references of {len(problems):,} problems (stage {stage_number})",
         )
-        run.note_engine(step.label, describe_engine(engine, sampler.engine))
+        run.note_engine(step.label, describe_engine(choose_engine(config.references), sampler.engine))
     grades = grade_all(problems, references, config.grading)
     progress.note(f"stage {stage_number}: references, {describe_grades(grades)}")
 
@@ -267,10 +267,9 @@ def distill(run: RunFolder, stage_number: int, progress: Progress) -> None:
     if is_there(stage.student):
         return
     student, teacher = student_model(run, config, stage_number=stage_number), teacher_model(config)
-    rollouts, references = config.rollouts.engine, config.references.engine
     with (
-        make_sampler(config, student, reader="student", engine=rollouts, progress=progress) as asked,
-        make_sampler(config, teacher, reader="teacher", engine=references, progress=progress) as shown,
+        make_sampler(config, student, reader="student", sampling=config.rollouts, progress=progress) as asked,
+        make_sampler(config, teacher, reader="teacher", sampling=config.references, progress=progress) as shown,
     ):
         problems = StageProblems(
             run,
