@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from paced.errors import check_counts, check_number
 from paced.weights.counts import by_pair
+from paced.zone import Zone
 
 Weights = NDArray[np.float64]
 
@@ -51,11 +52,8 @@ class HardFilter:
     def __call__(self, num_passed: ArrayLike, num_rollouts: ArrayLike) -> Weights:
         """Zeros and ones, shape [num_problems]."""
         passed, rollouts = check_counts("HardFilter", num_passed, num_rollouts)
-        return by_pair(lambda s, k, _: self._keeps(s / k), passed, rollouts)
-
-    def _keeps(self, rate: Weights) -> Weights:
-        # A bound such as 0.3 is no float; 3/10 and 0.3 must be the same pass rate.
-        return ((rate >= self.low - 1e-12) & (rate <= self.high + 1e-12)).astype(np.float64)
+        zone = Zone(self.low, self.high)
+        return by_pair(lambda s, k, _: zone.contains(s / k).astype(np.float64), passed, rollouts)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, gammaln, logit
 
 from paced.weights.counts import CountHistogram
+from paced.zone import Zone
 
 Vector = NDArray[np.float64]
 
@@ -262,7 +263,7 @@ def log_pmf(num_rollouts: int, a: float, b: float, zpd: float | None = None) -> 
     terms = terms + _before(np.log((a + steps) / n))[s] + _before(np.log((b + steps) / n))[num_rollouts - s]
     if zpd is None:
         return terms - float(np.log1p(steps / n).sum())
-    terms = np.where(np.minimum(s, num_rollouts - s) >= zpd * num_rollouts - 1e-9, terms, -np.inf)
+    terms = np.where(Zone.of(zpd).contains(s / num_rollouts), terms, -np.inf)
     return terms - (terms.max() + np.log(np.exp(terms - terms.max()).sum()))
 
 
@@ -286,7 +287,7 @@ def _truncation(cells: CountHistogram, zpd: float) -> _Truncation:
     groups = []
     for num_rollouts in np.unique(cells.num_rollouts).tolist():
         s = np.arange(num_rollouts + 1)
-        s = s[np.minimum(s, num_rollouts - s) >= zpd * num_rollouts - 1e-9]
+        s = s[Zone.of(zpd).contains(s / num_rollouts)]
         count = int(cells.num_problems[cells.num_rollouts == num_rollouts].sum())
         groups.append((num_rollouts, count, s.astype(np.float64), log_choose(np.full(s.shape, num_rollouts), s)))
     return _Truncation(tuple(groups))

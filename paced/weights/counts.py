@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from paced.errors import check_counts
+from paced.zone import Zone
 
 Counts = NDArray[np.int64]
 Weights = NDArray[np.float64]
@@ -63,9 +64,14 @@ class CountHistogram:
         """The cells for which ``keep`` is true; may be empty."""
         return CountHistogram(self.num_passed[keep], self.num_rollouts[keep], self.num_problems[keep])
 
-    def in_zpd(self, epsilon: float) -> NDArray[np.bool_]:
-        """Which cells have ε <= s/K <= 1-ε; both ends belong to the zone, whatever the rounding of ε K."""
-        return np.minimum(self.num_passed, self.num_failed) >= epsilon * self.num_rollouts - 1e-9
+    @property
+    def pass_rates(self) -> Weights:
+        """p̂ = s/K of each cell."""
+        return self.num_passed / self.num_rollouts
+
+    def inside(self, zone: Zone) -> CountHistogram:
+        """The cells whose pass rate is in ``zone``; may be empty."""
+        return self.where(zone.contains(self.pass_rates))
 
     def resample(self, rng: np.random.Generator) -> CountHistogram:
         """As many problems drawn from these with replacement: one bootstrap sample over problems."""

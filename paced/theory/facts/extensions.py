@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import betainc, betaln, gammaln
 
 from paced.errors import check_number
+from paced.zone import Zone
 
 Floats = NDArray[np.float64]
 Pair = tuple[float, float]
@@ -117,9 +118,9 @@ def zpd_mass(law: Pair, epsilon: float) -> float:
         >>> zpd_mass((1.0, 1.0), 0.2)
         0.6000000000000001
     """
-    check_number("zpd_mass", "epsilon", epsilon, low=0, high=0.5)
+    zone = Zone.of(check_number("zpd_mass", "epsilon", epsilon, low=0, high=0.5))
     a, b = _law("zpd_mass", law)
-    return float(betainc(a, b, 1 - epsilon) - betainc(a, b, epsilon))
+    return float(betainc(a, b, zone.high) - betainc(a, b, zone.low))
 
 
 def combined_weights(snr_squared: ArrayLike) -> Floats:

@@ -17,6 +17,7 @@ from paced.weights.fit import intervals
 from paced.weights.fit.intervals import ConfidenceIntervals, GoodnessOfFit, Interval
 from paced.weights.fit.summary import SummaryRow, number_text, summary_text
 from paced.weights.kernels import BetaKernel
+from paced.zone import Zone
 
 Method = Literal["mle", "moments", "paper"]
 IntervalMethod = Literal["profile", "wald", "bootstrap"]
@@ -234,7 +235,7 @@ class FitResult:
 
 def used_cells(cells: CountHistogram, zpd: float | None) -> CountHistogram:
     """The cells a fit uses: all, or those in the zone."""
-    return cells if zpd is None else cells.where(cells.in_zpd(zpd))
+    return cells if zpd is None else cells.inside(Zone.of(zpd))
 
 
 def _plain(value: Any) -> Any:
