@@ -21,14 +21,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from paced.analysis.snr.bin_intervals import between_interval, ratio_interval
 from paced.analysis.snr.bins import bin_edges, choose_equally
 from paced.analysis.snr.exponents import KernelExponents, fit_kernel_exponents
 from paced.analysis.snr.power_law import CellSums, solve
-
-Floats = NDArray[np.float64]
+from paced.arrays import Floats, Integers
 
 TRUTHS = ((1.0, 1.0), (0.5, 1.5), (2.0, 1.0))
 ROLLOUTS = (8, 32)
@@ -45,8 +43,8 @@ TAILS = (0.025, 0.975)
 class Measured(NamedTuple):
     """Counts of all problems; signal and noise are NaN where a problem was not chosen."""
 
-    num_passed: NDArray[np.int64]
-    num_rollouts: NDArray[np.int64]
+    num_passed: Integers
+    num_rollouts: Integers
     signal: Floats
     noise: Floats
     fresh: Floats

@@ -15,6 +15,9 @@ from numpy.typing import ArrayLike
 
 from paced.arrays import Booleans
 
+REGIONS = ("low", "zpd", "high")
+"""Below a zone, inside and above it."""
+
 SLACK = 1e-12
 """How far outside a bound a float may be and still be equal to it."""
 
@@ -47,6 +50,15 @@ class Zone:
         """
         p = np.asarray(pass_rates, dtype=np.float64)
         return np.asarray((p >= self.low - SLACK) & (p <= self.high + SLACK))
+
+    def region(self, pass_rate: float) -> str:
+        """Where one pass rate is: one of :data:`REGIONS`.
+
+        Example:
+            >>> TABLE_9.region(0.125), TABLE_9.region(0.2), TABLE_9.region(0.875)
+            ('low', 'zpd', 'high')
+        """
+        return "zpd" if self.contains(pass_rate) else "low" if pass_rate < self.low else "high"
 
     def share(self, pass_rates: ArrayLike) -> float:
         """The zone's mass: the fraction of the graded problems inside; 0 when none was graded.

@@ -9,14 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+
+from paced.arrays import Floats
 
 
 @dataclass(frozen=True, kw_only=True)
 class NormalisedWeights:
     """Unit-mean weights w̃ with the three numbers that say how concentrated they are."""
 
-    unit_mean_weights: NDArray[np.float64]
+    unit_mean_weights: Floats
     """w̃ = w / mean(w), shape [num_problems]; their mean is 1."""
     ess: float
     """Effective sample size (Σw)²/Σw², in problems, between 1 and num_problems (``x9``)."""
@@ -76,7 +78,7 @@ def normalise(weights: ArrayLike) -> NormalisedWeights:
     )
 
 
-def sampling_probabilities(weights: ArrayLike) -> NDArray[np.float64]:
+def sampling_probabilities(weights: ArrayLike) -> Floats:
     """Probability of drawing each problem, w_i / Σ_j w_j: the other way to use a weight (``x11``).
 
     Problems drawn with these probabilities and trained with weight 1 follow the same mean gradient as uniform draws

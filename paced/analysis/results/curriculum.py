@@ -20,19 +20,7 @@ from paced.run.config import TRAINING
 from paced.run.folder import RunFolder
 from paced.run.storage import read_parquet
 from paced.weights import BetaKernel, normalise
-from paced.zone import TABLE_9
-
-REGIONS = ("low", "zpd", "high")
-
-
-def region(pass_rate: float) -> str:
-    """Name of the region of one pass rate.
-
-    Example:
-        >>> region(0.125), region(0.2), region(0.875)
-        ('low', 'zpd', 'high')
-    """
-    return "zpd" if TABLE_9.contains(pass_rate) else "low" if pass_rate < TABLE_9.low else "high"
+from paced.zone import REGIONS, TABLE_9
 
 
 def curriculum_table(checkpoints: Mapping[str, Sequence[PassRate]]) -> dict[str, list]:
@@ -57,7 +45,7 @@ def curriculum_table(checkpoints: Mapping[str, Sequence[PassRate]]) -> dict[str,
         table["checkpoint"].append(label)
         table["num_problems"].append(len(values))
         for name in REGIONS:
-            count = sum(region(value) == name for value in values)
+            count = sum(TABLE_9.region(value) == name for value in values)
             bottom, top = wilson(count, len(values))
             table[name].append(count / len(values))
             table[f"{name}_low"].append(bottom)
@@ -85,9 +73,9 @@ def flow_table(before: Sequence[PassRate], after: Sequence[PassRate]) -> Table:
     table: dict[str, list] = {key: [] for key in (*columns, "expected_flow_by_chance")}
     chance = _flow_by_chance(pairs)
     for start in REGIONS:
-        rows = [pair for pair in pairs if region(pair[0].pass_rate_estimate) == start]
+        rows = [pair for pair in pairs if TABLE_9.region(pair[0].pass_rate_estimate) == start]
         for end in REGIONS:
-            count = sum(region(pair[1].pass_rate_estimate) == end for pair in rows)
+            count = sum(TABLE_9.region(pair[1].pass_rate_estimate) == end for pair in rows)
             bottom, top = wilson(count, len(rows)) if rows else (0.0, 1.0)
             table["from_region"].append(start)
             table["to_region"].append(end)
@@ -116,7 +104,7 @@ def _region_chances(pass_rate: float, num_rollouts: int) -> dict[str, float]:
 
     passed = np.arange(num_rollouts + 1)
     mass = stats.binom.pmf(passed, num_rollouts, pass_rate)
-    names = np.array([region(value / num_rollouts) for value in passed])
+    names = np.array([TABLE_9.region(value / num_rollouts) for value in passed])
     return {name: float(mass[names == name].sum()) for name in REGIONS}
 
 

@@ -14,11 +14,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import stdtrit
 
 from paced.analysis.snr.estimators import check_gram, pooled_snr_squared
 from paced.analysis.snr.uncertainty import covariance_moments
+from paced.arrays import Floats
 
 LEVEL = 0.95
 """Chance that an interval holds the truth."""
@@ -114,7 +115,7 @@ def between_interval(gram: ArrayLike) -> Interval:
     return _around(theta, max(variance, 0.0) / (square - signal) ** 2, effective_size(squares))
 
 
-def effective_size(sizes: NDArray[np.float64]) -> float:
+def effective_size(sizes: Floats) -> float:
     """(Σx)²/Σx², between 1 and n: how many equal terms would make a sum as even as that of x >= 0.
 
     Example:

@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from paced.analysis.snr.bin_intervals import Interval, between_interval, mean_interval, ratio_interval
 from paced.analysis.snr.estimators import check_gram, plug_in_floor
 from paced.analysis.snr.rows import ProblemSnr
+from paced.arrays import Floats, Integers
 from paced.records import PassRate
 
 Binning = Literal["width", "count"]
 FEW = 5
 """Problems below which a bin's value is an anecdote, and is named in the warnings."""
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,7 +106,7 @@ def bin_edges(pass_rates: ArrayLike, *, num_bins: int = 10, binning: Binning = "
     return np.unique(np.concatenate([[0.0], inner, [1.0]]))
 
 
-def bin_index(pass_rates: ArrayLike, edges: Floats) -> NDArray[np.int64]:
+def bin_index(pass_rates: ArrayLike, edges: Floats) -> Integers:
     """Which bin [low, high) each pass rate is in; 1 belongs to the last.
 
     Example:
@@ -117,7 +117,7 @@ def bin_index(pass_rates: ArrayLike, edges: Floats) -> NDArray[np.int64]:
     return np.clip(found, 0, len(edges) - 2).astype(np.int64)
 
 
-def choose_equally(pass_rates: ArrayLike, *, edges: Floats, per_bin: int, seed: int = 0) -> NDArray[np.int64]:
+def choose_equally(pass_rates: ArrayLike, *, edges: Floats, per_bin: int, seed: int = 0) -> Integers:
     """Indices of at most ``per_bin`` problems of every bin, drawn with ``seed``, in their order.
 
     Example:

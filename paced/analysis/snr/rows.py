@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from paced.analysis.snr import estimators, uncertainty
+from paced.arrays import Floats
 
 FLOAT32_ROUNDING, FLOAT64_ROUNDING = estimators.ROUNDING, 1e-13
 
@@ -69,7 +69,7 @@ class ProblemSnr:
     gram: tuple[tuple[float, ...], ...]
     """<g_i, g_j>, K x K."""
 
-    def matrix(self) -> NDArray[np.float64]:
+    def matrix(self) -> Floats:
         """The Gram matrix as an array."""
         return np.array(self.gram, dtype=np.float64)
 

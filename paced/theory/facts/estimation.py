@@ -8,13 +8,12 @@ Left out: the estimators for measured gradients. They are ``paced.analysis.snr``
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import stats
 
+from paced.arrays import Floats
 from paced.errors import check_number
 from paced.weights.kernels import check_pass_rate
-
-Floats = NDArray[np.float64]
 
 
 def expected_weight(weights: ArrayLike, pass_rate: ArrayLike) -> Floats:

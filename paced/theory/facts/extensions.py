@@ -9,14 +9,12 @@ hold it against independent routes.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import betainc, betaln, gammaln
 
+from paced.arrays import Floats, Pair
 from paced.errors import check_number
 from paced.zone import Zone
-
-Floats = NDArray[np.float64]
-Pair = tuple[float, float]
 
 
 def kernel_quality(

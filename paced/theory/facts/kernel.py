@@ -7,13 +7,12 @@ functions are vectorised float64 and use log-gamma, so that large exponents neit
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import betaln, digamma, xlogy
 
+from paced.arrays import Floats
 from paced.errors import check_number
 from paced.weights import BetaKernel
-
-Floats = NDArray[np.float64]
 
 
 def kernel_peak_value(alpha: ArrayLike, beta: ArrayLike) -> Floats:

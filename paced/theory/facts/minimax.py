@@ -14,8 +14,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from paced.arrays import Floats
 from paced.theory.facts.descent import efficiency, optimal_weight_from_snr
-from paced.theory.facts.domains import Floats, masses_of, positives, reals
+from paced.theory.facts.domains import masses_of, positives, reals
 from paced.weights import BetaKernel
 
 Channel = Literal["noise", "signal"]

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
+from paced.arrays import Floats
 from paced.errors import check_number
 from paced.weights.betabinomial import BetaBinomial, Maximum
 from paced.weights.counts import CountHistogram
@@ -40,7 +40,7 @@ class FitResult:
     """Kernel exponent α = a - 1; NaN without an estimate, inf when the pass rates do not spread."""
     beta: float
     """Kernel exponent β = b - 1."""
-    cov: NDArray[np.float64] = field(repr=False)
+    cov: Floats = field(repr=False)
     """Covariance of (alpha, beta), the same as that of (a, b), shape [2, 2]; NaN where it is undefined."""
     nllf: float
     """Negative log-likelihood of the counts used, in nats, with the binomial coefficients."""
