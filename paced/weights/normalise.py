@@ -72,10 +72,29 @@ def normalise(weights: ArrayLike) -> NormalisedWeights:
     unit = scaled / mean
     return NormalisedWeights(
         unit_mean_weights=unit,
-        ess=float(scaled.sum() ** 2 / np.square(scaled).sum()),
+        ess=effective_sample_size(scaled),
         share_zero=float(np.mean(array == 0)),
         largest=float(unit.max()),
     )
+
+
+def effective_sample_size(weights: ArrayLike, masses: ArrayLike = 1.0) -> float:
+    """(Σ m w)²/Σ m w²: how many equally weighted problems would average as well as these do (``x9``).
+
+    Args:
+        weights: w >= 0, whose squares must neither vanish nor overflow in float64, shape [num_problems] or [num_cells].
+        masses: how often each weight occurs. Problems counted one by one give the ESS, in problems; masses that sum to
+            1 give ESS/N of the population.
+
+    Edges: all weights 0: 0.
+
+    Example:
+        >>> effective_sample_size([1.0, 1.0, 0.0, 0.0]), effective_sample_size([1.0, 0.0], [0.5, 0.5])
+        (2.0, 0.5)
+    """
+    w, m = np.asarray(weights, dtype=np.float64), np.asarray(masses, dtype=np.float64)
+    square = float((m * np.square(w)).sum())
+    return float((m * w).sum()) ** 2 / square if square else 0.0
 
 
 def sampling_probabilities(weights: ArrayLike) -> Floats:

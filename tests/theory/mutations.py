@@ -53,7 +53,7 @@ MUTATIONS = (
     Mutation("weights/baselines.py", "    high: float = 0.8", "    high: float = 0.7", ("sec4.baselines",)),
     Mutation("weights/baselines.py", "np.exp(-0.5 * np.square", "np.exp(-0.4 * np.square", ("sec4.baselines",)),
     Mutation("weights/baselines.py", "(passed > 0)", "(passed > 1)", ("sec4.baselines",)),
-    Mutation("weights/normalise.py", "ess=float(scaled.sum() ** 2 / np.square(scaled).sum())", "ess=float(scaled.sum() / np.square(scaled).sum())", ("eq4",)),
+    Mutation("weights/normalise.py", "return float((m * w).sum()) ** 2 / square", "return float((m * w).sum()) / square", ("eq4",)),
     Mutation("weights/normalise.py", "unit = scaled / mean", "unit = scaled / scaled.sum()", ("eq4",)),
     Mutation("weights/normalise.py", "share_zero=float(np.mean(array == 0))", "share_zero=float(np.sum(array == 0))", ("eq4",)),
     Mutation(K, "np.exp(xlogy(a, a) + xlogy(b, b) - xlogy(a + b, a + b))", "np.exp(xlogy(a, a) + xlogy(b, b) - xlogy(a, a + b))", ("eq3",)),

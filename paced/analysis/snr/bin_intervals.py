@@ -19,7 +19,7 @@ from scipy.special import stdtrit
 
 from paced.analysis.snr.estimators import check_gram, pooled_snr_squared
 from paced.analysis.snr.uncertainty import covariance_moments
-from paced.arrays import Floats
+from paced.weights.normalise import effective_sample_size
 
 LEVEL = 0.95
 """Chance that an interval holds the truth."""
@@ -72,7 +72,7 @@ def ratio_interval(signal: ArrayLike, noise: ArrayLike) -> Interval:
         return _around(value, np.nan, U.size)
     without = (U.sum() - U) / rest  # [n]
     spread = float(((without - without.mean()) ** 2).sum())
-    return _around(value, (U.size - 1) / U.size * spread, effective_size(V))
+    return _around(value, (U.size - 1) / U.size * spread, effective_sample_size(V))
 
 
 def between_interval(gram: ArrayLike) -> Interval:
@@ -112,17 +112,7 @@ def between_interval(gram: ArrayLike) -> Interval:
         - 2 * theta * (1 + theta) * float(covariance[0, 1])
         + theta**2 * float(covariance[1, 1])
     )
-    return _around(theta, max(variance, 0.0) / (square - signal) ** 2, effective_size(squares))
-
-
-def effective_size(sizes: Floats) -> float:
-    """(Σx)²/Σx², between 1 and n: how many equal terms would make a sum as even as that of x >= 0.
-
-    Example:
-        >>> effective_size(np.array([1.0, 1.0, 1.0])), effective_size(np.array([1.0, 0.0, 0.0]))
-        (3.0, 1.0)
-    """
-    return float(sizes.sum() ** 2 / (sizes**2).sum())
+    return _around(theta, max(variance, 0.0) / (square - signal) ** 2, effective_sample_size(squares))
 
 
 def _around(value: float, variance: float, size: float) -> Interval:

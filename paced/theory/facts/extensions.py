@@ -14,6 +14,7 @@ from scipy.special import betainc, betaln, gammaln
 
 from paced.arrays import Floats, Pair
 from paced.errors import check_number
+from paced.weights.normalise import effective_sample_size
 from paced.zone import Zone
 
 
@@ -104,9 +105,7 @@ def rollout_ess_fraction(weights: ArrayLike, *, law: Pair = (1.0, 1.0)) -> float
         0.717949
     """
     h = np.asarray(weights, dtype=np.float64)
-    h = h / h.max()
-    mass = _count_moments(h.size - 1, 0.0, 0.0, law)
-    return float((h @ mass) ** 2 / (h**2 @ mass))
+    return effective_sample_size(h / h.max(), _count_moments(h.size - 1, 0.0, 0.0, law))
 
 
 def zpd_mass(law: Pair, epsilon: float) -> float:

@@ -22,6 +22,7 @@ from paced.errors import check_number
 from paced.weights import estimates
 from paced.weights.betabinomial import log_pmf
 from paced.weights.budget import allocation
+from paced.weights.normalise import effective_sample_size
 
 State = tuple[int, int]
 """(s, k): passes and rollouts so far."""
@@ -181,7 +182,7 @@ def _judge(
     return PolicyPlan(
         policy=policy, weight=weight, rollouts_per_problem=cost, total_rollouts=cost * num_problems,
         efficiency=float(mass @ (given * truth)) ** 2 / (mean_square * square) if mean_square else 0.0,
-        ess_fraction=float(mass @ given) ** 2 / mean_square if mean_square else 0.0,
+        ess_fraction=effective_sample_size(given, mass),
         share_zero=float(mass[given == 0].sum()),
     )  # fmt: skip
 
