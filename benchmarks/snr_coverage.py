@@ -165,7 +165,7 @@ def bins(runs: int) -> Iterator[str]:
 
 
 def between_resampled(gram: Floats, times: Floats) -> Floats:
-    """U/S² of bootstrap samples that hold problem x ``times``[:, x] times, shape [B]."""
+    """U/V of bootstrap samples that hold problem x ``times``[:, x] times, shape [B]."""
     squares = np.diag(gram)
     apart = np.einsum("bx,xy,by->b", times, gram, times) - times**2 @ squares
     with np.errstate(divide="ignore", invalid="ignore"):  # NaN for a sample of one problem alone
@@ -174,7 +174,7 @@ def between_resampled(gram: Floats, times: Floats) -> Floats:
 
 
 def problem_gradients(rng: np.random.Generator, snr_squared: float, skew: float, n: int) -> tuple[Floats, float]:
-    """Mean gradients [n, d] of n problems with a common part, and the truth U/S² of their law."""
+    """Mean gradients [n, d] of n problems with a common part, and the truth U/V of their law."""
     common = rng.normal(size=DIMENSIONS)
     common *= np.sqrt(snr_squared) / np.linalg.norm(common)
     scale = np.exp(rng.normal(0, skew, (n, 1)))

@@ -76,11 +76,11 @@ def ratio_interval(signal: ArrayLike, noise: ArrayLike) -> Interval:
 
 
 def between_interval(gram: ArrayLike) -> Interval:
-    """SNR² = U/S² of n problems' mean gradients, ± t standard errors.
+    """SNR² = U/V of n problems' mean gradients, ± t standard errors.
 
-    With U the mean of <ḡ_x, ḡ_y> over pairs x ≠ y, Q the mean of ‖ḡ_x‖² and S² = Q − U, to first order
+    With U the mean of <ḡ_x, ḡ_y> over pairs x ≠ y, Q the mean of ‖ḡ_x‖² and V = Q − U, to first order
 
-        Var(U/S²) = [(1+θ)² Var U − 2θ(1+θ) Cov(U, Q) + θ² Var Q] / S⁴,   θ = U/S².
+        Var(U/V) = [(1+θ)² Var U − 2θ(1+θ) Cov(U, Q) + θ² Var Q] / V²,   θ = U/V.
 
     Var U = 4 m'Σm/n + 2 tr(Σ²)/(n(n−1)) by U-statistics as for the rollouts of one problem: its second part is
     all there is in pure noise, where a jackknife would count it twice. m'Σm is held at or above 0.
