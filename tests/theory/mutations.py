@@ -63,7 +63,7 @@ MUTATIONS = (
     Mutation(K, "np.exp(betaln(a, b + k) - betaln(a, b))", "np.exp(betaln(a + k, b) - betaln(a, b))", ("eq3.smooth",)),
     Mutation(K, "- (a - 1) * log_p - (b - 1) * log_q", "- a * log_p - (b - 1) * log_q", ("prop3.entropy",)),
     Mutation(K, "float(digamma(b) - digamma(a + b))", "float(digamma(b) - digamma(a))", ("prop3.entropy",)),
-    Mutation(K, 'default if parameter == "logit" else 1.0 / default', 'default if parameter == "mean" else 1.0 / default', ("rem5",)),
+    Mutation(K, 'return _rollout_variance("logit_fisher_information", pass_rate)', 'return 1.0 / _rollout_variance("logit_fisher_information", pass_rate)', ("rem5",)),
     Mutation(B, "softmax(student, axis=-1) - softmax(teacher, axis=-1)", "softmax(teacher, axis=-1) - softmax(student, axis=-1)", ("prop2.i",)),
     Mutation(B, "probability * (log_ratio - np.sum(probability * log_ratio, axis=-1, keepdims=True))", "probability * log_ratio", ("prop2.i",)),
     Mutation(B, "return s**snr_power * (1.0 - p)", "return s**snr_power * p", ("prop1",)),
