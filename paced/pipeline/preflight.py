@@ -2,7 +2,7 @@
 
 A fault that would show after an hour shows here in a second, in one message with all its fellows: a look that fails
 keeps none of the others from being taken. Models are not loaded, only their configurations and tokenizers. What is
-looked at is in four files: options, models, prompts, problems; the list of them all is here.
+looked at is in five files: options, engines, models, prompts, problems; the list of them all is here.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from paced.errors import BadRow, BadRows, ConfigError, did_you_mean
 from paced.grading.extract import EXTRACTIONS
 from paced.models.loading import context_limit, load_config, load_tokenizer, teacher_model
 from paced.models.tokens import check_same_tokenizer
+from paced.pipeline.preflight_engines import engine_faults
 from paced.pipeline.preflight_models import generation_notes, model_faults
 from paced.pipeline.preflight_options import option_faults
 from paced.pipeline.preflight_problems import gold_faults, overlap
@@ -121,7 +122,7 @@ def one_refusal(name: str, faults: Sequence[Fault]) -> ValueError:
 def _look(config: RunConfig) -> tuple[Inputs | None, list[Fault]]:
     """What a run reads, and every fault that can be computed; no inputs where a file or tokenizer cannot be read."""
     options = option_faults(config)
-    faults: list[Fault] = [*options.values()]
+    faults: list[Fault] = [*options.values(), *engine_faults(config)]
     file = _read_graded(config.problems.path, config, faults, limit=config.problems.limit)
     student_tokenizer = _try(faults, load_tokenizer, config.student)
     teacher_tokenizer = _try(faults, load_tokenizer, config.teacher) if config.teacher.path else student_tokenizer

@@ -36,6 +36,7 @@ from paced.pipeline.prompts import stage_prompts
 from paced.pipeline.weighing import weights_of
 from paced.problems.files import read_problems
 from paced.records import Grade, PassRate, Problem, ProblemWeight, Rollout
+from paced.rollouts.engine import describe_engine
 from paced.rollouts.sampler import make_sampler
 from paced.run.config import RunConfig
 from paced.run.folder import RunFolder
@@ -127,6 +128,7 @@ def rollout(run: RunFolder, stage_number: int, progress: Progress) -> None:
             file=stage.rollouts,
             label=f"rollouts of {len(problems):,} problems x {config.rollouts.num_samples} (stage {stage_number})",
         )
+        run.note_engine(step.label, describe_engine(config.rollouts.engine, sampler.engine))
 
 
 def grade(run: RunFolder, stage_number: int, progress: Progress) -> None:
@@ -206,6 +208,7 @@ def reference(run: RunFolder, stage_number: int, progress: Progress) -> None:
             file=stage.references,
             label=f"references of {len(problems):,} problems (stage {stage_number})",
         )
+        run.note_engine(step.label, describe_engine(engine, sampler.engine))
     grades = grade_all(problems, references, config.grading)
     progress.note(f"stage {stage_number}: references, {describe_grades(grades)}")
 

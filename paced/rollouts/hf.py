@@ -41,6 +41,7 @@ CDF_ELEMENTS = 1 << 24
 class HfEngine:
     """The engine ``hf``: samples with transformers in this process, on this process's accelerator."""
 
+    gives_token_ids = takes_new_weights = True
     reproducibility = (
         "A completion follows from its prompt, key and settings: in float32 on CPUs whatever the batch, but where a "
         "uniform falls within about 1e-6 of an edge of the CDF; in bfloat16 and on GPUs the noise is the same, and the "
@@ -64,6 +65,11 @@ class HfEngine:
         self._network: Any = None
         self._tokenizer: Any = None
         self._vocabulary: dict[str, Any] = {}
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Nothing: it computes in this process, which environment.json describes."""
+        return {}
 
     @property
     def context_tokens(self) -> int | None:

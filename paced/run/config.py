@@ -122,7 +122,8 @@ class SamplingConfig(Section):
     """Length limit of a completion, in tokens."""
     engine: Choice = field(default=Choice("hf"))
     """What samples: hf, transformers in this process, e.g. ``{name: hf, parameters: {max_rows: 256}}``: completions
-    decoded side by side, 1024 unless given, on which memory depends and results do not."""
+    decoded side by side, 1024 unless given, on which memory depends and results do not; server, servers that run
+    already, e.g. ``{name: server, parameters: {base_urls: [http://10.0.0.7:8000]}}`` (``docs/rollouts.md``)."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,8 +25,10 @@ from paced.weights.table.ids import NameKinds, typed_names
 from paced.weights.table.readings import decide
 from paced.weights.table.rows import count_of, looks_like_row, name_of
 from paced.weights.table.samples import tally_samples, with_index
-from paced.weights.table.spellings import Layout, find_layout, has_a_role
+from paced.weights.table.spellings import Layout, find_layout, has_a_role, plain_name
 
+UNGRADABLE_COUNT = "num_ungradable"
+"""Column of a table of counts that says how many rollouts left the denominator, as ``paced rate`` and runs write it."""
 PARQUET_NAMES, CSV_NAMES = (".parquet", ".pq"), (".csv",)
 """Suffixes of the files that weights are written to."""
 
@@ -148,12 +150,20 @@ def _rows(path: Path, layout: Layout, names: list[str], bad: list[BadRow]) -> It
 
 
 def _count_table(path: Path, layout: Layout, names: list[str]) -> CountTable:
+    """The table, row by row; a problem whose rollouts could all not be graded, by its own row, is left out and said."""
     bad: list[BadRow] = []
+    ungradable_column = next((name for name in names if plain_name(name) == UNGRADABLE_COUNT), "")
+    num_ungradable = num_without_rollouts = 0
     first_rows: dict[Hashable, int] = {}
     counts: list[tuple[int, int]] = []
     kinds = NameKinds(layout.problem_id)
     for row, record in _rows(path, layout, names, bad):
         before = len(bad)
+        ungradable = number_of(record.get(ungradable_column)) or 0
+        num_ungradable += int(ungradable)
+        if ungradable > 0 and number_of(record.get(layout.second)) == 0:
+            num_without_rollouts += 1
+            continue
         name = row if layout.problem_id is None else name_of(record, layout, row, bad)
         passed = count_of(record, layout.first, row, bad, smallest=0)
         rollouts = count_of(record, layout.second, row, bad, smallest=1)
@@ -170,10 +180,15 @@ def _count_table(path: Path, layout: Layout, names: list[str]) -> CountTable:
             bad.append(BadRow(row=row, column=str(layout.problem_id), found=shown(name), fix=fix))
         if len(bad) == before and passed is not None and rollouts is not None:
             counts.append((passed, rollouts))
-    _finish(path, bad, len(counts))
+    _finish(path, bad, len(counts) + num_without_rollouts)
+    if not counts:
+        raise ValueError(f"{path}: not one of {num_ungradable:,} rollouts could be graded. Grade them again.")
     num_passed, num_rollouts = np.array(counts, dtype=np.int64).T
     ids = typed_names(path, layout, list(first_rows))
-    return CountTable(problem_ids=ids, num_passed=num_passed, num_rollouts=num_rollouts, layout=layout)
+    return CountTable(
+        problem_ids=ids, num_passed=num_passed, num_rollouts=num_rollouts, layout=layout,
+        num_ungradable=num_ungradable, num_without_rollouts=num_without_rollouts,
+    )  # fmt: skip
 
 
 def _sample_table(path: Path, layout: Layout, names: list[str]) -> CountTable:
