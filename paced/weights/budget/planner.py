@@ -15,15 +15,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import betaln
 
+from paced.arrays import Floats
 from paced.errors import check_number
 from paced.weights import estimates
 from paced.weights.betabinomial import log_pmf
 from paced.weights.budget import allocation
+from paced.weights.normalise import effective_sample_size
 
-Array = NDArray[np.float64]
 State = tuple[int, int]
 """(s, k): passes and rollouts so far."""
 
@@ -231,7 +231,7 @@ def _judge(
     return PolicyPlan(
         policy=policy, weight=weight, rollouts_per_problem=cost, total_rollouts=cost * num_problems,
         efficiency=float(mass @ (given * truth)) ** 2 / (mean_square * square) if mean_square else 0.0,
-        ess_fraction=float(mass @ given) ** 2 / mean_square if mean_square else 0.0,
+        ess_fraction=effective_sample_size(given, mass),
         share_zero=float(mass[given == 0].sum()),
     )  # fmt: skip
 
@@ -243,7 +243,7 @@ def _neyman_batches(law: tuple[float, float], kernel: tuple[float, float], pilot
     a, b = (law[0] + s).astype(np.float64), (law[1] + pilot - s).astype(np.float64)
     spread = np.sqrt(np.maximum(_posterior_variance_rate(a, b, kernel), 0.0))
 
-    def batches(scale: float) -> Array:
+    def batches(scale: float) -> Floats:
         return np.floor(np.maximum(scale * spread - pilot, 0.0))
 
     low, high = 0.0, 64 * share / max(float(spread.max()), 1e-300)
@@ -287,11 +287,11 @@ def _sequential(
     return found
 
 
-def _posterior_weight(a: Array | float, b: Array | float, kernel: tuple[float, float]) -> Array:
+def _posterior_weight(a: Floats | float, b: Floats | float, kernel: tuple[float, float]) -> Floats:
     return np.asarray(np.exp(betaln(a + kernel[0], b + kernel[1]) - betaln(a, b)))
 
 
-def _posterior_variance_rate(a: Array, b: Array, kernel: tuple[float, float]) -> Array:
+def _posterior_variance_rate(a: Floats, b: Floats, kernel: tuple[float, float]) -> Floats:
     """E[v(p)] under Beta(a, b), v = p^(2α-1) q^(2β-1) (α q - β p)²; v at the mean where that integral diverges."""
     alpha, beta = kernel
     first, second = 2 * alpha - 1, 2 * beta - 1

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from paced.arrays import Floats, Integers
 from paced.errors import BadRow, BadRows
 from paced.run.storage import write_atomic
 from paced.run.tablefile import Row, column_names, read_rows
@@ -39,9 +39,9 @@ class CountTable:
 
     problem_ids: Any
     """Names of the problems: an Arrow array of the type that they have in the file, length num_problems."""
-    num_passed: NDArray[np.int64]
+    num_passed: Integers
     """s, shape [num_problems]."""
-    num_rollouts: NDArray[np.int64]
+    num_rollouts: Integers
     """K >= 1, shape [num_problems]."""
     layout: Layout
     """The columns that were used."""
@@ -99,9 +99,7 @@ def read_counts(path: Path, *, columns: Mapping[str, str] | None = None) -> Coun
     return table
 
 
-def write_weights(
-    path: Path, table: CountTable, weights: NDArray[np.float64], unit_mean_weights: NDArray[np.float64]
-) -> None:
+def write_weights(path: Path, table: CountTable, weights: Floats, unit_mean_weights: Floats) -> None:
     """Write problem_id, num_passed, num_rollouts, weight, unit_mean_weight; the suffix chooses parquet or CSV.
 
     Names are written as they came and in the type they had, so that the file joins with the one it was made from.
