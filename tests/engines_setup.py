@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from paced.rollouts.engine import make_engine
+from paced.rollouts.engine import Engine, make_engine
 from paced.run.config import ModelConfig
 from paced.run.schema import Choice
 
@@ -44,8 +44,30 @@ def build_server(folder, *, parameters=None, **settings):
     return make_engine(choice, ModelConfig(path=str(folder)), **settings)
 
 
-BUILDERS = {"hf": build_hf, "server": build_server}
+def build_vllm(folder, **settings):
+    """The engine ``vllm``, started once for each folder."""
+    if not VLLM_PYTHON.exists():
+        pytest.skip(NOT_THERE)
+    return vllm_engine(str(folder), **settings)
+
+
+def build_ray(folder, **settings):
+    """The engine ``ray`` with ``hf`` in two workers."""
+    pytest.importorskip("ray", reason="needs the extra 'ray': pip install 'paced[ray]'")
+    return make_engine(Choice("ray"), ModelConfig(path=str(folder)), **settings)
+
+
+BUILDERS = {"hf": build_hf, "vllm": build_vllm, "server": build_server, "ray": build_ray}
 """Engine -> a function from a model folder (and what ``make_engine`` takes besides) to an engine."""
+
+
+@cache
+def vllm_engine(folder: str, *, end_of_answer: str = "", **parameters) -> Engine:
+    """A vLLM engine, which ends with this process."""
+    choice = Choice("vllm", {"python": str(VLLM_PYTHON), **parameters})
+    engine = make_engine(choice, ModelConfig(path=folder), end_of_answer=end_of_answer)
+    atexit.register(engine.close)
+    return engine
 
 
 @cache

@@ -141,8 +141,7 @@ def collect_rollouts(
         if not left:
             return
         written = [prompt.problem_id for prompt in ordered if prompt.problem_id in finished]
-        with progress.track(label, len(ordered)) as advance:
-            advance(len(written))
+        with progress.track(label, len(ordered), done=len(written)) as advance:
             stop_if_requested()
             batch: list[list[Rollout]] = []
             sampled = sample_rollouts(

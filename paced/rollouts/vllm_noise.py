@@ -25,7 +25,7 @@ class PacedNoise(FirstInterface, SecondInterface):
     def __init__(self, vllm_config: Any, *of_interface: Any) -> None:
         self.slots: dict[int, tuple[Draw, list[int]]] = {}
         """Row of the batch (first interface) or slot (second) -> its draw, and the tokens sampled so far (first)."""
-        self.requests = of_interface[0] if len(of_interface) == 1 else None
+        self.requests: Any = of_interface[0] if len(of_interface) == 1 else None
         """The second interface's tables of all requests."""
 
     @classmethod
@@ -33,7 +33,8 @@ class PacedNoise(FirstInterface, SecondInterface):
         """Refuse a draw that cannot be read, or one whose engine would choose again after us."""
         if _draw_of(sampling_params) is not None and sampling_params.temperature != 0:
             raise ValueError(
-                f"{ARGUMENT}: the request's own temperature must be 0 with our noise, got {sampling_params.temperature}."
+                f"{ARGUMENT}: the request's own temperature must be 0 with our noise, got "
+                f"{sampling_params.temperature}."
             )
 
     def is_argmax_invariant(self) -> bool:

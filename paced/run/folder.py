@@ -259,7 +259,9 @@ class RunFolder:
             return
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            write_json(self.environment, describe_environment(config))  # first: a folder with a configuration has it
+            write_json(
+                self.environment, describe_environment(seed=config.seed)
+            )  # first: a folder with a configuration has it
             write_atomic(self.config_file, text)
         except OSError as error:
             raise RunFolderError(
@@ -313,7 +315,7 @@ def check_free_space(folder: Path, needed_bytes: int) -> None:
         )
 
 
-def describe_environment(config: RunConfig) -> dict[str, Any]:
+def describe_environment(*, seed: int) -> dict[str, Any]:
     """Versions of what computes, the device and the seed; no host names, paths or tokens."""
     from importlib import metadata
 
@@ -341,7 +343,7 @@ def describe_environment(config: RunConfig) -> dict[str, Any]:
         "machine": platform.machine(),
         "system": platform.system(),
         "threads": os.environ.get("OMP_NUM_THREADS", ""),
-        "seed": config.seed,
+        "seed": seed,
         "versions": versions,
     }
 
