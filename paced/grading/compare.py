@@ -1,12 +1,12 @@
 """Hold an extracted answer against the gold answer, and say why they agree or differ.
 
-Left out: symbolic equality. It will be one more entry of :data:`COMPARISONS`, in a worker process that can be killed.
+Left out: mathematics (``math.py``), options and tolerances (``choice.py``, ``numeric.py``), and the table of all answer
+types (``comparisons.py``).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 from paced.grading.latex import one_spelling
 from paced.grading.numerals import read_quantity
@@ -24,14 +24,6 @@ class Comparison:
     """correct, incorrect, or one of the verdicts that blame the grader."""
     reason: str
     """One sentence that a person can check."""
-
-
-class Compare(Protocol):
-    """One way to compare answers; it may be as strict or as clever as it likes, but must say why."""
-
-    def __call__(self, *, extracted: str, answer: str) -> Comparison:
-        """Compare the extracted answer with the gold ``answer``."""
-        ...
 
 
 def compare_exact(*, extracted: str, answer: str) -> Comparison:
@@ -53,10 +45,6 @@ def compare_integer(*, extracted: str, answer: str) -> Comparison:
     if said[0] == gold[0]:
         return Comparison(verdict="correct", reason="Equal to the gold answer as an integer.")
     return Comparison(verdict="incorrect", reason=f"{shown(extracted)} is not {shown(answer)}.")
-
-
-COMPARISONS: dict[str, Compare] = {"exact": compare_exact, "integer": compare_integer}
-"""``answer_type`` of a problem -> how its answer is compared."""
 
 
 def shown(text: str) -> str:

@@ -24,6 +24,12 @@ _THINKING = re.compile(
 )
 """Where thinking begins or, with a group, ends: the marks of the models that there are."""
 
+_MARK_TOKEN = re.compile(r"<\|(?:channel|message)\|>")
+"""Tokens of which a mark is made together with plain text."""
+
+MAX_BOXES = 64
+"""Boxes of one completion that are held against each other."""
+
 Extraction = Callable[[str], str | None]
 """Text of a completion -> its answer, or None when it gives none."""
 
@@ -44,6 +50,35 @@ def after_thinking(text: str) -> str:
     start = max((mark.end() for mark in marks if any(mark.groups())), default=0)
     end = min((mark.start() for mark in marks if mark.start() >= start), default=len(text))
     return text[start:end]
+
+
+def after_closed_thinking(text: str) -> str | None:
+    """What follows the last ``</think>``; None when no thinking is closed.
+
+    Example:
+        >>> after_closed_thinking("<think>5?</think>6"), after_closed_thinking("6")
+        ('6', None)
+    """
+    closed = any(any(mark.groups()) for mark in _THINKING.finditer(text))
+    return after_thinking(text) if closed else None
+
+
+def is_thinking_mark(token: str) -> bool:
+    """Whether a token of a tokenizer marks thinking, so that its text must be seen by the grader.
+
+    Example:
+        >>> is_thinking_mark("</think>"), is_thinking_mark("<|im_end|>")
+        (True, False)
+    """
+    return bool(_THINKING.fullmatch(token) or _MARK_TOKEN.fullmatch(token))
+
+
+THINKING: dict[str, Callable[[str], str | None]] = {
+    "strip": after_thinking,
+    "require": after_closed_thinking,
+    "keep": lambda text: text,
+}
+"""``grading.thinking`` in a recipe -> the part of a completion that may hold its answer."""
 
 
 def whole(text: str) -> str | None:
@@ -74,6 +109,20 @@ def boxed(text: str) -> str | None:
     said = re.split(r"(?i)</?answer>", line["said"], maxsplit=1)[0]
     said = next((again["said"] for again in _ANSWER_IS.finditer(said)), said)
     return said.strip().strip("*").strip().removesuffix(".").strip() or None
+
+
+def boxes(text: str) -> list[str]:
+    r"""The contents of the last :data:`MAX_BOXES` boxes that close, in order.
+
+    Example:
+        >>> boxes(r"\boxed{3} no, \boxed{\frac12}")
+        ['3', '\\frac12']
+    """
+    contents = []
+    for box in deque(_BOX.finditer(text), maxlen=MAX_BOXES):
+        content = _braced(text, box.end()) if box["brace"] else (box["bare"] or "").rstrip(".,;:")
+        contents.append((content or "").strip())
+    return [content for content in contents if content]
 
 
 def gsm8k(text: str) -> str | None:
