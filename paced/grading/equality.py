@@ -44,10 +44,12 @@ def equal(gold: str, said: str) -> tuple[bool | None, str]:
     one, other = notation(gold), notation(said)
     if _letters(one) == _letters(other) and _letters(one):
         return True, "text"
+    if re.fullmatch("[a-z]{3,}", _letters(one).casefold()) and _letters(one).casefold() == _letters(other).casefold():
+        return True, "words"
     choice = by_choice(one, other)
     if choice is not None:
         return choice
-    outcomes = [_shapes(read_shape(a), read_shape(b)) for a in _readings(one) for b in _readings(other)]
+    outcomes = [_shapes(read_shape(a), read_shape(b)) for a in _readings(one, other) for b in _readings(other, one)]
     for wanted in (True, None):
         hit = next((outcome for outcome in outcomes if outcome[0] is wanted), None)
         if hit is not None:
@@ -60,15 +62,15 @@ def _letters(text: str) -> str:
     return re.sub(r"(?<![0-9A-Za-z]) | (?![0-9A-Za-z])", "", text.replace("\x01", " ").replace("\x02", " ").strip())
 
 
-def _readings(text: str) -> list[str]:
-    """The text with its groups of three digits as numbers and, where there are some, as a list."""
+def _readings(text: str, other: str) -> list[str]:
+    """The text with its groups of three digits as numbers and, where the other side is no plain number, as a list."""
     grouped = "".join(
         _GROUPED.sub(lambda match: match[0].replace(",", "\x03"), piece) + mark
         for piece, mark in split_top(text, re.compile("\0"))
     )
     if grouped == text or text[:1] in "([{" or text.startswith("\\{"):
         return [text]
-    return [grouped, text]
+    return [grouped] if re.fullmatch(r"[0-9.,\x03]*", other) else [grouped, text]
 
 
 def by_choice(gold: str, said: str) -> tuple[bool, str] | None:
@@ -110,7 +112,7 @@ def _shapes(gold: Shape, said: Shape) -> tuple[bool | None, str]:
         return _bases(gold, said), "base"
     if kinds <= {"list", "set"}:
         return _unordered(gold, said), "list"
-    if kinds == {"union"}:
+    if kinds == {"union"} or (kinds == {"union", "list"} and {part.kind for part in said.parts} == {"interval"}):
         return _unordered(gold, said), "interval"
     if kinds == {"words"} or kinds == {"words", "set"}:
         return _plain_words(gold) == _plain_words(said), "words"

@@ -32,6 +32,8 @@ _RULES: list[tuple[str, str | Callable[[re.Match[str]], str]]] = [
     (r"\\(?:bmod|mod|pmod)(?![A-Za-z])", r"\\bmod "),
     (r"\\[dtc]frac(?![A-Za-z])", r"\\frac"),
     (r"\\[dt]binom(?![A-Za-z])", r"\\binom"),
+    (r"\{([^{}]*)\\over(?![A-Za-z])([^{}]*)\}", r"\\frac{\1}{\2}"),
+    (r"\\(?:text|mathrm) ?\{ ?: ?\}|\\colon(?![A-Za-z])", ":"),
     (r"\\(?:text|math)dollar(?![A-Za-z])(?:\{\})?", "$"),
     (r"\\pounds(?![A-Za-z])", "£"),
     (r"\\(?:euro|texteuro)(?![A-Za-z])", "€"),

@@ -45,15 +45,16 @@ _NUMBER_WORDS = {
 } | {"sixteen": 16, "binary": 2, "octal": 8, "hexadecimal": 16}
 _BASE = re.compile(
     r"\(?(?P<digits>[0-9A-Za-z]+(?:\.[0-9A-Za-z]+)?)\)?(?: ?_ ?\{?| (?:in )?(?=base))[\x01 (]*(?:base[ -]?)?"
-    r"(?P<base>[0-9]{1,2}|[a-z]+)[\x02 )]*\}?"
+    r"[\x02 ]*(?P<base>[0-9]{1,2}|[a-z]+)[\x02 )]*\}?"
 )
 _CLOCK = re.compile(r"(?P<hour>[0-9]{1,2})(?::(?P<minute>[0-5][0-9]))? ?(?P<half>[ap]\.?m\.?)?", re.IGNORECASE)
 _MATRIX = re.compile(r"\\begin ?\{(?P<kind>[pbvVB]?matrix|array)\}(?:\{[^{}]*\})?(?P<body>.*)\\end ?\{(?P=kind)\}")
 _RELATION = re.compile(r"\\(?:le|ge|ne|in|approx|equiv|to)(?![A-Za-z])|[<>=]")
 _FLIPPED = {">": "<", "\\ge": "\\le"}
 _NAME = re.compile(
-    r"(?:\\?[A-Za-z]+'*(?:_(?:\{[^{}]*\}|[A-Za-z0-9]))?(?: ?\([^()=<>]*\))?|\x01[^\x01\x02]*\x02|\|[A-Z]{2}\|"
-    r"|\\(?:overline|angle|triangle) ?(?:\{[A-Z]+\}|[A-Z]+))(?:(?: ?[+*] ?| )[A-Za-z]{1,2}(?![A-Za-z]))*"
+    r"(?:\([A-Za-z\\, ]+\)|\\?[A-Za-z]+'*(?:_(?:\{[^{}]*\}|[A-Za-z0-9]))?(?: ?\([^()=<>]*\))?"
+    r"|\x01[^\x01\x02]*\x02|\|[A-Z]{2}\||\\(?:overline|angle|triangle) ?(?:\{[A-Z]+\}|[A-Z]+))"
+    r"(?:(?: ?[+*] ?| )[A-Za-z]{1,2}(?![A-Za-z]))*"
 )
 _SEPARATOR = re.compile(r",|;|\\lor(?![A-Za-z])|(?<![A-Za-z])(?:and|or)(?![A-Za-z])")
 _CURRENCY = re.compile(r"(?P<sign>-)? ?(?P<unit>USD|US ?\$|EUR|GBP|[$€£¥₹]) ?")
@@ -255,7 +256,7 @@ def _plus_minus(text: str) -> Shape | None:
 
 
 def _ratio(text: str) -> Shape | None:
-    parts = text.split(":")
+    parts = re.split(r":|(?<=[0-9]) (?:\x01 ?)?to ?(?:\x02)? (?=[0-9])", text)
     if not 1 < len(parts) < 6:
         return None
     shapes = tuple(_scalar(part.strip()) for part in parts)
@@ -294,6 +295,7 @@ def _scalar(text: str) -> Shape | None:
 
 def _words(text: str) -> Shape | None:
     words = text.replace("\x01", " ").replace("\x02", " ").strip()
+    words = words[1:-1] if words[:1] + words[-1:] == "()" else words
     return Shape("words", (" ".join(words.split()),)) if _WORDS.fullmatch(words) else None
 
 

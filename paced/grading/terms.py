@@ -20,7 +20,7 @@ MAX_TOKENS = 600
 """Tokens of one expression."""
 
 _TOKEN = re.compile(
-    r" *(?:(?P<number>(?:[0-9]{1,3}(?:\x03[0-9]{3})+|[0-9]+)(?:\.[0-9]*)?|\.[0-9]+)"
+    r" *(?:(?P<number>(?:[0-9]{1,3}(?:\x03[0-9]{3})+|[0-9]+)(?:\.[0-9]*)?|\.[0-9]+|\.(?=\\(?:overline|bar|dot)))"
     r"(?P<rep>\\(?:overline|bar|dot) ?\{?[0-9]+\}?|\([0-9]+\)(?=\Z| *[%°]))?"
     r"|(?P<command>\\[A-Za-z]+|\\[{}|])|(?P<word>[A-Za-z]+)|(?P<mark>[-+*/^_!°%()\[\]{}|,']))"
 )
@@ -28,7 +28,15 @@ FUNCTIONS = frozenset(
     ("sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "ln", "log",
      "exp", "asin", "acos", "atan", "sqrt", "cbrt", "abs", "lcm", "gcd")
 )  # fmt: skip
-_CONSTANTS = {"pi": ("pi",), "infty": ("inf",), "i": ("i",), "e": ("e",), "inf": ("inf",), "infinity": ("inf",)}
+_CONSTANTS = {
+    "pi": ("pi",),
+    "infty": ("inf",),
+    "i": ("i",),
+    "e": ("e",),
+    "inf": ("inf",),
+    "infinity": ("inf",),
+    "oo": ("inf",),
+}
 _GREEK = frozenset(
     ("alpha", "beta", "gamma", "delta", "epsilon", "varepsilon", "zeta", "eta", "theta", "vartheta", "kappa",
      "lambda", "mu", "nu", "xi", "rho", "sigma", "tau", "phi", "varphi", "chi", "psi", "omega", "Delta", "Omega",
@@ -91,7 +99,10 @@ def _tokens(text: str) -> list[tuple[str, Any]]:
             raise UnreadableError(f"{text[position : position + 10]!r} is not mathematics.")
         position = match.end()
         if match["number"]:
-            tokens.append(("number", _value(match["number"].replace("\x03", ""), match["rep"] or "")))
+            repeating = match["rep"] or ""
+            if repeating.startswith("(") and "." not in match["number"]:  # 2(3) is a product
+                repeating, position = "", match.end("number")
+            tokens.append(("number", _value(match["number"].replace("\x03", ""), repeating)))
         elif match["word"]:
             tokens += _word(match["word"], followed_by=text[position : position + 1])
         else:
@@ -112,7 +123,7 @@ def _word(word: str, followed_by: str) -> list[tuple[str, Any]]:
     """Letters: a function, a constant, or a product of variables; a word of a language is none of these."""
     if word in FUNCTIONS:
         return [("function", word)]
-    if word in ("pi", "inf", "infinity", "Infinity"):
+    if word.lower() in ("pi", "inf", "infinity", "oo"):
         return [("atom", _CONSTANTS[word.lower()])]
     if len(word) > 3 or word in _NOT_VARIABLES:
         raise UnreadableError(f"{word!r} is a word.")
@@ -122,7 +133,7 @@ def _word(word: str, followed_by: str) -> list[tuple[str, Any]]:
 
 
 def _value(digits: str, repeating: str) -> Fraction:
-    value = Fraction(f"0{digits}" if digits.startswith(".") else digits.removesuffix("."))
+    value = Fraction(f"0{digits}".removesuffix("."))
     again = re.sub(r"[^0-9]", "", repeating)
     if not again:
         return value
@@ -137,6 +148,7 @@ class _Parser:
 
     def __init__(self, tokens: list[tuple[str, Any]]) -> None:
         self.tokens, self.place = tokens, 0
+        self.angles = 0  # functions around the place: a degree is an angle in their arguments only
 
     @property
     def next(self) -> str:
@@ -194,9 +206,11 @@ class _Parser:
 
     def _factor(self, depth: int) -> Tree:
         tree = self._atom(depth)
-        while self.next in ("^", "!", "'"):
+        while self.next in ("^", "!", "'") or (self.next == "°" and self.angles):
             mark = self.take()
-            if mark == "'":
+            if mark == "°":
+                tree = ("*", tree, ("/", ("pi",), ("num", Fraction(180))))
+            elif mark == "'":
                 if tree[0] != "var":
                     raise UnreadableError("A prime belongs to a name.")
                 tree = ("var", tree[1] + "'")
@@ -293,7 +307,9 @@ class _Parser:
                 base = self._group(depth)
             else:
                 power = self._group(depth) if self.next != "-" else self._script(depth)
+        self.angles += 1
         argument = self._argument(depth)
+        self.angles -= 1
         if name == "log":
             tree: Tree = ("log", base or ("num", Fraction(10)), argument)
         elif base is not None:
