@@ -1,4 +1,4 @@
-"""What is too big to be compared: caps on length, nesting, digits and exponents, asked before anything is read.
+"""What cannot be compared: answers over a cap on length, nesting, digits or exponents, and broken gold answers.
 
 They depend on the answer alone, never on the machine, so that an answer over a cap gets the same verdict everywhere.
 """
@@ -37,3 +37,38 @@ def over_caps(text: str) -> str:
     if _LONG_NUMBER.search(text):
         return f"has a number of more than {MAX_DIGITS:,} digits"
     return "is a tower of exponents" if _TOWER.search(text) else ""
+
+
+def gold_fault(answer: str) -> str:
+    r"""Why no answer could be compared with this gold answer, as a part of a sentence; empty when one could.
+
+    Example:
+        >>> gold_fault(r"\frac{1}{"), gold_fault("$$"), gold_fault(r"\frac{1}{2}")
+        ('has brackets that do not close', 'is empty', '')
+    """
+    if not re.sub(r"\\(?:text|mathrm|boxed|fbox|left|right|quad) ?", "", answer).strip("\\ ${}()[]\t\n,.;:"):
+        return (
+            ""
+            if re.search(r"\\\{\s*\\\}|\{\s*\}|^\.$", answer) and "\\text" not in answer and "boxed" not in answer
+            else "is empty"
+        )
+    if num_open(answer) != 0:
+        return "has brackets that do not close"
+    if re.search(r"\\(?:frac|sqrt|text|boxed) ?(?:\Z|\{ *\})", answer):
+        return "has a command without its argument"
+    return over_caps(answer)
+
+
+def num_open(text: str) -> int:
+    r"""Braces that are open at the end of a text, negative as soon as one closes that was never opened.
+
+    Example:
+        >>> num_open("{{}"), num_open("}{"), num_open(r"\{")
+        (1, -1, 0)
+    """
+    depth = 0
+    for brace in re.findall(r"(?<!\\)(?:\\\\)*([{}])", text):
+        depth += 1 if brace == "{" else -1
+        if depth < 0:
+            return depth
+    return depth

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from paced.grading.caps import gold_fault
 from paced.grading.latex import one_spelling
 from paced.grading.numerals import read_quantity
 from paced.records import Verdict
@@ -28,6 +29,9 @@ class Comparison:
 
 def compare_exact(*, extracted: str, answer: str) -> Comparison:
     """Equal as text, when spellings of the same LaTeX (:func:`one_spelling`) count as one."""
+    fault = gold_fault(answer) if "\\" in answer or "$" in answer or not answer.strip() else ""
+    if fault:  # LaTeX that no completion could write
+        return Comparison(verdict="gold_unparseable", reason=f"The gold answer {shown(answer)!r} {fault}.")
     if one_spelling(extracted) == one_spelling(answer):
         return Comparison(verdict="correct", reason="Equal to the gold answer as text.")
     return Comparison(verdict="incorrect", reason=f"{shown(extracted)!r} is not the text {shown(answer)!r}.")

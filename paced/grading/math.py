@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from paced.grading.caps import over_caps
+from paced.grading.caps import gold_fault, num_open, over_caps
 from paced.grading.compare import Comparison, shown
 from paced.grading.equality import equal
 from paced.grading.latex import one_spelling
@@ -21,7 +21,6 @@ _SYMBOLIC = re.compile(
     r"|\\\{.*[|:].*\\\}|(?<![A-Za-z])[A-Za-z]\([^()]*\)"
 )
 _WORDS = re.compile(r"[\x01\x02]|(?<![\\A-Za-z])[A-Za-z]{4,}")
-_EMPTY = re.compile(r"[\s$\\{}()\[\]]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,41 +69,11 @@ def compare_math(*, extracted: str, answer: str) -> Comparison | Undecided:
     )
 
 
-def gold_fault(answer: str) -> str:
-    r"""Why no answer could be compared with this gold answer, as a part of a sentence; empty when one could.
-
-    Example:
-        >>> gold_fault(r"\frac{1}{"), gold_fault("$$"), gold_fault(r"\frac{1}{2}")
-        ('has brackets that do not close', 'is empty', '')
-    """
-    if not re.sub(r"\\(?:text|mathrm|boxed|fbox|left|right|quad) ?", "", answer).strip("\\ ${}()[]\t\n,.;:"):
-        return (
-            ""
-            if re.search(r"\\\{\s*\\\}|\{\s*\}|^\.$", answer) and "\\text" not in answer and "boxed" not in answer
-            else "is empty"
-        )
-    if _braces(answer) != 0:
-        return "has brackets that do not close"
-    if re.search(r"\\(?:frac|sqrt|text|boxed) ?(?:\Z|\{ *\})", answer):
-        return "has a command without its argument"
-    cap = over_caps(answer)
-    return cap
-
-
-def _braces(text: str) -> int:
-    depth = 0
-    for brace in re.findall(r"(?<!\\)(?:\\\\)*([{}])", text):
-        depth += 1 if brace == "{" else -1
-        if depth < 0:
-            return depth
-    return depth
-
-
 def _for_worker(answer: str, extracted: str) -> bool:
     """Whether math-verify may be asked: both sides are notation without words, and one needs what only it reads."""
     sides = notation(answer), notation(extracted)
     if any(_WORDS.search(re.sub(r"\\(?:begin|end) ?\{[a-z]+\}", "", side)) for side in sides) or any(
-        _braces(side) for side in sides
+        num_open(side) for side in sides
     ):
         return False
     if any(re.search(r"[0-9A-Z]\)? ?_", side) for side in sides):
