@@ -133,7 +133,7 @@ def _shapes(gold: Shape, said: Shape) -> tuple[bool | None, str]:
 
 
 def _rule_of(kind: str) -> str:
-    return {"row": "matrix", "determinant": "matrix", "set": "list"}.get(kind, kind)
+    return {"row": "matrix", "determinant": "matrix", "set": "list", "union": "interval"}.get(kind, kind)
 
 
 def _values(gold: Shape, said: Shape) -> tuple[bool | None, str]:

@@ -7,6 +7,7 @@ copied from what the grader said.
 from __future__ import annotations
 
 import json
+import re
 import resource
 import time
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from paced.grading.grade import grade_all
+from paced.grading.rules import RULES
 from paced.records import Problem, Rollout
 from paced.run.config import GradingConfig
 from paced.run.schema import Choice
@@ -69,6 +71,16 @@ def test_every_row_of_the_table_is_graded_as_written():
         if grade.verdict != row["verdict"]
     ]
     assert wrong == []
+
+
+def test_every_verdict_of_a_comparison_names_the_rule_that_gave_it():
+    """A disagreement with another grader can be held against the page: benchmarks/grading.py lists them by rule."""
+    known = {rule.name for rule in RULES} | {"text"}
+    reasons = [grade.reason for grade in graded(ROWS) if grade.verdict in ("correct", "incorrect")]
+    named = {name for reason in reasons for name in re.findall(r"by the rule '([^']*)'\.$", reason)}
+    others = [one for one in reasons if "by the rule" not in one]
+    assert named <= known
+    assert all(re.search("as text|by math-verify|^The answer |is not read as mathematics", one) for one in others)
 
 
 def test_the_table_has_rows_of_every_verdict_and_kind():
