@@ -7,7 +7,7 @@ export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: quickstart test test-base check docs format smollm2 benchmarks clean
+.PHONY: quickstart test test-base test-verl check docs format smollm2 benchmarks clean
 
 # torch goes first and alone, so that a CPU build that pip can see is kept and not replaced by a later requirement.
 $(VENV)/.stamp: pyproject.toml constraints.txt
@@ -31,6 +31,17 @@ $(BASE)/.stamp: pyproject.toml constraints.txt | $(VENV)/.stamp
 
 test-base: $(BASE)/.stamp
 	PACED_BASE_PYTHON=$(CURDIR)/$(BASE)/bin/python $(BIN)/python -m pytest tests/cli/test_base_install.py
+
+# verl pins another transformers, so it lives in an environment of its own (2 GB); nightly, not in CI.
+VERL := $(VENV)/verl
+$(VERL)/.stamp: constraints.txt | $(VENV)/.stamp
+	$(PYTHON) -m venv $(VERL)
+	$(VERL)/bin/python -m pip install --quiet "$$(grep '^torch==' constraints.txt)"
+	$(VERL)/bin/python -m pip install --quiet "$$(grep '^torch==' constraints.txt)" "$$(grep '^verl==' constraints.txt)"
+	touch $@
+
+test-verl: $(VERL)/.stamp
+	PACED_VERL_PYTHON=$(CURDIR)/$(VERL)/bin/python $(BIN)/python -m pytest tests/train/test_verl.py
 
 check: $(VENV)/.stamp
 	$(BIN)/ruff format --check .

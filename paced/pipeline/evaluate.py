@@ -19,6 +19,7 @@ from paced.pipeline.held import HELD_OUT_FILE, also_read, computing, contents, f
 from paced.pipeline.prompts import stored_prompts
 from paced.problems.files import read_problems
 from paced.records import PassRate, Problem, Rollout
+from paced.rollouts.engine import describe_engine
 from paced.rollouts.sampler import make_sampler
 from paced.run.config import TRAINING, RunConfig, SamplingConfig
 from paced.run.folder import RunFolder
@@ -98,3 +99,4 @@ def _sample(run: RunFolder, config: RunConfig, checkpoint: Checkpoint, names: li
                         label=f"evaluation of the {checkpoint} student on '{rated.name}'",
                         prompts=prompts,
                     )
+                    run.note_engine(step.label, describe_engine(engine, sampler.engine))

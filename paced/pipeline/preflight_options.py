@@ -9,7 +9,7 @@ from typing import Any
 from paced.errors import ConfigError, did_you_mean
 from paced.grading.extract import EXTRACTIONS
 from paced.rollouts.engine import ENGINES
-from paced.run.config import RunConfig
+from paced.run.config import ModelConfig, RunConfig
 from paced.run.schema import Choice
 from paced.weights import WEIGHTS
 
@@ -45,9 +45,15 @@ def option_faults(config: RunConfig) -> dict[str, str]:
         "references": config.references,
         "evaluation.sampling": config.evaluation.sampling,
     }.items():
-        engine = sampling.engine
-        check(f"{section}.engine", engine, ENGINES, lambda name, given: ENGINES[name](config.student, **given))
+        sentence = engine_fault(f"{section}.engine", sampling.engine, config.student)
+        if sentence:
+            faults[f"{section}.engine"] = sentence
     return faults
+
+
+def engine_fault(key: str, engine: Choice, model: ModelConfig) -> str:
+    """What is wrong with the choice of an engine, if anything; ``key`` is what the sentence calls it."""
+    return _choice_fault(key, engine, ENGINES, lambda name, given: ENGINES[name](model, **given))
 
 
 def check_options(config: RunConfig) -> None:

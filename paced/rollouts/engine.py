@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from paced.errors import ConfigError, did_you_mean
 from paced.records import SampledCompletion
 from paced.rollouts.hf import HfEngine
+from paced.rollouts.server import ServerEngine
 from paced.run.config import ModelConfig, SamplingConfig
 from paced.run.schema import Choice
 
@@ -43,6 +44,22 @@ class Engine(Protocol):
         """One sentence on what is the same when a completion is sampled again; kept in a run's environment.json."""
         ...
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What an engine elsewhere said of itself so far, e.g. versions; kept beside :attr:`reproducibility`."""
+        ...
+
+    @property
+    def gives_token_ids(self) -> bool:
+        """Whether completions hold the tokens that were sampled; else their text was encoded again, which serves pass
+        rates but not training along rollouts."""
+        ...
+
+    @property
+    def takes_new_weights(self) -> bool:
+        """Whether :meth:`update` can be asked, and an engine for a folder samples from that folder's weights."""
+        ...
+
     def sample(
         self, prompts: Sequence[Sequence[int]], keys: NDArray[np.uint64], sampling: SamplingConfig
     ) -> Iterator[tuple[int, list[SampledCompletion]]]:
@@ -65,7 +82,7 @@ class Engine(Protocol):
         ...
 
 
-ENGINES: dict[str, Callable[..., Engine]] = {"hf": HfEngine}
+ENGINES: dict[str, Callable[..., Engine]] = {"hf": HfEngine, "server": ServerEngine}
 """``engine.name`` in a recipe -> an engine from (model, end_of_answer=…, parameters)."""
 
 
@@ -86,3 +103,8 @@ def make_engine(engine: Choice, model: ModelConfig, *, end_of_answer: str = "") 
             f"engine must be one of {', '.join(ENGINES)}, got {engine.name!r}.{did_you_mean(engine.name, ENGINES)}"
         )
     return ENGINES[engine.name](model, end_of_answer=end_of_answer, **engine.parameters)
+
+
+def describe_engine(choice: Choice, engine: Engine) -> dict[str, Any]:
+    """What sampled completions, for a run's record: the engine, what it can repeat, and what it knows of itself."""
+    return {"name": choice.name, "reproducibility": engine.reproducibility, **engine.facts}

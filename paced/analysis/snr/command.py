@@ -225,8 +225,7 @@ def _measure(
     loss = options["loss"]
     file = run.snr / f"{loss}.jsonl"
     done = {one.problem_id for one in read_records(file, ProblemGram)}
-    with progress.track(f"gradient SNR: {loss}", len(completions)) as advance:
-        advance(len(done))
+    with progress.track(f"gradient SNR: {loss}", len(completions), done=len(done)) as advance:
         for asked, shown in zip(prompts["student"], prompts["teacher"], strict=True):
             if asked.problem_id in done:
                 continue

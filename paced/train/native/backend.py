@@ -15,6 +15,8 @@ from paced.train.native.stage import Models
 class NativeBackend:
     """Trains with ``native/loop.py``; it has no parameters of its own, ``training`` and ``parallel`` are all."""
 
+    trains_here = True
+
     def check(self, config: RunConfig) -> list[str]:
         """Models whose head or trunk the loss cannot read, or whose attention ranks cannot share."""
         models = {"student": config.student} | ({"teacher": config.teacher} if config.teacher.path else {})
