@@ -119,16 +119,27 @@ def grade(
     target: Target,
     *overrides: Overrides,
     stage: Stage = 1,
+    explain: str = "",
     method: Method = "",
     root: Root = Path("runs"),
     verbosity: Verbosity = NORMAL,
 ) -> int:
-    """Grade the rollouts of a stage and count the passes of every problem."""
+    """Grade the rollouts of a stage and count the passes of every problem; nothing is sampled anew.
+
+    Parameters
+    ----------
+    explain
+        Id of a problem: show every rung that its completions took on the way to their verdicts.
+    """
     need_extra("grade", "train")
     from paced.pipeline import steps
     from paced.pipeline.open import open_run
 
     folder = open_run(target, overrides, root=root, method=method, progress=verbosity.progress())
+    if explain:
+        for line in steps.explain_grades(folder, stage, explain):
+            print("".join(one if one.isprintable() else " " for one in line))
+        return 0
     do_step(steps.grade, folder, stage, verbosity=verbosity)
     return say_result("grade", folder.stage(stage).pass_rates)
 

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from paced.errors import ConfigError
-from paced.grading.grade import count_passes, grade_all
+from paced.errors import BadRows, ConfigError
+from paced.grading.grade import count_passes, explain, grade_all
 from paced.models.loading import load_tokenizer, pick_device, student_model, teacher_model
 from paced.pipeline.held import (
     PROBLEM_FILE,
@@ -165,12 +165,18 @@ def grade(run: RunFolder, stage_number: int, progress: Progress) -> None:
     problems = stage_problems(run, stage_number)
     rollouts = read_records(stage.rollouts, Rollout)
     _refuse_gaps(run, stage_number, Counter(rollout.problem_id for rollout in rollouts), problems)
+    before: list[Grade] = []
+    with contextlib.suppress(OSError, BadRows):  # they are there to be compared with, nothing depends on them
+        before = read_records(stage.earlier_grades, Grade)
     with computing(run, step, written(run, Step("problems")) | contents(run, stage.rollouts)):
         grades = grade_all(problems, rollouts, config.grading)
         write_atomic(stage.grades, "".join(f"{encode_line(one)}\n" for one in grades))
         rates = count_passes(problems, grades)
         write_parquet(stage.pass_rates, rates, PassRate)
     progress.note(f"stage {stage_number}: {describe_grades(grades)}")
+    if before:
+        progress.note(f"stage {stage_number}: graded again, {describe_changes(before, grades)}")
+    stage.earlier_grades.unlink(missing_ok=True)
     ungradable = sum(rate.num_rollouts == 0 for rate in rates)
     if ungradable:
         progress.note(f"stage {stage_number}: {ungradable} problems could not be graded at all; they get weight 0")
@@ -192,6 +198,46 @@ def describe_grades(grades: list[Grade]) -> str:
     counts = Counter(grade.verdict for grade in grades)
     shares = ", ".join(f"{100 * count / len(grades):.1f} % {verdict}" for verdict, count in counts.most_common())
     return f"{len(grades):,} completions: {shares}"
+
+
+def describe_changes(before: Sequence[Grade], after: Sequence[Grade]) -> str:
+    """How many verdicts of the same rollouts another grading changed, and from what to what, in words.
+
+    Example:
+        >>> old, new = (
+        ...     Grade(problem_id="a", sample_index=0, verdict=verdict, extracted="", reason="")
+        ...     for verdict in ("incorrect", "correct")
+        ... )
+        >>> describe_changes([old], [new])
+        '1 of 1 verdicts changed (1 incorrect -> correct)'
+    """
+    held = {(grade.problem_id, grade.sample_index): grade.verdict for grade in before}
+    pairs = [(held[key], grade.verdict) for grade in after if (key := (grade.problem_id, grade.sample_index)) in held]
+    changed = Counter(f"{old} -> {new}" for old, new in pairs if old != new)
+    told = ", ".join(f"{count:,} {change}" for change, count in changed.most_common())
+    return f"{changed.total():,} of {len(pairs):,} verdicts changed" + (f" ({told})" if told else "")
+
+
+def explain_grades(run: RunFolder, stage_number: int, problem_id: str) -> list[str]:
+    """Every rung that each completion of one problem took, as lines of text; nothing is written.
+
+    Raises:
+        ConfigError: the stage has no such problem, or no rollouts of it.
+    """
+    problems = [problem for problem in stage_problems(run, stage_number) if problem.problem_id == problem_id]
+    if not problems:
+        raise ConfigError(
+            f"{run.root}: stage {stage_number} must have the problem that --explain names, got {problem_id!r}."
+        )
+    file = run.stage(stage_number).rollouts
+    rollouts = [one for one in read_records(file, Rollout) if one.problem_id == problem_id] if file.exists() else []
+    if not rollouts:
+        raise ConfigError(f"{run.root}: has no rollouts of {problem_id!r} yet. Run: paced rollout {run.root}")
+    lines = []
+    for rollout in rollouts:
+        lines.append(f"{problem_id} sample {rollout.sample_index}")
+        lines += [f"  {rung:<10} {what}" for rung, what in explain(problems[0], rollout, run.config().grading)]
+    return lines
 
 
 def weigh(run: RunFolder, stage_number: int, progress: Progress) -> None:

@@ -158,6 +158,11 @@ class GradingConfig(Section):
     """Where the answer is written: whole, the completion itself; last_number; first_line, the last number of its first
     line; boxed, the last ``\\boxed{}`` or ``Answer:`` line; gsm8k, the first ``####`` line with a number; digits, all
     its digits in order."""
+    thinking: Literal["strip", "require", "keep"] = "strip"
+    """strip: text up to the last ``</think>`` and after a ``<think>`` that never closes does not count; require:
+    without a ``</think>`` there is no answer; keep: thinking counts as the rest does."""
+    several_boxes: Literal["last", "must_agree"] = "last"
+    """With ``answer_format: boxed``, last: the last box counts; must_agree: boxes that differ are no answer."""
 
 
 @dataclass(frozen=True, kw_only=True)

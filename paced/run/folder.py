@@ -58,6 +58,11 @@ class StageFolder:
         return self.root / "grades.jsonl"
 
     @property
+    def earlier_grades(self) -> Path:
+        """Grades that other settings gave, kept until the rollouts are graded again."""
+        return self.root / "grades.jsonl.before"
+
+    @property
     def pass_rates(self) -> Path:
         """Parquet of PassRate."""
         return self.root / "pass_rates.parquet"
