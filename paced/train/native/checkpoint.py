@@ -32,7 +32,7 @@ from paced.run.folder import check_free_space
 from paced.run.progress import Progress
 from paced.run.storage import file_hash, read_json, sync_folder, write_json
 from paced.train.native.learner import Learner
-from paced.train.native.parallel import Team
+from paced.train.team import Team
 
 FORMAT = 1
 MANIFEST, STATE, TENSORS, SHARDS = "manifest.json", "state.json", "tensors.safetensors", "shards"

@@ -16,8 +16,10 @@ from torch import Tensor
 
 from paced.models.loading import DTYPES
 from paced.run.config import RunConfig
+from paced.train.layers import layers_of, recompute_activations
 from paced.train.loss import DistillationStudent
-from paced.train.native.parallel import Team, layers_of, recompute_activations, shard_module, whole_tensor
+from paced.train.native.parallel import shard_module
+from paced.train.team import Team, whole_tensor
 
 
 class Learner:

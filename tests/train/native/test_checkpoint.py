@@ -20,7 +20,7 @@ from paced.train.examples import FixedExamples
 from paced.train.native import checkpoint
 from paced.train.native.checkpoint import Checkpoints, room_for
 from paced.train.native.learner import Learner
-from paced.train.native.parallel import Team
+from paced.train.team import Team
 
 
 class Notes(Silent):
