@@ -176,7 +176,8 @@ class TrainingConfig(Section):
     """The optimiser step (Table 10 of the paper where it states a value)."""
 
     backend: Choice = field(default=Choice("native"))
-    """Who trains: native, the compact loop of this package."""
+    """Who trains: native, the compact loop of this package; or transformers, its ``Trainer``, which alone has LoRA:
+    ``{name: transformers, parameters: {lora_rank: 16, lora_targets: [q_proj, v_proj]}}``."""
     batch_size: PositiveInt = 32
     """Problems in one optimiser step, over all ranks and accumulation steps."""
     micro_batch_tokens: PositiveInt = 16384

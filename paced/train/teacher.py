@@ -10,17 +10,15 @@ depended on them would make a resumed run differ from an uninterrupted one.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from paced.train.examples import Example
 from paced.train.inputs import StageInputs
-from paced.train.loss import HeadSpec
+from paced.train.loss import HeadSpec, trunk_of
 from paced.train.micro_batches import pack
 from paced.train.teacher_cache import TeacherCache, teacher_revision
 from paced.train.team import Team
@@ -30,25 +28,17 @@ class Teacher:
     """A teacher that is asked for states."""
 
     def __init__(
-        self,
-        trunk: nn.Module,
-        head: HeadSpec,
-        team: Team,
-        *,
-        cache: TeacherCache | None = None,
-        reading: Callable[[], AbstractContextManager[Any]] = contextlib.nullcontext,
+        self, hidden: Callable[..., Tensor], head: HeadSpec, team: Team, *, cache: TeacherCache | None = None
     ) -> None:
-        """Ask ``trunk``, a causal language model without its head.
+        """Ask ``hidden``, most often :func:`hidden_of` a model.
 
         Args:
-            trunk: token ids in, final hidden states out.
+            hidden: ``input_ids`` [sequences, length] in, final hidden states [sequences, length, d'] out.
             head: the teacher's own, constant.
             team: the ranks; all of them ask together.
             cache: where states are kept, if anywhere.
-            reading: entered around every forward: what makes the trunk the teacher's, such as adapters switched off.
         """
-        self.trunk, self.head, self.team, self.cache = trunk, head, team, cache
-        self.reading = reading
+        self.hidden, self.head, self.team, self.cache = hidden, head, team, cache
 
     def states(self, examples: Sequence[Example]) -> Tensor:
         """Final hidden states [tokens, d'] that predict the completions' tokens, example after example.
@@ -79,8 +69,7 @@ class Teacher:
             part=self.team.part,
             num_parts=self.team.degree,
         )
-        with self.reading():
-            hidden = self.trunk(use_cache=False, **packed.inputs).last_hidden_state  # [sequences, length, d']
+        hidden = self.hidden(**packed.inputs)  # [sequences, length, d']
         mine = hidden.flatten(0, 1).index_select(0, packed.positions)
         if packed.tokens is None:
             return mine
@@ -89,6 +78,17 @@ class Teacher:
         every[packed.tokens] = mine
         torch.distributed.all_reduce(every, group=self.team.sequence_group)  # one rank's value plus zeros: exact
         return every
+
+
+def hidden_of(model: Any) -> Callable[..., Tensor]:
+    """The final hidden states of a causal language model, as a function of token ids."""
+    trunk = trunk_of(model)
+
+    def hidden(**inputs: Tensor) -> Tensor:
+        states: Tensor = trunk(use_cache=False, **inputs).last_hidden_state
+        return states
+
+    return hidden
 
 
 def open_cache(inputs: StageInputs, teacher: Any) -> TeacherCache | None:

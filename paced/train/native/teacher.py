@@ -9,7 +9,7 @@ from paced.run.config import RunConfig
 from paced.train.layers import layers_of
 from paced.train.loss import head_of, trunk_of
 from paced.train.native.parallel import shard_module
-from paced.train.teacher import Teacher
+from paced.train.teacher import Teacher, hidden_of
 from paced.train.teacher_cache import TeacherCache
 from paced.train.team import Team
 
@@ -25,4 +25,4 @@ def spread_teacher(model: Any, config: RunConfig, team: Team, cache: TeacherCach
         bias = None if head.bias is None else head.bias.clone()
         head = replace(head, weight=head.weight.clone(), bias=bias)  # a tied head is sharded next
         shard_module(trunk_of(model), layers_of(model), team, compute_dtype=None, offload=config.parallel.offload)
-    return Teacher(trunk_of(model), head, team, cache=cache)
+    return Teacher(hidden_of(model), head, team, cache=cache)
