@@ -21,14 +21,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from paced.analysis.snr.bin_intervals import between_interval, ratio_interval
 from paced.analysis.snr.bins import bin_edges, choose_equally
 from paced.analysis.snr.exponents import KernelExponents, fit_kernel_exponents
 from paced.analysis.snr.power_law import CellSums, solve
-
-Floats = NDArray[np.float64]
+from paced.arrays import Floats, Integers
 
 TRUTHS = ((1.0, 1.0), (0.5, 1.5), (2.0, 1.0))
 ROLLOUTS = (8, 32)
@@ -45,8 +43,8 @@ TAILS = (0.025, 0.975)
 class Measured(NamedTuple):
     """Counts of all problems; signal and noise are NaN where a problem was not chosen."""
 
-    num_passed: NDArray[np.int64]
-    num_rollouts: NDArray[np.int64]
+    num_passed: Integers
+    num_rollouts: Integers
     signal: Floats
     noise: Floats
     fresh: Floats
@@ -167,7 +165,7 @@ def bins(runs: int) -> Iterator[str]:
 
 
 def between_resampled(gram: Floats, times: Floats) -> Floats:
-    """U/S² of bootstrap samples that hold problem x ``times``[:, x] times, shape [B]."""
+    """U/V of bootstrap samples that hold problem x ``times``[:, x] times, shape [B]."""
     squares = np.diag(gram)
     apart = np.einsum("bx,xy,by->b", times, gram, times) - times**2 @ squares
     with np.errstate(divide="ignore", invalid="ignore"):  # NaN for a sample of one problem alone
@@ -176,7 +174,7 @@ def between_resampled(gram: Floats, times: Floats) -> Floats:
 
 
 def problem_gradients(rng: np.random.Generator, snr_squared: float, skew: float, n: int) -> tuple[Floats, float]:
-    """Mean gradients [n, d] of n problems with a common part, and the truth U/S² of their law."""
+    """Mean gradients [n, d] of n problems with a common part, and the truth U/V of their law."""
     common = rng.normal(size=DIMENSIONS)
     common *= np.sqrt(snr_squared) / np.linalg.norm(common)
     scale = np.exp(rng.normal(0, skew, (n, 1)))

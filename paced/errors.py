@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from paced.arrays import Booleans, Integers
+
 
 class ConfigError(ValueError):
     """A configuration that cannot be run: unknown key, wrong type, or settings that contradict each other."""
@@ -152,9 +154,7 @@ def check_number(
     return number
 
 
-def check_counts(
-    place: str, num_passed: ArrayLike, num_rollouts: ArrayLike
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def check_counts(place: str, num_passed: ArrayLike, num_rollouts: ArrayLike) -> tuple[Integers, Integers]:
     """Return passes and rollouts as two int64 arrays of one shape [num_problems].
 
     Args:
@@ -195,7 +195,7 @@ def check_counts(
     return passed, rollouts
 
 
-def _integers(place: str, name: str, values: ArrayLike) -> NDArray[np.int64]:
+def _integers(place: str, name: str, values: ArrayLike) -> Integers:
     array = np.asarray(values)
     if array.dtype.kind in "iu":
         return array.astype(np.int64, copy=False)
@@ -208,7 +208,7 @@ def _integers(place: str, name: str, values: ArrayLike) -> NDArray[np.int64]:
     return array.astype(np.int64)
 
 
-def _refuse(place: str, name: str, bad: NDArray[np.bool_], values: NDArray, rule: str, fix: str) -> None:
+def _refuse(place: str, name: str, bad: Booleans, values: NDArray, rule: str, fix: str) -> None:
     if bad.any():
         flat_bad, flat = np.ravel(bad), np.ravel(values)
         first = int(np.argmax(flat_bad))

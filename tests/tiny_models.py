@@ -43,12 +43,21 @@ def byte_tokenizer(*, chat: bool, eos: str | None = "<|end|>", pad: str | None =
     return tokenizer
 
 
-def small_model(family: str, *, vocab_size: int = 264, tied: bool | None = None, seed: int = 0):
+def small_model(
+    family: str, *, vocab_size: int = 264, tied: bool | None = None, seed: int = 0, num_positions: int = 96
+):
     """Random weights of an architecture; ``vocab_size`` is larger than the tokenizer's, as padded vocabularies are."""
     torch.manual_seed(seed)
-    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "max_position_embeddings": 96}
+    sizes = {
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "max_position_embeddings": num_positions,
+    }
     if family == "gpt2":
-        config = GPT2Config(vocab_size=vocab_size, n_embd=32, n_layer=2, n_head=4, n_positions=96, eos_token_id=0)
+        config = GPT2Config(
+            vocab_size=vocab_size, n_embd=32, n_layer=2, n_head=4, n_positions=num_positions, eos_token_id=0
+        )
         return GPT2LMHeadModel(config)
     if family == "llama":
         config = LlamaConfig(

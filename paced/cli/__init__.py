@@ -7,6 +7,7 @@
     running.py   a step alone: the run's lock, signals, several processes
     steps.py     run, rollout, grade, reference, distill, evaluate
     measures.py  snr, anatomy, report
+    rates.py     rate, export
     tables.py    fit, weigh
     theory.py    verify
     commandpage.py  docs/commands.md
@@ -16,7 +17,7 @@ Every command imports what it needs when it runs, so that ``paced --help`` answe
 The exit codes are in ``endings.py``; ``commandpage.py`` writes commands, arguments and codes to docs/commands.md.
 """
 
-from paced.cli import steps, measures, tables, theory  # noqa: F401, I001 - each adds its commands, in this order
+from paced.cli import steps, measures, rates, tables, theory  # noqa: F401, I001 - each adds its commands, in this order
 from paced.cli.app import app, main
 
 __all__ = ["app", "main"]

@@ -46,6 +46,8 @@ VARIABLES = {
 GROUPS = {
     "Whole jobs": "From rollouts to the report.",
     "Steps of a run": "Each step alone; a step that is finished is not done again. `weigh` (below) is one as well.",
+    "Pass rates and training sets": "From a problem file to pass rates, and from these to what another trainer reads: "
+    "[the whole way](rate.md).",
     "Weights from a table": "Without any model, from counts of passes.",
     "Theory": "The claims of the paper, checked by machine.",
 }

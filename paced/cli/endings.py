@@ -21,7 +21,7 @@ DONE, FAILED, WRONG_INPUT, OUR_FAULT, STOPPED, INTERRUPTED, NO_READER = 0, 1, 2,
 
 EXIT_CODES = {
     DONE: "Done.",
-    FAILED: "A check failed, a fit did not succeed, or a loss was not finite.",
+    FAILED: "A check failed, a fit did not succeed, a loss was not finite, or problems had to be left out.",
     WRONG_INPUT: "Wrong input: recipe, table, argument or file; a package that is not installed, a full or read-only "
     "disk, too little memory.",
     OUR_FAULT: "A fault of paced itself (EX_SOFTWARE); please report it.",

@@ -73,7 +73,8 @@ def grade_rollout(problem: Problem, rollout: Rollout, *, answer_format: str) -> 
         raise ConfigError(f"grading.answer_format must be one of {', '.join(EXTRACTIONS)}, got {answer_format!r}.")
     extracted = ""
     if rollout.finish_reason == "length":
-        outcome = Comparison(verdict="truncated", reason=f"Cut by the limit at {len(rollout.token_ids)} tokens.")
+        place = f" at {len(rollout.token_ids)} tokens" if rollout.token_ids else ""  # texts of other tools have none
+        outcome = Comparison(verdict="truncated", reason=f"Cut by the limit{place}.")
     else:
         try:
             found = EXTRACTIONS[answer_format](after_thinking(rollout.text)[-MAX_SEARCHED:])

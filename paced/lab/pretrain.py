@@ -16,15 +16,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from paced.arrays import Booleans, Integers
 from paced.errors import ConfigError
 from paced.lab.muon import Muon
 from paced.lab.probe import Probe, Skills, knows_unseen
 from paced.lab.recipe import Mixture, ModelSize, PretrainRecipe
 from paced.lab.rows import pretraining_rows
-from paced.lab.task import Integers
 from paced.lab.tokenizer import EOS_ID, PAD_ID, SYMBOLS
 from paced.run.progress import Progress, Silent
 from paced.run.seeds import text_key
@@ -179,7 +178,7 @@ def _train_step(
     optimizers: list[tuple[torch.optim.Optimizer, float]],
     share: float,
     tokens: Integers,
-    targets: NDArray[np.bool_],
+    targets: Booleans,
 ) -> None:
     """One step on the mean cross-entropy over the completions' tokens, at ``share`` of the peak step sizes."""
     packed, wanted, positions, mask = pack_pairs(tokens, targets)
@@ -194,7 +193,7 @@ def _train_step(
         optimizer.step()
 
 
-def pack_pairs(tokens: Integers, targets: NDArray[np.bool_]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def pack_pairs(tokens: Integers, targets: Booleans) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Put the longest row and the shortest into one sequence, and so on: a third less padding to compute.
 
     Args:

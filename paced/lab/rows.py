@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from paced.arrays import Booleans, Floats, Integers
 from paced.lab.recipe import Mixture
-from paced.lab.task import ABSENT, DIGITS, OPERATORS, PRIOR_LENGTHS, STYLES, Integers, chain_digits, draw_rows
+from paced.lab.task import ABSENT, DIGITS, OPERATORS, PRIOR_LENGTHS, STYLES, chain_digits, draw_rows
 from paced.lab.tokenizer import EOS_ID, IDS, PAD_ID
 
 _DIGIT, _OPERATOR, _STYLE = (np.array([IDS[symbol] for symbol in symbols]) for symbols in (DIGITS, OPERATORS, STYLES))
@@ -20,7 +21,7 @@ CHAIN_LENGTHS = (1, 6)
 
 def pretraining_rows(
     mixture: Mixture, count: int, numbers: np.random.Generator, *, stochastic: bool
-) -> tuple[Integers, NDArray[np.bool_]]:
+) -> tuple[Integers, Booleans]:
     """``count`` rows of the mixture in random order.
 
     Args:
@@ -47,7 +48,7 @@ def pretraining_rows(
     return tokens[order], targets[order]
 
 
-def prior_rows(count: int, numbers: np.random.Generator, *, sort_share: float) -> tuple[Integers, NDArray[np.bool_]]:
+def prior_rows(count: int, numbers: np.random.Generator, *, sort_share: float) -> tuple[Integers, Booleans]:
     """Reverse and sort: ``R4821=1284``, ``S4821=1248``."""
     digits = draw_rows(numbers, count, symbols=np.arange(10), lengths=PRIOR_LENGTHS)
     to_sort = numbers.random(count) < sort_share
@@ -60,8 +61,8 @@ def prior_rows(count: int, numbers: np.random.Generator, *, sort_share: float) -
 
 
 def plain_rows(
-    count: int, numbers: np.random.Generator, *, odds: NDArray[np.float64], stochastic: bool
-) -> tuple[Integers, NDArray[np.bool_]]:
+    count: int, numbers: np.random.Generator, *, odds: Floats, stochastic: bool
+) -> tuple[Integers, Booleans]:
     """Chains alone over the first ``len(odds)`` operators: ``C3abcd=6174``."""
     starts = numbers.integers(0, 10, size=count)
     operators = draw_rows(numbers, count, symbols=np.arange(len(odds)), lengths=CHAIN_LENGTHS, odds=odds)
@@ -69,7 +70,7 @@ def plain_rows(
     return _join(_chain_prompt(starts, operators), _completion(answers, numbers, stochastic))
 
 
-def hinted_rows(count: int, numbers: np.random.Generator, *, stochastic: bool) -> tuple[Integers, NDArray[np.bool_]]:
+def hinted_rows(count: int, numbers: np.random.Generator, *, stochastic: bool) -> tuple[Integers, Booleans]:
     """Chains over all operators after an expert hint of random digits, which the answer repeats: ``5302#C3mbqd=5302``.
 
     Random, not right: so pre-training says nothing about an unseen operator, and the teacher follows a wrong hint too.
@@ -102,7 +103,7 @@ def _column(count: int, symbol: str) -> Integers:
     return np.full((count, 1), IDS[symbol])
 
 
-def _join(prompt: list[Integers], completion: list[Integers]) -> tuple[Integers, NDArray[np.bool_]]:
+def _join(prompt: list[Integers], completion: list[Integers]) -> tuple[Integers, Booleans]:
     """Prompt, completion and end side by side, gaps closed, padded on the right."""
     answer = np.concatenate([*completion, np.full((len(completion[0]), 1), EOS_ID)], axis=1)
     tokens = np.concatenate([*prompt, answer], axis=1)
@@ -113,7 +114,7 @@ def _join(prompt: list[Integers], completion: list[Integers]) -> tuple[Integers,
     return _compact(tokens, gaps, PAD_ID)[:, :longest], _compact(targets, gaps, False)[:, :longest]
 
 
-def _compact(values: NDArray, gaps: NDArray[np.bool_], fill: int | bool) -> NDArray:
+def _compact(values: NDArray, gaps: Booleans, fill: int | bool) -> NDArray:
     """Move the values of each row to the left over its gaps, in order, and fill the end."""
     order = np.argsort(gaps, axis=1, kind="stable")
     return np.where(np.take_along_axis(gaps, order, axis=1), fill, np.take_along_axis(values, order, axis=1))

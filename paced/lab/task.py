@@ -22,11 +22,10 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from paced.arrays import Booleans, Integers, Keys
 from paced.lab.designs import HELDOUT_UNSEEN_SHARE, Design
 from paced.records import Problem
 from paced.run.seeds import splitmix64, text_key
-
-Integers = NDArray[np.int64]
 
 DIGITS = "0123456789"
 OPERATORS = "abcdefghijklmnopqrst"
@@ -57,7 +56,7 @@ def operator_tables() -> Integers:
     return tables
 
 
-def prompt_codes(starts: Integers, operators: Integers) -> NDArray[np.uint64]:
+def prompt_codes(starts: Integers, operators: Integers) -> Keys:
     """One 64-bit number for each chain prompt, [n]: equal for equal prompts only, up to hash collisions."""
     codes = splitmix64(starts.astype(np.uint64) ^ np.uint64(text_key("chain")))
     for column in operators.T:
@@ -87,7 +86,7 @@ def chain_digits(starts: Integers, operators: Integers) -> Integers:
     return digits
 
 
-def is_heldout(starts: Integers, operators: Integers) -> NDArray[np.bool_]:
+def is_heldout(starts: Integers, operators: Integers) -> Booleans:
     """Which chains belong to the fixed fifth of all prompts that no training set contains, [n]."""
     return splitmix64(prompt_codes(starts, operators) ^ np.uint64(text_key("held out"))) % np.uint64(5) == 0
 

@@ -1,8 +1,8 @@
 """What each step's results depend on: its settings, the files that it leaves, and the steps that come after it.
 
 What a setting cannot change is left out, so that it can be changed in a run that has begun: trackers, how often a
-checkpoint is saved, how many rows are decoded side by side, on how many devices a step is spread. Paths are left out
-as well: what a file holds decides (``held.py``), not where it is.
+checkpoint is saved, how many rows are decoded side by side, which servers are asked, on how many devices a step is
+spread. Paths are left out as well: what a file holds decides (``held.py``), not where it is.
 """
 
 from __future__ import annotations
@@ -11,13 +11,31 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from paced.run.config import TRAINING, EvaluationSet, ModelConfig, RunConfig, SamplingConfig
+from paced.pipeline.taken import needs_rollouts, source_of
+from paced.run.config import TRAINING, EvaluationSet, ModelConfig, PromptsConfig, RunConfig, SamplingConfig
 from paced.run.configfile import to_dict
 from paced.run.folder import RunFolder
 from paced.run.steprecord import Step
 
 QUICK = ("grade", "weigh", "count")
 """Steps that take seconds: what they gave is made anew whenever something that it depends on changes."""
+HOW_ONLY = frozenset(
+    (
+        "max_rows",
+        "python",
+        "num_engines",
+        "gpu_memory_fraction",
+        "prefix_caching",
+        "eager",
+        "base_urls",
+        "concurrency",
+        "timeout_seconds",
+        "attempts",
+        "backoff_seconds",
+        "api_key_env",
+    )
+)
+"""Parameters of an engine on which its speed and place depend, and no completion does."""
 READS_PROMPTS = ("system", "use_chat_template", "end_of_answer", "enable_thinking")
 UNTRAINED = ("checkpoint_every", "keep_checkpoints", "learning_rate")
 """Keys of ``training`` that a trained student does not depend on; the learning rate is taken for each stage."""
@@ -28,7 +46,8 @@ def steps_of(config: RunConfig) -> list[Step]:
     steps = [Step("problems")]
     steps += [Step(name, part=f"base-{item.name}") for item in config.evaluation.sets for name in ("evaluate", "count")]
     for number, stage in enumerate(config.stages, start=1):
-        steps += [Step("rollout", number), Step("grade", number), Step("weigh", number)]
+        steps += [Step("rollout", number)] if needs_rollouts(config, number) else []
+        steps += [Step("grade", number), Step("weigh", number)]
         steps += [Step("reference", number)] if stage.along == "reference" else []
         steps.append(Step("distill", number))
     names = [item.name for item in config.evaluation.sets] + [TRAINING] * config.evaluation.rate_training
@@ -87,7 +106,7 @@ def _needs(step: Step, steps: list[Step]) -> list[Step]:
     return {
         "problems": [],
         "rollout": [Step("problems"), *student],
-        "grade": [Step("rollout", number)],
+        "grade": [Step("rollout", number) if Step("rollout", number) in steps else Step("problems")],
         "weigh": [Step("grade", number)],
         "reference": [Step("problems")],
         "distill": [Step("weigh", number), Step("rollout" if along_rollouts else "reference", number), *student],
@@ -101,6 +120,10 @@ def settings_of(config: RunConfig, step: Step) -> dict[str, Any]:
     grading = {f"grading.{key}": value for key, value in to_dict(config.grading).items()}
     if step.name == "problems":
         return {"problems.limit": config.problems.limit, "lab": seed["lab"]}
+    if step.name in ("rollout", "grade", "reference") and (taken := source_of(config, step.name, step.stage)):
+        columns = {f"{taken[0]}.columns": dict(taken[1].columns)}
+        samples = {"rollouts.num_samples": config.rollouts.num_samples} if step.name == "rollout" else {}
+        return seed | _part(config, step.stage) | columns | samples
     if step.name == "grade":
         return grading
     if step.name == "count":
@@ -112,9 +135,11 @@ def settings_of(config: RunConfig, step: Step) -> dict[str, Any]:
         return seed | trained | _student(config) | _prompts(config, "student") | _evaluation(config, step.part)
     part = seed | _part(config, step.stage)
     if step.name == "rollout":
-        return part | _student(config) | _prompts(config, "student") | _sampling("rollouts", config.rollouts)
+        return part | _student(config) | _prompts(config, "student") | sampling_settings("rollouts", config.rollouts)
     if step.name == "reference":
-        return part | _teacher(config) | _prompts(config, "teacher") | _sampling("references", config.references)
+        return (
+            part | _teacher(config) | _prompts(config, "teacher") | sampling_settings("references", config.references)
+        )
     return part | _student(config) | _teacher(config) | _training(config, step.stage) | _renewals(config, step.stage)
 
 
@@ -136,7 +161,7 @@ def _renewals(config: RunConfig, number: int) -> dict[str, Any]:
     stage = config.stages[number - 1]
     settings: dict[str, Any] = {}
     if stage.fresh_rollouts or stage.recompute_every:
-        settings |= _sampling("rollouts", config.rollouts)
+        settings |= sampling_settings("rollouts", config.rollouts)
     if stage.recompute_every:
         settings |= {"weights": to_dict(config.weights), "grading": to_dict(config.grading)}
     return settings
@@ -163,23 +188,29 @@ def _model(section: str, model: ModelConfig) -> dict[str, Any]:
 
 
 def _prompts(config: RunConfig, reader: str) -> dict[str, Any]:
-    prompts = to_dict(config.prompts)
-    return {f"prompts.{key}": prompts[key] for key in (reader, *READS_PROMPTS)}
+    return prompt_settings(config.prompts, reader)
 
 
-def _sampling(section: str, sampling: SamplingConfig) -> dict[str, Any]:
-    settings = {f"{section}.{key}": value for key, value in to_dict(sampling).items()}
+def prompt_settings(prompts: PromptsConfig, reader: str) -> dict[str, Any]:
+    """The settings that the prompts of one reader depend on."""
+    values = to_dict(prompts)
+    return {f"prompts.{key}": values[key] for key in (reader, *READS_PROMPTS)}
+
+
+def sampling_settings(section: str, sampling: SamplingConfig) -> dict[str, Any]:
+    """The settings that completions depend on, below the key of their section."""
+    settings = {f"{section}.{key}": value for key, value in to_dict(sampling).items() if key != "from"}
     engine = settings[f"{section}.engine"]
-    engine["parameters"] = {key: value for key, value in engine["parameters"].items() if key != "max_rows"}
+    engine["parameters"] = {key: value for key, value in engine["parameters"].items() if key not in HOW_ONLY}
     return settings
 
 
 def _evaluation(config: RunConfig, part: str) -> dict[str, Any]:
     name = part.partition("-")[2]
     if name == TRAINING:
-        return _sampling("rollouts", config.rollouts)
+        return sampling_settings("rollouts", config.rollouts)
     (item,) = (item for item in config.evaluation.sets if item.name == name)
-    return _sampling("evaluation.sampling", set_sampling(config, item))
+    return sampling_settings("evaluation.sampling", set_sampling(config, item))
 
 
 def set_sampling(config: RunConfig, item: EvaluationSet) -> SamplingConfig:

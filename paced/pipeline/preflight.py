@@ -2,7 +2,7 @@
 
 A fault that would show after an hour shows here in a second, in one message with all its fellows: a look that fails
 keeps none of the others from being taken. Models are not loaded, only their configurations and tokenizers. What is
-looked at is in four files: options, models, prompts, problems; the list of them all is here.
+looked at is in five files: options, engines, models, prompts, problems; the list of them all is here.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from paced.errors import BadRow, BadRows, ConfigError, did_you_mean
 from paced.grading.extract import EXTRACTIONS
 from paced.models.loading import context_limit, load_config, load_tokenizer, teacher_model
 from paced.models.tokens import check_same_tokenizer
+from paced.pipeline.preflight_engines import engine_faults
 from paced.pipeline.preflight_models import generation_notes, model_faults
 from paced.pipeline.preflight_options import option_faults
 from paced.pipeline.preflight_problems import gold_faults, overlap
 from paced.pipeline.preflight_prompts import end_faults, prompt_faults, template_notes
+from paced.pipeline.preflight_taken import samples_rollouts, taken_faults
 from paced.problems.files import ProblemFile, read_problems
 from paced.problems.prompts import Prompt, Reader, make_prompts
 from paced.records import Problem
@@ -121,7 +123,7 @@ def one_refusal(name: str, faults: Sequence[Fault]) -> ValueError:
 def _look(config: RunConfig) -> tuple[Inputs | None, list[Fault]]:
     """What a run reads, and every fault that can be computed; no inputs where a file or tokenizer cannot be read."""
     options = option_faults(config)
-    faults: list[Fault] = [*options.values()]
+    faults: list[Fault] = [*options.values(), *engine_faults(config)]
     file = _read_graded(config.problems.path, config, faults, limit=config.problems.limit)
     student_tokenizer = _try(faults, load_tokenizer, config.student)
     teacher_tokenizer = _try(faults, load_tokenizer, config.teacher) if config.teacher.path else student_tokenizer
@@ -147,6 +149,10 @@ def _look(config: RunConfig) -> tuple[Inputs | None, list[Fault]]:
             faults += prompt_faults(file.problems, made, reader=reader, config=config.prompts, tokenizer=tokenizer)
             look = partial(template_notes, file.problems[0], made[0], reader=reader)
             notes += _try(faults, look, config=config.prompts, tokenizer=tokenizer) or []
+    if file is not None and student_tokenizer is not None and "student" in prompts:
+        refusals, said = taken_faults(config, file.problems, prompts, student_tokenizer)
+        faults += refusals
+        notes += said
     held_out: list[Prompt] = []
     for item in config.evaluation.sets:
         unseen = _read_graded(item.path, config, faults)
@@ -245,11 +251,12 @@ def _length_faults(config: RunConfig, prompts: Mapping[Reader, list[Prompt]], he
                 f"the {who} has {limit} positions. {fix}"
             )
 
-    fits(config.student, "student", seen, config.rollouts, "rollouts")
-    if any(stage.along == "reference" for stage in config.stages):
+    if samples_rollouts(config):
+        fits(config.student, "student", seen, config.rollouts, "rollouts")
+    if any(stage.along == "reference" for stage in config.stages) and not config.references.from_:
         fits(teacher_model(config), "teacher", shown, config.references, "references")
         fits(config.student, "student", seen, config.references, "references")
-    if any(stage.along == "rollout" for stage in config.stages):
+    if any(stage.along == "rollout" for stage in config.stages) and samples_rollouts(config):
         fits(teacher_model(config), "teacher", shown, config.rollouts, "rollouts")
     fits(config.student, "student", held_out, config.evaluation.sampling, "evaluation.sampling")
     return faults

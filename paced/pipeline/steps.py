@@ -9,15 +9,16 @@ Left out: the optimiser step (``train/native/loop.py``), evaluation (``evaluate.
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from paced.errors import ConfigError
 from paced.grading.grade import count_passes, grade_all
-from paced.models.loading import pick_device, student_model, teacher_model
+from paced.models.loading import load_tokenizer, pick_device, student_model, teacher_model
 from paced.pipeline.held import (
     PROBLEM_FILE,
     also_read,
@@ -33,9 +34,18 @@ from paced.pipeline.held import (
     written,
 )
 from paced.pipeline.prompts import stage_prompts
+from paced.pipeline.taken import (
+    needs_rollouts,
+    origin_of,
+    source_of,
+    take_pass_rates,
+    take_references,
+    take_rollouts,
+)
 from paced.pipeline.weighing import weights_of
 from paced.problems.files import read_problems
 from paced.records import Grade, PassRate, Problem, ProblemWeight, Rollout
+from paced.rollouts.engine import choose_engine, describe_engine
 from paced.rollouts.sampler import make_sampler
 from paced.run.config import RunConfig
 from paced.run.folder import RunFolder
@@ -86,10 +96,11 @@ def stage_problems(run: RunFolder, stage_number: int) -> list[Problem]:
     """
     if not run.problems.exists():
         raise ConfigError(f"{run.root}: has no problems yet. Run: paced rollout {run.root}")
-    return _part(read_parquet(run.problems, Problem), run.config(), stage_number)
+    return part_of(read_parquet(run.problems, Problem), run.config(), stage_number)
 
 
-def _part(problems: list[Problem], config: RunConfig, stage_number: int) -> list[Problem]:
+def part_of(problems: Sequence[Problem], config: RunConfig, stage_number: int) -> list[Problem]:
+    """The problems of one stage among all, see :func:`stage_problems`."""
     if not 1 <= stage_number <= len(config.stages):
         raise ConfigError(f"{config.name}: stage must be between 1 and {len(config.stages)}, got {stage_number}.")
     order = np.random.default_rng([config.seed, text_key("stages")]).permutation(len(problems))
@@ -107,15 +118,23 @@ def _part(problems: list[Problem], config: RunConfig, stage_number: int) -> list
 def rollout(run: RunFolder, stage_number: int, progress: Progress) -> None:
     """Student + problems -> ``rollouts.jsonl``: K samples of each problem by the student that enters the stage."""
     config, stage, step = run.config(), run.stage(stage_number), Step("rollout", stage_number)
+    if not needs_rollouts(config, stage_number):
+        progress.note(f"stage {stage_number}: takes its pass rates from a file and has no rollouts")
+        return
     if finished(run, step, progress):
         return
     take_problems(run, progress)
     problems = stage_problems(run, stage_number)
+    if source_of(config, "rollout", stage_number):
+        with _taking(run, step) as others:
+            rollouts, notes = take_rollouts(config, problems, others, tokenizer=load_tokenizer(config.student))
+            _write_taken(stage.rollouts, rollouts, notes, progress)
+        return
     model = student_model(run, config, stage_number=stage_number)
     read = written(run, Step("problems")) | student_contents(run, stage_number)
     with (
         computing(run, step, read),
-        make_sampler(config, model, reader="student", engine=config.rollouts.engine, progress=progress) as sampler,
+        make_sampler(config, model, reader="student", sampling=config.rollouts, progress=progress) as sampler,
     ):
         prompts = stage_prompts(run, stage_number, sampler, problems)
         also_read(run, step, stage.student_prompts)
@@ -127,12 +146,21 @@ def rollout(run: RunFolder, stage_number: int, progress: Progress) -> None:
             file=stage.rollouts,
             label=f"rollouts of {len(problems):,} problems x {config.rollouts.num_samples} (stage {stage_number})",
         )
+        run.note_engine(step.label, describe_engine(choose_engine(config.rollouts), sampler.engine))
 
 
 def grade(run: RunFolder, stage_number: int, progress: Progress) -> None:
     """Rollouts -> ``grades.jsonl`` (a verdict and a reason each) -> ``pass_rates.parquet`` (s of K each)."""
     config, stage, step = run.config(), run.stage(stage_number), Step("grade", stage_number)
     if finished(run, step, progress):
+        return
+    if source_of(config, "grade", stage_number):
+        take_problems(run, progress)
+        with _taking(run, step) as others:
+            taken, notes = take_pass_rates(config, stage_problems(run, stage_number), others)
+            write_parquet(stage.pass_rates, taken, PassRate)
+        for note in notes:
+            progress.note(note)
         return
     problems = stage_problems(run, stage_number)
     rollouts = read_records(stage.rollouts, Rollout)
@@ -191,10 +219,18 @@ def reference(run: RunFolder, stage_number: int, progress: Progress) -> None:
     problems = stage_problems(run, stage_number)
     if config.stages[stage_number - 1].along != "reference" or finished(run, step, progress):
         return
-    teacher, engine = teacher_model(config), config.references.engine
+    teacher = teacher_model(config)
+    if source_of(config, "reference", stage_number):
+        with _taking(run, step) as others:
+            references, notes = take_references(config, problems, others, tokenizer=load_tokenizer(teacher))
+            _write_taken(stage.references, references, notes, progress)
+        progress.note(
+            f"stage {stage_number}: references, {describe_grades(grade_all(problems, references, config.grading))}"
+        )
+        return
     with (
         computing(run, step, written(run, Step("problems")) | teacher_contents(config)),
-        make_sampler(config, teacher, reader="teacher", engine=engine, progress=progress) as sampler,
+        make_sampler(config, teacher, reader="teacher", sampling=config.references, progress=progress) as sampler,
     ):
         prompts = stage_prompts(run, stage_number, sampler, problems)
         also_read(run, step, stage.teacher_prompts)
@@ -206,6 +242,7 @@ def reference(run: RunFolder, stage_number: int, progress: Progress) -> None:
             file=stage.references,
             label=f"references of {len(problems):,} problems (stage {stage_number})",
         )
+        run.note_engine(step.label, describe_engine(choose_engine(config.references), sampler.engine))
     grades = grade_all(problems, references, config.grading)
     progress.note(f"stage {stage_number}: references, {describe_grades(grades)}")
 
@@ -230,10 +267,9 @@ def distill(run: RunFolder, stage_number: int, progress: Progress) -> None:
     if is_there(stage.student):
         return
     student, teacher = student_model(run, config, stage_number=stage_number), teacher_model(config)
-    rollouts, references = config.rollouts.engine, config.references.engine
     with (
-        make_sampler(config, student, reader="student", engine=rollouts, progress=progress) as asked,
-        make_sampler(config, teacher, reader="teacher", engine=references, progress=progress) as shown,
+        make_sampler(config, student, reader="student", sampling=config.rollouts, progress=progress) as asked,
+        make_sampler(config, teacher, reader="teacher", sampling=config.references, progress=progress) as shown,
     ):
         problems = StageProblems(
             run,
@@ -263,7 +299,8 @@ def _begin_training(run: RunFolder, stage_number: int, progress: Progress) -> No
         return
     along_reference = config.stages[stage_number - 1].along == "reference"
     completions = (stage.references, "reference") if along_reference else (stage.rollouts, "rollout")
-    for file, command in ((stage.pass_rates, "grade"), (stage.weights, "weigh"), completions):
+    along = [completions] if along_reference or needs_rollouts(config, stage_number) else []
+    for file, command in ((stage.pass_rates, "grade"), (stage.weights, "weigh"), *along):
         if not file.exists():
             raise ConfigError(
                 f"{run.root}: stage {stage_number} has no {file.name}. "
@@ -272,7 +309,27 @@ def _begin_training(run: RunFolder, stage_number: int, progress: Progress) -> No
     for earlier in (reference if along_reference else rollout, grade, weigh):  # again, where a file was damaged
         earlier(run, stage_number, progress)
     models = student_contents(run, stage_number) | teacher_contents(config)
-    begin(run, step, models | contents(run, stage.weights, completions[0]))
+    begin(run, step, models | contents(run, stage.weights, *(file for file, _ in along)))
+
+
+@contextlib.contextmanager
+def _taking(run: RunFolder, step: Step) -> Iterator[list[Problem]]:
+    """Do a step by taking a file; gives the run's other problems, whose rows are passed over."""
+    config = run.config()
+    taken = source_of(config, step.name, step.stage)
+    written_as = source_of(run.written_config(), step.name, step.stage)
+    assert taken is not None
+    assert written_as is not None
+    origin = origin_of(taken[1], written_as[1])
+    read = written(run, Step("problems")) | {taken[0]: origin["sha256"]}
+    with computing(run, step, read, taken_from=origin):
+        yield read_parquet(run.problems, Problem)
+
+
+def _write_taken(file: Path, rollouts: Sequence[Rollout], notes: Sequence[str], progress: Progress) -> None:
+    write_atomic(file, "".join(f"{encode_line(one)}\n" for one in rollouts))
+    for note in notes:
+        progress.note(note)
 
 
 def _refuse_gaps(run: RunFolder, stage_number: int, rollouts_of: Counter[str], problems: list[Problem]) -> None:

@@ -20,6 +20,7 @@ from paced.errors import RunFolderError
 from paced.problems.prompts import Prompt
 from paced.records import Rollout
 from paced.rollouts.engine import Engine
+from paced.rollouts.missing import with_names
 from paced.run.config import SamplingConfig
 from paced.run.progress import Progress
 from paced.run.seeds import sample_keys
@@ -63,6 +64,9 @@ def sample_rollouts(
         run_seed: the run's seed.
         draw: which draw of the run this is; with the seed and the problem's id it fixes the noise.
         indices: which of the K samples; all when not given.
+
+    Raises:
+        MissingCompletions: after all others have come, for problems whose completions an engine could not get.
     """
     indices = indices or range(sampling.num_samples)
     keys = sample_keys(
@@ -72,7 +76,8 @@ def sample_rollouts(
         num_samples=len(indices),
         first_sample=indices.start,
     )  # [num_prompts, len(indices)]
-    for row, completions in engine.sample([prompt.token_ids for prompt in prompts], keys, sampling):
+    sampled = engine.sample([prompt.token_ids for prompt in prompts], keys, sampling)
+    for row, completions in with_names(sampled, [prompt.problem_id for prompt in prompts]):
         # The end-of-sequence token is cut by place, not by name: some tokenizers do not mark theirs as special.
         texts = tokenizer.batch_decode(
             [one.token_ids[:-1] if one.finish_reason == "stop" else one.token_ids for one in completions],
@@ -125,6 +130,7 @@ def collect_rollouts(
     Raises:
         StopRequested: a signal came; the batches sampled so far are on the disk.
         RunFolderError: the file holds rollouts of other problems.
+        MissingCompletions: an engine could not get some; the others are on the disk.
     """
     ordered = sorted(prompts, key=lambda prompt: len(prompt.token_ids))
 
@@ -135,8 +141,7 @@ def collect_rollouts(
         if not left:
             return
         written = [prompt.problem_id for prompt in ordered if prompt.problem_id in finished]
-        with progress.track(label, len(ordered)) as advance:
-            advance(len(written))
+        with progress.track(label, len(ordered), done=len(written)) as advance:
             stop_if_requested()
             batch: list[list[Rollout]] = []
             sampled = sample_rollouts(

@@ -41,6 +41,7 @@ CDF_ELEMENTS = 1 << 24
 class HfEngine:
     """The engine ``hf``: samples with transformers in this process, on this process's accelerator."""
 
+    gives_token_ids = takes_new_weights = True
     reproducibility = (
         "A completion follows from its prompt, key and settings: in float32 on CPUs whatever the batch, but where a "
         "uniform falls within about 1e-6 of an edge of the CDF; in bfloat16 and on GPUs the noise is the same, and the "
@@ -64,6 +65,11 @@ class HfEngine:
         self._network: Any = None
         self._tokenizer: Any = None
         self._vocabulary: dict[str, Any] = {}
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Nothing: it computes in this process, which environment.json describes."""
+        return {}
 
     @property
     def context_tokens(self) -> int | None:
@@ -205,6 +211,23 @@ def sample_batches(
             model.train()
 
 
+def known_logits(logits: Tensor, *, vocab_size: int | None, absent_ids: Sequence[int] = ()) -> Tensor:
+    """The logits of tokens that there are: padding rows of the head are cut off, gaps below them get -inf.
+
+    Args:
+        logits: [num_rows, rows of the head].
+        vocab_size: of the tokenizer; None for every row of the head.
+        absent_ids: ids below it that no token has.
+
+    Returns:
+        [num_rows, vocab_size].
+    """
+    known = logits[:, :vocab_size]
+    if absent_ids:
+        known = known.index_fill(-1, torch.tensor(absent_ids, device=known.device), -torch.inf)
+    return known
+
+
 def choose_tokens(
     logits: Tensor, noise: NDArray[np.float64] | None, *, sampling_temperature: float, top_p: float = 1.0
 ) -> Tensor:
@@ -271,9 +294,7 @@ def _decode(
     rows = np.arange(len(row_keys))  # which completion each row of the batch is
     for position in range(max_new_tokens):
         noise = uniforms(row_keys[rows], position) if sampling_temperature > 0 else None
-        known = logits[:, :vocab_size]  # [num_rows, V]
-        if absent_ids:
-            known = known.index_fill(-1, torch.tensor(absent_ids, device=known.device), -torch.inf)
+        known = known_logits(logits, vocab_size=vocab_size, absent_ids=absent_ids)  # [num_rows, V]
         tokens = choose_tokens(known, noise, sampling_temperature=sampling_temperature, top_p=top_p)
         ids = tokens.cpu().numpy()
         if position == sampled.shape[1]:

@@ -25,7 +25,7 @@ import os
 import platform
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -239,6 +239,11 @@ class RunFolder:
         path = os.path.normpath(self.whole.root.resolve() / inside)
         return os.path.relpath(path) if Path(path).is_relative_to(Path.cwd()) else path
 
+    def note_engine(self, label: str, facts: Mapping[str, Any]) -> None:
+        """Add to ``environment.json`` what sampled the completions of a step."""
+        environment = read_json(self.environment) if self.environment.exists() else {}
+        write_json(self.environment, {**environment, "engines": {**environment.get("engines", {}), label: dict(facts)}})
+
     def claim(self, config: RunConfig) -> None:
         """Make the folder and bind it to ``config``; a folder of another configuration is refused with the difference.
 
@@ -259,7 +264,9 @@ class RunFolder:
             return
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            write_json(self.environment, describe_environment(config))  # first: a folder with a configuration has it
+            write_json(
+                self.environment, describe_environment(seed=config.seed)
+            )  # first: a folder with a configuration has it
             write_atomic(self.config_file, text)
         except OSError as error:
             raise RunFolderError(
@@ -313,14 +320,25 @@ def check_free_space(folder: Path, needed_bytes: int) -> None:
         )
 
 
-def describe_environment(config: RunConfig) -> dict[str, Any]:
+def describe_environment(*, seed: int) -> dict[str, Any]:
     """Versions of what computes, the device and the seed; no host names, paths or tokens."""
     from importlib import metadata
 
     import paced
 
     versions = {}
-    for package in ("numpy", "scipy", "pyarrow", "torch", "transformers", "tokenizers", "safetensors", "vllm", "trl"):
+    for package in (
+        "numpy",
+        "scipy",
+        "pyarrow",
+        "torch",
+        "transformers",
+        "tokenizers",
+        "safetensors",
+        "vllm",
+        "trl",
+        "httpx",
+    ):
         with contextlib.suppress(metadata.PackageNotFoundError):
             versions[package] = metadata.version(package)
     return {
@@ -330,7 +348,7 @@ def describe_environment(config: RunConfig) -> dict[str, Any]:
         "machine": platform.machine(),
         "system": platform.system(),
         "threads": os.environ.get("OMP_NUM_THREADS", ""),
-        "seed": config.seed,
+        "seed": seed,
         "versions": versions,
     }
 

@@ -24,8 +24,8 @@ class Progress(Protocol):
         """Say one sentence."""
         ...
 
-    def track(self, label: str, total: int) -> AbstractContextManager[Advance]:
-        """Follow ``total`` units of work; yields the function that reports each part done."""
+    def track(self, label: str, total: int, *, done: int = 0) -> AbstractContextManager[Advance]:
+        """Follow ``total`` units of work, ``done`` of them earlier; yields the function that reports each part done."""
         ...
 
 
@@ -36,7 +36,7 @@ class Silent:
         """Say nothing."""
 
     @contextlib.contextmanager
-    def track(self, label: str, total: int) -> Iterator[Advance]:
+    def track(self, label: str, total: int, *, done: int = 0) -> Iterator[Advance]:
         """Follow nothing."""
         yield lambda done: None
 
@@ -52,22 +52,24 @@ class Lines:
         print(_printable(text), file=sys.stderr, flush=True)
 
     @contextlib.contextmanager
-    def track(self, label: str, total: int) -> Iterator[Advance]:
+    def track(self, label: str, total: int, *, done: int = 0) -> Iterator[Advance]:
         """Print how far the work is from time to time, with the time left."""
         start = last = time.monotonic()
-        done = 0
+        earlier = done
 
         def advance(amount: int) -> None:
             nonlocal done, last
             done += amount
             now = time.monotonic()
-            if now - last >= self.every_seconds and 0 < done < total:
-                left = (now - start) * (total - done) / done
-                self.note(f"{label}: {done:,} of {total:,}, about {left:.0f} s left")
+            if now - last >= self.every_seconds and earlier < done < total:
+                left = (now - start) * (total - done) / (done - earlier)
+                speed = _speed(done - earlier, now - start)
+                self.note(f"{label}: {done:,} of {total:,}, {speed}, about {left:.0f} s left")
                 last = now
 
         yield advance
-        self.note(f"{label}: {done:,} of {total:,} in {time.monotonic() - start:.1f} s")
+        seconds = time.monotonic() - start
+        self.note(f"{label}: {done:,} of {total:,} in {seconds:.1f} s, {_speed(done - earlier, seconds)}")
 
 
 class Bars:
@@ -83,16 +85,25 @@ class Bars:
         self.console.print(_printable(text), markup=False, highlight=False)
 
     @contextlib.contextmanager
-    def track(self, label: str, total: int) -> Iterator[Advance]:
+    def track(self, label: str, total: int, *, done: int = 0) -> Iterator[Advance]:
         """Show one bar while the block runs."""
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
         from rich.progress import TimeRemainingColumn as TimeLeft
 
         label_column = TextColumn("{task.description}", markup=False)
-        columns = (label_column, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeLeft())
+        speed = TextColumn("{task.fields[speed]}", markup=False)
+        columns = (label_column, BarColumn(), MofNCompleteColumn(), speed, TimeElapsedColumn(), TimeLeft())
+        start = time.monotonic()
         with Progress(*columns, console=self.console) as bars:
-            task = bars.add_task(_printable(label), total=total)
-            yield lambda done: bars.advance(task, done)
+            task = bars.add_task(_printable(label), total=total, completed=done, speed="")
+            now_done = 0
+
+            def advance(amount: int) -> None:
+                nonlocal now_done
+                now_done += amount
+                bars.update(task, advance=amount, speed=_speed(now_done, time.monotonic() - start))
+
+            yield advance
 
 
 def make_progress(*, quiet: bool = False, verbose: bool = False) -> Progress:
@@ -112,6 +123,17 @@ def make_progress(*, quiet: bool = False, verbose: bool = False) -> Progress:
     if verbose:
         return Lines(every_seconds=2.0)
     return Bars() if sys.stderr.isatty() else Lines()
+
+
+def _speed(done: float, seconds: float) -> str:
+    """How much was done a second, with three digits.
+
+    Example:
+        >>> _speed(60, 40), _speed(8000, 2)
+        ('1.5 a second', '4,000 a second')
+    """
+    speed = done / max(seconds, 1e-9)
+    return f"{speed:,.0f} a second" if speed >= 100 else f"{speed:.3g} a second"
 
 
 def _printable(text: str) -> str:

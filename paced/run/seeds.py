@@ -13,7 +13,9 @@ import hashlib
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+
+from paced.arrays import Floats, Keys
 
 _INCREMENT = np.uint64(0x9E3779B97F4A7C15)
 _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
@@ -21,7 +23,7 @@ _POSITION = np.uint64(0xD1342543DE82EF95)
 """Odd, so position -> position * _POSITION is a bijection: no two positions of a sample share a state."""
 
 
-def splitmix64(state: ArrayLike) -> NDArray[np.uint64]:
+def splitmix64(state: ArrayLike) -> Keys:
     """The splitmix64 output for each 64-bit ``state``: a bijection whose bits pass for random.
 
     Example:
@@ -42,7 +44,7 @@ def text_key(text: str) -> int:
 
 def sample_keys(
     *, run_seed: int, stage: int | str, problem_ids: Sequence[str], num_samples: int, first_sample: int = 0
-) -> NDArray[np.uint64]:
+) -> Keys:
     """The 64-bit keys of ``num_samples`` samples on each problem.
 
     key = mix(mix(mix(mix(run_seed) ^ h(stage)) ^ h(problem_id)) ^ sample_index)
@@ -82,7 +84,7 @@ def sample_key(run_seed: int, stage: int | str, problem_id: str, sample_index: i
     return int(keys[0, 0])
 
 
-def uniforms(keys: ArrayLike, position: ArrayLike) -> NDArray[np.float64]:
+def uniforms(keys: ArrayLike, position: ArrayLike) -> Floats:
     """The uniform in the open interval (0, 1) that decides token ``position`` of each sample.
 
     u = (⌊mix(key ^ (position + 1)·c) / 2^12⌋ + ½) / 2^52

@@ -16,10 +16,14 @@ from paced.run.schema import Choice
 from paced.train.hf_backend import TransformersBackend
 from paced.train.inputs import StageInputs
 from paced.train.native.backend import NativeBackend
+from paced.train.verl.backend import VerlBackend
 
 
 class Backend(Protocol):
     """One way to train."""
+
+    trains_here: bool
+    """Whether :meth:`train` trains; otherwise it leaves a bundle for another system, and a sentence."""
 
     def check(self, config: RunConfig) -> list[str]:
         """A sentence for everything in a recipe that it cannot do; no weights are loaded and nothing is written."""
@@ -34,7 +38,11 @@ class Backend(Protocol):
         ...
 
 
-BACKENDS: dict[str, Callable[..., Backend]] = {"native": NativeBackend, "transformers": TransformersBackend}
+BACKENDS: dict[str, Callable[..., Backend]] = {
+    "native": NativeBackend,
+    "transformers": TransformersBackend,
+    "verl": VerlBackend,
+}
 """``training.backend`` in a recipe -> a backend from its parameters."""
 
 

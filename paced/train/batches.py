@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from paced.arrays import Floats, Integers
 from paced.run.seeds import text_key
 
 Batching = Literal["weight", "refill", "sample"]
@@ -113,7 +113,7 @@ def plan_batches(
     return batches
 
 
-def _stream(size: int, start: int, count: int, seed: int, stage_number: int) -> NDArray[np.int64]:
+def _stream(size: int, start: int, count: int, seed: int, stage_number: int) -> Integers:
     """Positions ``start`` to ``start + count`` of an endless stream: one permutation after another, one an epoch."""
     first, last = start // size, (start + count - 1) // size
     epochs = [
@@ -123,9 +123,7 @@ def _stream(size: int, start: int, count: int, seed: int, stage_number: int) -> 
     return np.concatenate(epochs)[start - first * size :][:count]
 
 
-def _draws(
-    weights: NDArray[np.float64], first_step: int, num_steps: int, batch_size: int, seed: int, stage_number: int
-) -> NDArray[np.int64]:
+def _draws(weights: Floats, first_step: int, num_steps: int, batch_size: int, seed: int, stage_number: int) -> Integers:
     """Problems drawn in proportion to their weight, each step with a generator of its own."""
     shares = weights / weights.sum()
     return np.concatenate(

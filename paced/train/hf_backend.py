@@ -24,6 +24,8 @@ from paced.train.team import team_for_files
 class TransformersBackend:
     """Trains with ``hf_stage.py``."""
 
+    trains_here = True
+
     def __init__(
         self,
         *,

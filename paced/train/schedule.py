@@ -9,12 +9,12 @@ Left out: pass rates themselves. They are renewed by the example source (``pipel
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 from paced.errors import check_number
 from paced.run.config import StageConfig, TrainingConfig
 from paced.train.examples import Ratings
 from paced.train.loss import Divergence, make_divergence
+from paced.zone import Zone
 
 
 def learning_rate(step: int, *, num_steps: int, training: TrainingConfig, stage: StageConfig | None = None) -> float:
@@ -38,18 +38,6 @@ def renewal_due(step: int, stage: StageConfig) -> bool:
     return stage.recompute_every > 0 and step > 0 and step % stage.recompute_every == 0
 
 
-def zpd_mass(pass_rates: Sequence[float], epsilon: float) -> float:
-    """Share of the graded problems with ε <= p̂ <= 1−ε; 0 when none was graded.
-
-    Example:
-        >>> zpd_mass([0.0, 0.25, 0.5, 1.0, float("nan")], 0.2)
-        0.5
-    """
-    known = [rate for rate in pass_rates if not math.isnan(rate)]
-    inside = sum(epsilon <= rate <= 1 - epsilon for rate in known)
-    return inside / len(known) if known else 0.0
-
-
 def forward_share(mass: float, first_mass: float, power: float) -> float:
     """λ = clip(m_t/m_0, 0, 1)^γ, the share of forward KL; a zone that was empty from the start gives 0.
 
@@ -67,6 +55,6 @@ def divergence_at(stage: StageConfig, training: TrainingConfig, *, first: Rating
     """The divergence of a step, from the pass rates with which the stage began and those in force."""
     if training.interpolation == "none" or stage.divergence.name != "mixed_kl":
         return make_divergence(stage.divergence.name, **stage.divergence.parameters)
-    mass, first_mass = (zpd_mass(ratings.pass_rates, training.zpd_epsilon) for ratings in (now, first))
-    share = forward_share(mass, first_mass, training.interpolation_power)
+    zone = Zone.of(training.zpd_epsilon)
+    share = forward_share(zone.share(now.pass_rates), zone.share(first.pass_rates), training.interpolation_power)
     return make_divergence("mixed_kl", forward_share=share)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from paced.arrays import Floats
 from paced.errors import check_counts, check_number
 from paced.weights.counts import by_pair
-
-Weights = NDArray[np.float64]
+from paced.zone import Zone
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Uniform:
         [1.0, 1.0, 1.0]
     """
 
-    def __call__(self, num_passed: ArrayLike, num_rollouts: ArrayLike) -> Weights:
+    def __call__(self, num_passed: ArrayLike, num_rollouts: ArrayLike) -> Floats:
         """Ones, shape [num_problems]."""
         passed, _ = check_counts("Uniform", num_passed, num_rollouts)
         return np.ones(passed.shape)
@@ -48,14 +48,11 @@ class HardFilter:
         check_number("HardFilter", "low", self.low, low=0, high=1)
         check_number("HardFilter", "high", self.high, low=self.low, high=1)
 
-    def __call__(self, num_passed: ArrayLike, num_rollouts: ArrayLike) -> Weights:
+    def __call__(self, num_passed: ArrayLike, num_rollouts: ArrayLike) -> Floats:
         """Zeros and ones, shape [num_problems]."""
         passed, rollouts = check_counts("HardFilter", num_passed, num_rollouts)
-        return by_pair(lambda s, k, _: self._keeps(s / k), passed, rollouts)
-
-    def _keeps(self, rate: Weights) -> Weights:
-        # A bound such as 0.3 is no float; 3/10 and 0.3 must be the same pass rate.
-        return ((rate >= self.low - 1e-12) & (rate <= self.high + 1e-12)).astype(np.float64)
+        zone = Zone(self.low, self.high)
+        return by_pair(lambda s, k, _: zone.contains(s / k).astype(np.float64), passed, rollouts)
 
 
 @dataclass(frozen=True)
@@ -67,7 +64,7 @@ class DropZero:
         [0.0, 1.0, 1.0]
     """
 
-    def __call__(self, num_passed: ArrayLike, num_rollouts: ArrayLike) -> Weights:
+    def __call__(self, num_passed: ArrayLike, num_rollouts: ArrayLike) -> Floats:
         """Zeros and ones, shape [num_problems]."""
         passed, _ = check_counts("DropZero", num_passed, num_rollouts)
         return (passed > 0).astype(np.float64)
@@ -93,11 +90,11 @@ class TargetDifficulty:
         check_number("TargetDifficulty", "target", self.target, low=0, high=1)
         check_number("TargetDifficulty", "width", self.width, low=0, low_open=True)
 
-    def __call__(self, num_passed: ArrayLike, num_rollouts: ArrayLike) -> Weights:
+    def __call__(self, num_passed: ArrayLike, num_rollouts: ArrayLike) -> Floats:
         """Weights in (0, 1], shape [num_problems]."""
         passed, rollouts = check_counts("TargetDifficulty", num_passed, num_rollouts)
         return by_pair(lambda s, k, _: self._bell(s / k), passed, rollouts)
 
-    def _bell(self, rate: Weights) -> Weights:
+    def _bell(self, rate: Floats) -> Floats:
         distance = (1.0 - rate) - self.target
         return np.exp(-0.5 * np.square(distance / self.width))

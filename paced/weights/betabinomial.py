@@ -24,9 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, gammaln, logit
 
+from paced.arrays import Floats, Integers
 from paced.weights.counts import CountHistogram
-
-Vector = NDArray[np.float64]
+from paced.zone import Zone
 
 LARGEST_CONCENTRATION = 1e7
 """a+b from which Beta(a, b) counts as one point: K = 100 rollouts would have to see a variance share of 1e-5."""
@@ -42,8 +42,8 @@ class Derivatives(NamedTuple):
     """Log-likelihood, its gradient [2] and Hessian [2, 2]."""
 
     value: float
-    gradient: Vector
-    hessian: Vector
+    gradient: Floats
+    hessian: Floats
 
 
 class Maximum(NamedTuple):
@@ -60,7 +60,7 @@ class Maximum(NamedTuple):
 class _Truncation:
     """Σ_K n_K log Z_K when only the counts in S_K can be seen."""
 
-    groups: tuple[tuple[int, int, Vector, Vector], ...]  # (K, n_K, seen counts, log C(K, s))
+    groups: tuple[tuple[int, int, Floats, Floats], ...]  # (K, n_K, seen counts, log C(K, s))
 
 
 class BetaBinomial:
@@ -104,7 +104,7 @@ class BetaBinomial:
             value, gradient, hessian = value - value_z, gradient - gradient_z, hessian - hessian_z
         return Derivatives(value, gradient, hessian)
 
-    def _log_z(self, a: float, b: float, up: Vector, down: Vector) -> Derivatives:
+    def _log_z(self, a: float, b: float, up: Floats, down: Floats) -> Derivatives:
         assert self.truncation is not None
         n = a + b
         log_up, log_down = _before(np.log(up / n)), _before(np.log(down / n))
@@ -246,7 +246,7 @@ def climb(
     return x, value
 
 
-def log_pmf(num_rollouts: int, a: float, b: float, zpd: float | None = None) -> Vector:
+def log_pmf(num_rollouts: int, a: float, b: float, zpd: float | None = None) -> Floats:
     """log P(s | K) of the beta-binomial for s = 0..K, given that s/K lies in the zone when ``zpd`` is given.
 
     Infinite a and b with a ratio have no place here: pass the binomial's own pmf instead.
@@ -262,22 +262,22 @@ def log_pmf(num_rollouts: int, a: float, b: float, zpd: float | None = None) -> 
     terms = terms + _before(np.log((a + steps) / n))[s] + _before(np.log((b + steps) / n))[num_rollouts - s]
     if zpd is None:
         return terms - float(np.log1p(steps / n).sum())
-    terms = np.where(np.minimum(s, num_rollouts - s) >= zpd * num_rollouts - 1e-9, terms, -np.inf)
+    terms = np.where(Zone.of(zpd).contains(s / num_rollouts), terms, -np.inf)
     return terms - (terms.max() + np.log(np.exp(terms - terms.max()).sum()))
 
 
-def log_choose(n: NDArray[np.integer], k: NDArray[np.integer]) -> Vector:
+def log_choose(n: NDArray[np.integer], k: NDArray[np.integer]) -> Floats:
     """log C(n, k) for 0 <= k <= n."""
     return gammaln(n + 1.0) - gammaln(k + 1.0) - gammaln(n - k + 1.0)
 
 
-def _tail(values: NDArray[np.int64], counts: NDArray[np.int64], largest: int) -> Vector:
+def _tail(values: Integers, counts: Integers, largest: int) -> Floats:
     """#{problems: value > i} for i = 0..largest-1."""
     at = np.bincount(values, weights=counts.astype(np.float64), minlength=largest + 1)
     return at[::-1].cumsum()[::-1][1 : largest + 1]
 
 
-def _before(terms: Vector) -> Vector:
+def _before(terms: Floats) -> Floats:
     """Sums of the first s terms for s = 0..len(terms)."""
     return np.concatenate([[0.0], np.cumsum(terms)])
 
@@ -286,13 +286,13 @@ def _truncation(cells: CountHistogram, zpd: float) -> _Truncation:
     groups = []
     for num_rollouts in np.unique(cells.num_rollouts).tolist():
         s = np.arange(num_rollouts + 1)
-        s = s[np.minimum(s, num_rollouts - s) >= zpd * num_rollouts - 1e-9]
+        s = s[Zone.of(zpd).contains(s / num_rollouts)]
         count = int(cells.num_problems[cells.num_rollouts == num_rollouts].sum())
         groups.append((num_rollouts, count, s.astype(np.float64), log_choose(np.full(s.shape, num_rollouts), s)))
     return _Truncation(tuple(groups))
 
 
-def _ascent(here: Derivatives) -> Vector:
+def _ascent(here: Derivatives) -> Floats:
     """Newton's step where the surface bends down, otherwise the same step on a surface made to bend down."""
     values, vectors = np.linalg.eigh(here.hessian)
     floor = 1e-12 * max(1.0, float(np.abs(values).max()))

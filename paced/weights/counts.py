@@ -12,10 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from paced.arrays import Booleans, Floats, Integers
 from paced.errors import check_counts
-
-Counts = NDArray[np.int64]
-Weights = NDArray[np.float64]
+from paced.zone import Zone
 
 MOST_ROLLOUTS = 100_000
 """Rollouts of one problem up to which tables are read and laws are fitted; a larger number is a time stamp or an id."""
@@ -30,11 +29,11 @@ LARGEST_TABLE = 1 << 22
 class CountHistogram:
     """The distinct pairs (s, K) of a set of problems, sorted by K and then s, and the problems at each."""
 
-    num_passed: Counts
+    num_passed: Integers
     """s of each cell, shape [num_cells]."""
-    num_rollouts: Counts
+    num_rollouts: Integers
     """K of each cell, shape [num_cells]."""
-    num_problems: Counts
+    num_problems: Integers
     """Problems in each cell, > 0, shape [num_cells]."""
 
     @classmethod
@@ -55,17 +54,22 @@ class CountHistogram:
         return int(self.num_problems.sum())
 
     @property
-    def num_failed(self) -> Counts:
+    def num_failed(self) -> Integers:
         """K - s of each cell."""
         return self.num_rollouts - self.num_passed
 
-    def where(self, keep: NDArray[np.bool_]) -> CountHistogram:
+    def where(self, keep: Booleans) -> CountHistogram:
         """The cells for which ``keep`` is true; may be empty."""
         return CountHistogram(self.num_passed[keep], self.num_rollouts[keep], self.num_problems[keep])
 
-    def in_zpd(self, epsilon: float) -> NDArray[np.bool_]:
-        """Which cells have ε <= s/K <= 1-ε; both ends belong to the zone, whatever the rounding of ε K."""
-        return np.minimum(self.num_passed, self.num_failed) >= epsilon * self.num_rollouts - 1e-9
+    @property
+    def pass_rates(self) -> Floats:
+        """p̂ = s/K of each cell."""
+        return self.num_passed / self.num_rollouts
+
+    def inside(self, zone: Zone) -> CountHistogram:
+        """The cells whose pass rate is in ``zone``; may be empty."""
+        return self.where(zone.contains(self.pass_rates))
 
     def resample(self, rng: np.random.Generator) -> CountHistogram:
         """As many problems drawn from these with replacement: one bootstrap sample over problems."""
@@ -74,8 +78,8 @@ class CountHistogram:
 
 
 def by_pair(
-    function: Callable[[Counts, Counts, CountHistogram], Weights], num_passed: Counts, num_rollouts: Counts
-) -> Weights:
+    function: Callable[[Integers, Integers, CountHistogram], Floats], num_passed: Integers, num_rollouts: Integers
+) -> Floats:
     """Weights of all problems from a function of the distinct pairs.
 
     Args:
@@ -89,7 +93,7 @@ def by_pair(
     return function(cells.num_passed, cells.num_rollouts, cells)[index]
 
 
-def _cells(passed: Counts, rollouts: Counts) -> tuple[CountHistogram, NDArray[np.integer]]:
+def _cells(passed: Integers, rollouts: Integers) -> tuple[CountHistogram, NDArray[np.integer]]:
     """The histogram and the cell of each problem."""
     width = int(rollouts.max()) + 1
     if rollouts.strides == (0,) and width <= LARGEST_TABLE:  # one K for all problems: nothing to combine, s is the key

@@ -16,9 +16,9 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import betaln
 
+from paced.arrays import Floats, Integers
 from paced.errors import check_number
 from paced.weights.betabinomial import BetaBinomial
 from paced.weights.counts import CountHistogram
@@ -27,16 +27,13 @@ from paced.weights.law import outside, unidentified
 EstimatorName = Literal["plugin", "unbiased", "posterior", "bayes_optimal"]
 ESTIMATORS: tuple[str, ...] = get_args(EstimatorName)
 
-Counts = NDArray[np.int64]
-Weights = NDArray[np.float64]
 
-
-def power(base: NDArray[np.float64], exponent: float) -> Weights:
+def power(base: Floats, exponent: float) -> Floats:
     """base^exponent for base in [0, 1], with 0^0 = 1 so that an exponent of zero leaves the end alone."""
     return np.ones_like(base) if exponent == 0 else np.power(base, exponent)
 
 
-def plugin(num_passed: Counts, num_rollouts: Counts, *, alpha: float, beta: float) -> Weights:
+def plugin(num_passed: Integers, num_rollouts: Integers, *, alpha: float, beta: float) -> Floats:
     """w(p̂) = p̂^α (1-p̂)^β with p̂ = s/K, Eq. (1) and (3).
 
     Example:
@@ -47,7 +44,7 @@ def plugin(num_passed: Counts, num_rollouts: Counts, *, alpha: float, beta: floa
     return power(rate, alpha) * power((num_rollouts - num_passed) / num_rollouts, beta)
 
 
-def unbiased(num_passed: Counts, num_rollouts: Counts, *, alpha: float, beta: float) -> Weights:
+def unbiased(num_passed: Integers, num_rollouts: Integers, *, alpha: float, beta: float) -> Floats:
     """The only unbiased estimate of p^α (1-p)^β: s^(α) (K-s)^(β) / K^(α+β) with falling factorials (``c50``).
 
     Raises:
@@ -82,8 +79,8 @@ def unbiased(num_passed: Counts, num_rollouts: Counts, *, alpha: float, beta: fl
 
 
 def posterior(
-    num_passed: Counts, num_rollouts: Counts, *, alpha: float, beta: float, prior: tuple[float, float]
-) -> Weights:
+    num_passed: Integers, num_rollouts: Integers, *, alpha: float, beta: float, prior: tuple[float, float]
+) -> Floats:
     """E[p^α (1-p)^β | s] = B(a0+s+α, b0+K-s+β) / B(a0+s, b0+K-s) under p ~ Beta(a0, b0) (``x1``).
 
     Example:
@@ -95,13 +92,13 @@ def posterior(
 
 
 def bayes_optimal(
-    num_passed: Counts,
-    num_rollouts: Counts,
+    num_passed: Integers,
+    num_rollouts: Integers,
     *,
     signal_exponents: tuple[float, float],
     second_moment_exponents: tuple[float, float],
     prior: tuple[float, float],
-) -> Weights:
+) -> Floats:
     """h*(s) = E[s2|s] / E[M2|s] for s2 ∝ p^2a (1-p)^2b and M2 ∝ p^τ0 (1-p)^τ1 (``x1``).
 
     Args:
@@ -157,7 +154,7 @@ def check_pair(place: str, name: str, pair: tuple[float, float]) -> tuple[float,
 
 
 def _posterior_parameters(
-    num_passed: Counts, num_rollouts: Counts, prior: tuple[float, float]
-) -> tuple[Weights, Weights]:
+    num_passed: Integers, num_rollouts: Integers, prior: tuple[float, float]
+) -> tuple[Floats, Floats]:
     a0, b0 = check_prior("posterior", prior)
     return np.asarray(a0 + num_passed, dtype=np.float64), np.asarray(b0 + (num_rollouts - num_passed), dtype=np.float64)

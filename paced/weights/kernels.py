@@ -10,16 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from paced.arrays import Floats, Integers
 from paced.errors import check_counts, check_number
 from paced.weights import estimates
-from paced.weights.counts import CountHistogram, Counts, by_pair
-
-Weights = NDArray[np.float64]
+from paced.weights.counts import CountHistogram, by_pair
 
 
-def check_pass_rate(place: str, pass_rate: ArrayLike) -> Weights:
+def check_pass_rate(place: str, pass_rate: ArrayLike) -> Floats:
     """Return pass rates as float64, or say which one is not in [0, 1]."""
     array = np.asarray(pass_rate, dtype=np.float64)
     bad = ~((array >= 0) & (array <= 1))
@@ -73,7 +72,7 @@ class BetaKernel:
             estimates.check_prior("BetaKernel", self.prior)
         estimates.check_pair("BetaKernel", "second_moment_exponents", self.second_moment_exponents)
 
-    def at(self, pass_rate: ArrayLike) -> Weights:
+    def at(self, pass_rate: ArrayLike) -> Floats:
         """The exact kernel w(p) at pass rates in [0, 1], any shape.
 
         Example:
@@ -89,12 +88,12 @@ class BetaKernel:
         total = self.alpha + self.beta
         return self.alpha / total if total else float("nan")
 
-    def __call__(self, num_passed: ArrayLike, num_rollouts: ArrayLike) -> Weights:
+    def __call__(self, num_passed: ArrayLike, num_rollouts: ArrayLike) -> Floats:
         """Weights from counts by the kernel's estimator, shape [num_problems]."""
         passed, rollouts = check_counts("BetaKernel", num_passed, num_rollouts)
         return by_pair(self._of_cells, passed, rollouts)
 
-    def _of_cells(self, passed: Counts, rollouts: Counts, cells: CountHistogram) -> Weights:
+    def _of_cells(self, passed: Integers, rollouts: Integers, cells: CountHistogram) -> Floats:
         exponents = {"alpha": self.alpha, "beta": self.beta}
         if self.estimator == "plugin":
             return estimates.plugin(passed, rollouts, **exponents)
@@ -142,7 +141,7 @@ class SaturatedKernel:
         check_number("SaturatedKernel", "beta", self.beta, low=0)
         check_number("SaturatedKernel", "amplitude", self.amplitude, low=0, low_open=True)
 
-    def at(self, pass_rate: ArrayLike) -> Weights:
+    def at(self, pass_rate: ArrayLike) -> Floats:
         """The exact weight at pass rates in [0, 1], any shape."""
         snr_squared = self.amplitude * BetaKernel(self.alpha, self.beta).at(pass_rate)
         return snr_squared / (1.0 + snr_squared)
@@ -152,7 +151,7 @@ class SaturatedKernel:
         """The pass rate of largest weight: saturation does not move it (``thm4.saturation``)."""
         return BetaKernel(self.alpha, self.beta).peak
 
-    def __call__(self, num_passed: ArrayLike, num_rollouts: ArrayLike) -> Weights:
+    def __call__(self, num_passed: ArrayLike, num_rollouts: ArrayLike) -> Floats:
         """Plug-in weights from counts, shape [num_problems]."""
         passed, rollouts = check_counts("SaturatedKernel", num_passed, num_rollouts)
         return by_pair(lambda s, k, _: self.at(s / k), passed, rollouts)
@@ -184,7 +183,7 @@ class MinimaxKernel:
         check_number("MinimaxKernel", "beta", self.beta, low=0)
         check_number("MinimaxKernel", "amplitude", self.amplitude, low=0, low_open=True)
 
-    def at(self, pass_rate: ArrayLike) -> Weights:
+    def at(self, pass_rate: ArrayLike) -> Floats:
         """The exact weight at pass rates in [0, 1], any shape."""
         snr_squared = self.amplitude * BetaKernel(self.alpha, self.beta).at(pass_rate)
         return snr_squared / (snr_squared + np.cosh(self.delta))
@@ -194,7 +193,7 @@ class MinimaxKernel:
         """The pass rate of largest weight, that of the Beta kernel."""
         return BetaKernel(self.alpha, self.beta).peak
 
-    def __call__(self, num_passed: ArrayLike, num_rollouts: ArrayLike) -> Weights:
+    def __call__(self, num_passed: ArrayLike, num_rollouts: ArrayLike) -> Floats:
         """Plug-in weights from counts, shape [num_problems]."""
         passed, rollouts = check_counts("MinimaxKernel", num_passed, num_rollouts)
         return by_pair(lambda s, k, _: self.at(s / k), passed, rollouts)
@@ -221,7 +220,7 @@ class TeacherCeilingKernel:
         check_number("TeacherCeilingKernel", "alpha", self.alpha, low=0)
         check_number("TeacherCeilingKernel", "beta", self.beta, low=0, low_open=True)
 
-    def at(self, pass_rate: ArrayLike) -> Weights:
+    def at(self, pass_rate: ArrayLike) -> Floats:
         """The exact weight at pass rates in [0, 1], any shape."""
         p = check_pass_rate("TeacherCeilingKernel.at", pass_rate)
         return estimates.power(p, self.alpha) * np.maximum(self.ceiling - p, 0.0) ** self.beta
@@ -231,7 +230,7 @@ class TeacherCeilingKernel:
         """The pass rate of largest weight, c α/(α+β)."""
         return self.ceiling * self.alpha / (self.alpha + self.beta)
 
-    def __call__(self, num_passed: ArrayLike, num_rollouts: ArrayLike) -> Weights:
+    def __call__(self, num_passed: ArrayLike, num_rollouts: ArrayLike) -> Floats:
         """Plug-in weights from counts, shape [num_problems]."""
         passed, rollouts = check_counts("TeacherCeilingKernel", num_passed, num_rollouts)
         return by_pair(lambda s, k, _: self.at(s / k), passed, rollouts)

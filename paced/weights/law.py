@@ -12,6 +12,7 @@ import numpy as np
 
 from paced.weights.betabinomial import Maximum
 from paced.weights.counts import CountHistogram
+from paced.zone import Zone
 
 
 def one_sided(cells: CountHistogram) -> str:
@@ -36,8 +37,8 @@ def unidentified(cells: CountHistogram, zpd: float | None = None) -> str:
     if largest == 1:
         return "One rollout each (K = 1) identifies the mean pass rate only. Use two or more rollouts a problem."
     if zpd is not None:
-        s = np.arange(largest + 1)
-        if np.count_nonzero(np.minimum(s, largest - s) >= zpd * largest - 1e-9) < 3:
+        rates = np.arange(largest + 1) / largest
+        if np.count_nonzero(Zone.of(zpd).contains(rates)) < 3:
             return (
                 f"With K = {largest} fewer than three counts lie in the zone, which identifies the odds "
                 "(α+1)/(β+1) only. Use more rollouts or zpd=None."

@@ -9,14 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+
+from paced.arrays import Floats
 
 
 @dataclass(frozen=True, kw_only=True)
 class NormalisedWeights:
     """Unit-mean weights w̃ with the three numbers that say how concentrated they are."""
 
-    unit_mean_weights: NDArray[np.float64]
+    unit_mean_weights: Floats
     """w̃ = w / mean(w), shape [num_problems]; their mean is 1."""
     ess: float
     """Effective sample size (Σw)²/Σw², in problems, between 1 and num_problems (``x9``)."""
@@ -70,13 +72,32 @@ def normalise(weights: ArrayLike) -> NormalisedWeights:
     unit = scaled / mean
     return NormalisedWeights(
         unit_mean_weights=unit,
-        ess=float(scaled.sum() ** 2 / np.square(scaled).sum()),
+        ess=effective_sample_size(scaled),
         share_zero=float(np.mean(array == 0)),
         largest=float(unit.max()),
     )
 
 
-def sampling_probabilities(weights: ArrayLike) -> NDArray[np.float64]:
+def effective_sample_size(weights: ArrayLike, masses: ArrayLike = 1.0) -> float:
+    """(Σ m w)²/Σ m w²: how many equally weighted problems would average as well as these do (``x9``).
+
+    Args:
+        weights: w >= 0, whose squares must neither vanish nor overflow in float64, shape [num_problems] or [num_cells].
+        masses: how often each weight occurs. Problems counted one by one give the ESS, in problems; masses that sum to
+            1 give ESS/N of the population.
+
+    Edges: all weights 0: 0.
+
+    Example:
+        >>> effective_sample_size([1.0, 1.0, 0.0, 0.0]), effective_sample_size([1.0, 0.0], [0.5, 0.5])
+        (2.0, 0.5)
+    """
+    w, m = np.asarray(weights, dtype=np.float64), np.asarray(masses, dtype=np.float64)
+    square = float((m * np.square(w)).sum())
+    return float((m * w).sum()) ** 2 / square if square else 0.0
+
+
+def sampling_probabilities(weights: ArrayLike) -> Floats:
     """Probability of drawing each problem, w_i / Σ_j w_j: the other way to use a weight (``x11``).
 
     Problems drawn with these probabilities and trained with weight 1 follow the same mean gradient as uniform draws

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
-from numpy import float64
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+
+from paced.arrays import Floats
 
 
 @runtime_checkable
 class WeightFunction(Protocol):
     """Turns counts of passes into weights; a frozen dataclass whose fields are its parameters."""
 
-    def __call__(self, num_passed: ArrayLike, num_rollouts: ArrayLike) -> NDArray[float64]:
+    def __call__(self, num_passed: ArrayLike, num_rollouts: ArrayLike) -> Floats:
         """Weight w >= 0 of each problem, shape [num_problems]; finite, not normalised.
 
         Args:

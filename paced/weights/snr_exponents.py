@@ -18,14 +18,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import psi
 
+from paced.arrays import Floats
 from paced.errors import check_counts, check_number
 from paced.weights.estimates import check_prior
 from paced.weights.kernels import BetaKernel, check_pass_rate
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,7 +39,7 @@ class ExponentFit:
     """c, the log of the amplitude A of SNR² = A p^α (1-p)^β."""
     unprojected: tuple[float, float]
     """(α, β) before the projection to >= 0."""
-    cov: Array = field(repr=False)
+    cov: Floats = field(repr=False)
     """Covariance of (c, α, β) before the projection, if the variances given are right, shape [3, 3]."""
     error_per_delta: tuple[float, float]
     """Largest errors of unprojected α and β for a misfit |r| <= 1 in log SNR²."""
@@ -60,7 +59,7 @@ class ExponentFit:
         return BetaKernel(self.alpha, self.beta)
 
 
-def regressors(pass_rate: ArrayLike) -> Array:
+def regressors(pass_rate: ArrayLike) -> Floats:
     """Rows (1, log p, log(1-p)), shape [num_bins, 3].
 
     Raises:
@@ -74,7 +73,7 @@ def regressors(pass_rate: ArrayLike) -> Array:
 
 def regressors_from_counts(
     num_passed: ArrayLike, num_rollouts: ArrayLike, *, prior: tuple[float, float] = (1.0, 1.0)
-) -> Array:
+) -> Floats:
     """Rows (1, E[log p | s], E[log(1-p) | s]) under a Beta prior: finite at s = 0 and s = K, shape [num_bins, 3].
 
     Example:
@@ -125,7 +124,7 @@ def fit_exponents(rows: ArrayLike, snr_squared: ArrayLike, *, variance: ArrayLik
     )  # fmt: skip
 
 
-def project(theta: Array, information: Array) -> Array:
+def project(theta: Floats, information: Floats) -> Floats:
     """The point with α, β >= 0 that loses least, (θ-θ̂)' I (θ-θ̂): where one exponent is held at 0 the others move.
 
     Example:
@@ -148,7 +147,7 @@ def project(theta: Array, information: Array) -> Array:
 
 def _usable(
     place: str, rows: ArrayLike, snr_squared: ArrayLike, variance: ArrayLike | None
-) -> tuple[Array, Array, Array, int]:
+) -> tuple[Floats, Floats, Floats, int]:
     """Rows, log SNR² and weights of the bins with positive SNR², and how many were dropped."""
     x = np.asarray(rows, dtype=np.float64)
     snr = np.asarray(snr_squared, dtype=np.float64)

@@ -50,7 +50,10 @@ HEAVY = {
     "z3": ("paced/theory/",),
     "flint": ("paced/theory/",),
     "hypothesis": ("paced/theory/",),
-    "vllm": ("paced/rollouts/vllm.py",),
+    "vllm": ("paced/rollouts/vllm_noise.py", "paced/rollouts/vllm_worker.py"),
+    "ray": ("paced/rollouts/ray_data.py",),
+    "httpx": ("paced/rollouts/server_http.py",),
+    "tenacity": ("paced/rollouts/server_http.py",),
     "trl": ("paced/train/trl.py",),
     "datasets": ("paced/train/trl.py",),
 }
@@ -60,7 +63,7 @@ HEAVY = {
 def room_of(module: str) -> str:
     """The room of the house that a dotted module name belongs to."""
     names = module.split(".")
-    if len(names) == 1 or names[1] in {"errors", "records", "__init__"}:
+    if len(names) == 1 or names[1] in {"arrays", "errors", "records", "zone", "__init__"}:
         return "ground"
     return "cli" if names[1] == "__main__" else names[1]
 
@@ -202,6 +205,16 @@ def test_fit_and_weigh_never_load_torch_sympy_or_matplotlib(tmp_path):
     assert not heavy & packages_after_command("fit", str(file), "--no-figure")
     assert not heavy & packages_after_command("weigh", str(file), "-o", str(tmp_path / "weights.parquet"))
     assert (tmp_path / "weights.parquet").exists()
+    problems = "".join(f"{number},what is {number}?,{number}\n" for number in range(len(rows)))
+    (tmp_path / "problems.csv").write_text("problem_id,problem,answer\n" + problems)
+    named = ["--problems", str(tmp_path / "problems.csv"), "-o", str(tmp_path / "train.parquet")]
+    (tmp_path / "named.csv").write_text(
+        "problem_id,num_passed,num_rollouts\n" + "".join(f"{n},{s},{k}\n" for n, (s, k) in enumerate(rows))
+    )
+    assert not heavy & packages_after_command("export", str(tmp_path / "named.csv"), *named, "--to", "verl")
+    (tmp_path / "dump.csv").write_text("problem_id,text\n" + "".join(f"{n},{n}\n" for n in range(len(rows))))
+    dump = ["--completions", str(tmp_path / "dump.csv"), "--answer-format", "whole", "-o", str(tmp_path / "r.csv")]
+    assert not heavy & packages_after_command("rate", str(tmp_path / "problems.csv"), *dump)
 
 
 def test_verify_never_loads_torch():

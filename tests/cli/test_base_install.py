@@ -19,7 +19,10 @@ pytestmark = pytest.mark.skipif(not PYTHON, reason="needs PACED_BASE_PYTHON, whi
 
 NEEDS_TRAIN = [
     (command, RECIPE) for command in ("run", "rollout", "grade", "reference", "distill", "evaluate", "weigh")
-] + [("run", RECIPE, "--dry-run"), ("snr", "runs/absent"), ("anatomy", "runs/absent")]
+] + [
+    ("run", RECIPE, "--dry-run"), ("snr", "runs/absent"), ("anatomy", "runs/absent"),
+    ("rate", "problems.jsonl", "--model", "model", "-o", "rates.csv"),
+]  # fmt: skip
 NEEDS_VERIFY = [("verify",), ("verify", "--list"), ("verify", "--claim", "thm6"), ("verify", "--explain", "thm6")]
 
 
@@ -50,15 +53,26 @@ def test_a_command_without_its_extra_names_it_in_one_sentence_and_leaves_nothing
     assert not list(tmp_path.iterdir())
 
 
-def test_help_fit_and_weigh_work_with_the_base_install(tmp_path):
+def test_what_needs_no_model_works_with_the_base_install(tmp_path):
     rows = "".join(f"q{number},{number % 9},8\n" for number in range(60))
     (tmp_path / "rates.csv").write_text("problem_id,num_passed,num_rollouts\n" + rows)
+    problems = "".join(f"q{number},what is {number}?,{number}\n" for number in range(60))
+    (tmp_path / "problems.csv").write_text("problem_id,problem,answer\n" + problems)
+    said = "".join(f"q{number},{number % 7}\n" for number in range(60) for _ in range(2))
+    (tmp_path / "dump.csv").write_text("problem_id,text\n" + said)
+    set_of = ("--problems", "problems.csv", "-o", "train.parquet", "--to")
     for arguments, words in (
         (("--help",), "rollout"),
         (("--version",), "0."),
         (("fit", "rates.csv"), "figure: rates.fit.png"),
         (("fit", "rates.csv", "--json", "-", "--no-figure"), '"fits"'),
         (("weigh", "rates.csv", "-o", "weights.csv"), "written: weights.csv"),
+        (("export", "rates.csv", *set_of, "trl"), "written: train.parquet"),
+        (("export", "weights.csv", *set_of, "verl"), "written: train.parquet"),
+        (
+            ("rate", "problems.csv", "--completions", "dump.csv", "--answer-format", "whole", "-o", "theirs.csv"),
+            "written: theirs.csv",
+        ),
     ):
         done = paced(*arguments, cwd=tmp_path)
         assert done.returncode == 0, done.stderr

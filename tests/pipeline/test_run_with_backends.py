@@ -60,7 +60,7 @@ def headings(run):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(BACKENDS.keys() - {"native"}))
+@pytest.mark.parametrize("name", [name for name, one in BACKENDS.items() if one.trains_here and name != "native"])
 def test_a_run_has_the_files_metrics_and_report_of_a_native_one(tmp_path, native, name):
     run = run_with(tmp_path / name, name)
     assert names(run) == names(native)

@@ -9,8 +9,10 @@ from itertools import chain
 import numpy as np
 import pytest
 import torch
+from engines_setup import BUILDERS
 from scipy.stats import chisquare
-from tiny_models import byte_tokenizer, small_model
+from tiny_models import byte_tokenizer
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from paced.errors import ConfigError
 from paced.models.loading import load_config, load_model
@@ -21,6 +23,11 @@ from paced.run.schema import Choice
 from paced.run.seeds import sample_keys
 
 PROMPTS = [(40, 41, 42), (60,), (70, 71, 72, 73, 74), (80, 81), (90, 91, 92)]
+SIZES = {
+    "vocab_size": 264, "hidden_size": 64, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2,
+    "num_key_value_heads": 1, "max_position_embeddings": 96,
+}  # fmt: skip
+"""Heads of 32: vLLM has no kernel for smaller ones on CPUs."""
 NUM_TOKENS = 260
 """Tokens of the tokenizer; the head has four rows more."""
 OTHER_DEFAULTS = {"do_sample": True, "temperature": 0.1, "top_k": 1, "top_p": 0.2, "repetition_penalty": 9.0}
@@ -29,8 +36,8 @@ OTHER_DEFAULTS = {"do_sample": True, "temperature": 0.1, "top_k": 1, "top_p": 0.
 
 def write_peaked(folder, *, seed: int = 0, defaults=None):
     """A llama folder whose distributions are far from uniform and whose padding rows have the largest logits."""
-    model = small_model("llama")
     torch.manual_seed(seed)
+    model = LlamaForCausalLM(LlamaConfig(**SIZES))
     with torch.no_grad():
         model.lm_head.weight.normal_(0, 0.4)
         model.lm_head.weight[NUM_TOKENS:] = 0.0
@@ -48,13 +55,13 @@ def folder(tmp_path_factory):
     return write_peaked(tmp_path_factory.mktemp("peaked"))
 
 
-@pytest.fixture(params=sorted(ENGINES))
+@pytest.fixture(params=[pytest.param(one, marks=pytest.mark.slow) if one == "ray" else one for one in ENGINES])
 def name(request):
     return request.param
 
 
 def build(name, folder, **settings):
-    return make_engine(Choice(name), ModelConfig(path=str(folder)), **settings)
+    return BUILDERS[name](folder, **settings)
 
 
 def draw(engine, prompts=PROMPTS, *, num_samples=4, keys=None, **changes):
@@ -91,6 +98,13 @@ def test_each_key_gets_one_completion_that_ended_or_is_as_long_as_allowed(name, 
     assert len({completion.token_ids for completion in completions}) > 30
 
 
+def test_every_engine_gives_the_texts_of_the_engine_in_this_process(name, folder):
+    for changes in ({}, {"sampling_temperature": 0.6, "top_p": 0.9}):
+        assert draw(build(name, folder), num_samples=20, **changes) == draw(
+            build("hf", folder), num_samples=20, **changes
+        )
+
+
 def test_a_completion_belongs_to_its_prompt_and_key_and_not_to_its_batch(name, folder):
     engine, keys = build(name, folder), keys_of(len(PROMPTS), 4)
     together = draw(engine, keys=keys)
@@ -109,7 +123,7 @@ def test_temperature_zero_takes_the_most_probable_token(name, folder):
 
 
 def test_first_tokens_follow_the_models_softmax(name, folder):
-    num_samples = 4000
+    num_samples = 4000 if name == "hf" else 800  # a request each over HTTP
     drawn = draw(build(name, folder), PROMPTS[:3], num_samples=num_samples, max_new_tokens=1)
     for prompt, of_prompt in zip(PROMPTS, drawn, strict=False):
         expected = num_samples * probabilities_after(folder, prompt)
@@ -161,6 +175,10 @@ def test_a_completion_also_ends_with_the_recipes_own_token(name, folder):
 def test_after_an_update_the_new_weights_answer(name, folder, tmp_path):
     other = write_peaked(tmp_path / "other", seed=7)
     engine = build(name, folder)
+    if not engine.takes_new_weights:
+        with pytest.raises(ConfigError, match="cannot take new weights"):
+            engine.update(other)
+        return
     before = draw(engine)
     engine.update(other)
     assert draw(engine) == draw(build(name, other)) != before
@@ -220,5 +238,5 @@ def test_the_rows_of_the_engine_in_this_process_are_an_integer_of_at_least_one(f
 
 
 def test_an_engine_that_there_is_not_is_refused_with_those_there_are(folder):
-    with pytest.raises(ConfigError, match=r"engine must be one of hf, got 'fh'"):
+    with pytest.raises(ConfigError, match=r"engine must be one of hf, .*got 'fh'"):
         make_engine(Choice("fh"), ModelConfig(path=str(folder)))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
 from hypothesis import given
@@ -13,7 +11,7 @@ from transformers import get_cosine_schedule_with_warmup
 from paced.run.config import StageConfig, TrainingConfig
 from paced.run.schema import Choice
 from paced.train.examples import Ratings
-from paced.train.schedule import divergence_at, forward_share, learning_rate, renewal_due, zpd_mass
+from paced.train.schedule import divergence_at, forward_share, learning_rate, renewal_due
 
 FRACTIONS = st.floats(0, 1)
 
@@ -39,15 +37,6 @@ def test_pass_rates_are_renewed_after_every_so_many_steps_and_never_before_the_f
     stage = StageConfig(recompute_every=3)
     assert [step for step in range(10) if renewal_due(step, stage)] == [3, 6, 9]
     assert not any(renewal_due(step, StageConfig()) for step in range(10))
-
-
-@given(st.lists(FRACTIONS, min_size=1), st.floats(0.01, 0.49))
-def test_the_zones_mass_is_a_share_and_its_ends_belong_to_it(rates, epsilon):
-    assert zpd_mass(rates, epsilon) == pytest.approx(
-        sum(1 for rate in rates if epsilon <= rate <= 1 - epsilon) / len(rates)
-    )
-    assert zpd_mass([epsilon, 0.0], epsilon) == 0.5
-    assert zpd_mass([*rates, math.nan], epsilon) == zpd_mass(rates, epsilon)
 
 
 @given(FRACTIONS, FRACTIONS, FRACTIONS, st.floats(0, 5))

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from paced.weights import BetaKernel
 from paced.weights.counts import LARGEST_TABLE, CountHistogram
+from paced.zone import Zone
 
 
 @given(st.lists(st.tuples(st.integers(0, 12), st.integers(1, 12)), min_size=1, max_size=40))
@@ -34,7 +35,6 @@ def test_counts_too_large_for_a_table_give_the_same_weights():
     assert cells.num_problems.tolist() == [2, 1, 1, 1]
 
 
-def test_zone_bounds_belong_to_the_zone_whatever_their_rounding():
-    cells = CountHistogram.of(np.arange(11), 10)
-    assert np.flatnonzero(cells.in_zpd(0.3)).tolist() == [3, 4, 5, 6, 7]
-    assert np.flatnonzero(cells.in_zpd(0.1)).tolist() == list(range(1, 10))
+def test_only_cells_inside_a_zone_are_kept_with_their_problems():
+    inside = CountHistogram.of([3, 3, 7, 8, 2, 1], [10, 10, 10, 10, 10, 2]).inside(Zone.of(0.3))
+    assert (inside.num_passed.tolist(), inside.num_problems.tolist()) == ([1, 3, 7], [1, 2, 1])

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tolerances import F64
 
 from paced.weights import BetaKernel, normalise, sampling_probabilities
+from paced.weights.normalise import effective_sample_size
 
 weights_lists = st.lists(st.floats(0, 1e6, allow_subnormal=False), min_size=1, max_size=50)
 
@@ -41,6 +42,15 @@ def test_ess_is_the_rational_one(weights):
     assume(any(weights))
     exact = oracle.effective_size([Fraction(weight) for weight in weights])
     assert normalise([float(weight) for weight in weights]).ess == pytest.approx(float(exact), rel=F64)
+
+
+@given(st.lists(st.tuples(st.integers(0, 1000), st.integers(0, 5)), min_size=1, max_size=50))
+def test_a_mass_counts_a_weight_as_often_as_writing_it_again(cells):
+    weights, masses = zip(*cells, strict=True)
+    written = [weight for weight, mass in cells for _ in range(mass)]
+    assert effective_sample_size(weights, masses) == pytest.approx(effective_sample_size(written), rel=F64)
+    share = effective_sample_size(weights, np.array(masses) / max(sum(masses), 1))
+    assert share * len(written) == pytest.approx(effective_sample_size(written), rel=F64)
 
 
 def test_ess_is_n_only_for_equal_weights():

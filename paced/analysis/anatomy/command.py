@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from paced.analysis.anatomy.gradients import Gradients, problem_gradient
+from paced.analysis.anatomy.gradients import Gradient, problem_gradient
 from paced.analysis.anatomy.rows import AnatomyRow, anatomy_columns, anatomy_row, group_problems
 from paced.analysis.snr.losses import make_head_loss
 from paced.analysis.snr.measure import TokenReduction
@@ -144,7 +144,7 @@ class _Measurement:
         sampling = self.config.references
         return self._collect("references", "teacher", problems, sampling, source=self.config.problems.path)
 
-    def direction(self, role: str) -> Gradients | None:
+    def direction(self, role: str) -> Gradient | None:
         """Cross-entropy gradients towards the samples that passed, of the held-out sets with this role."""
         sets = [item.path for item in self.config.evaluation.sets if item.role == role]
         problems = [problem for path in sets for problem in list(read_problems(path).problems)[:PER_DIRECTION]]
@@ -160,7 +160,7 @@ class _Measurement:
                 gradients.append(self.gradient("cross_entropy", prompt, None, passed))
         return np.stack(gradients) if gradients else None
 
-    def gradient(self, loss: str, seen: Prompt, shown: Prompt | None, completions: Sequence[Rollout]) -> Gradients:
+    def gradient(self, loss: str, seen: Prompt, shown: Prompt | None, completions: Sequence[Rollout]) -> Gradient:
         """g of one problem; a wish to stop is heard before it."""
         stop_if_requested()
         return problem_gradient(
@@ -180,7 +180,7 @@ class _Measurement:
         """Prompts, and what ``anatomy/<name>.jsonl`` holds after it was completed, by problem."""
         samples: Samples = {problem.problem_id: [] for problem in problems}
         with make_sampler(
-            self.config, self.models[reader], reader=reader, engine=sampling.engine, progress=self.progress
+            self.config, self.models[reader], reader=reader, sampling=sampling, progress=self.progress
         ) as sampler:
             for rollout in sampler.complete(
                 problems,

@@ -18,7 +18,7 @@ from paced.analysis.snr.measure import TokenIds, TokenReduction
 from paced.train.loss.rows import Scratch
 from paced.train.micro_batches import pack
 
-Gradients = NDArray[np.float32]
+Gradient = NDArray[np.float32]
 
 
 def problem_gradient(
@@ -31,7 +31,7 @@ def problem_gradient(
     token_reduction: TokenReduction,
     teacher_prompt: TokenIds | None = None,
     vocab_size: int | None = None,
-) -> Gradients:
+) -> Gradient:
     """Gradient of one problem's loss, averaged over its completions, with respect to all parameters, [P] in float32.
 
     Args:

@@ -17,15 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from paced.analysis.results.intervals import LEVEL
+from paced.arrays import Floats
 from paced.records import PassRate, Problem
+from paced.zone import TABLE_9
 
 RESAMPLES = 1000
-EDGES = (0.2, 0.8)
-"""Between hard, middle and easy problems; p̂ = 0 and p̂ = 1 stand apart."""
 MIN_SOURCE = 5
 """Problems that a source needs to get a group of its own at p̂ = 0."""
 
-Array = NDArray[np.float64]
 Gradients = NDArray[np.floating[Any]]
 """One gradient a problem, [num_problems, num_parameters], float32 or float64."""
 
@@ -73,7 +72,9 @@ def group_problems(problems: Sequence[Problem], rates: Mapping[str, PassRate]) -
     """
     groups: dict[str, list[Problem]] = {}
     unsolved: dict[str, list[Problem]] = {}
-    names = ("0 < p̂ < 0.2", "0.2 ≤ p̂ ≤ 0.8", "0.8 < p̂ < 1", "p̂ = 1")
+    low, high = f"{TABLE_9.low:g}", f"{TABLE_9.high:g}"
+    inside = {"low": f"0 < p̂ < {low}", "zpd": f"{low} ≤ p̂ ≤ {high}", "high": f"{high} < p̂ < 1"}
+    names = (*inside.values(), "p̂ = 1")
     for problem in problems:
         rate = rates[problem.problem_id]
         if not rate.num_rollouts:
@@ -82,7 +83,7 @@ def group_problems(problems: Sequence[Problem], rates: Mapping[str, PassRate]) -
         if p == 0:
             unsolved.setdefault(problem.source, []).append(problem)
         else:
-            name = names[3] if p == 1 else names[int(p >= EDGES[0]) + int(p > EDGES[1])]
+            name = names[-1] if p == 1 else inside[TABLE_9.region(p)]
             groups.setdefault(name, []).append(problem)
     large = sorted(source for source, members in unsolved.items() if len(members) >= MIN_SOURCE)
     hardest: dict[str, list[Problem]] = {}
@@ -155,7 +156,7 @@ def anatomy_columns(rows: Sequence[AnatomyRow]) -> dict[str, list[object]]:
     return {name: [getattr(row, name) for row in rows] for name in AnatomyRow.__slots__}
 
 
-def _products(left: Gradients, right: Gradients) -> Array:
+def _products(left: Gradients, right: Gradients) -> Floats:
     """Inner products in float64, in blocks of parameters so that float32 gradients are not copied whole."""
     total = np.zeros((len(left), len(right)))
     for start in range(0, left.shape[1], 65_536):
@@ -164,7 +165,7 @@ def _products(left: Gradients, right: Gradients) -> Array:
     return total
 
 
-def _pair_cosine(gram: Array, norms: Array, counts: Array) -> Array:
+def _pair_cosine(gram: Floats, norms: Floats, counts: Floats) -> Floats:
     """Mean over pairs of different problems, a pair weighted by the product of its multiplicities."""
     alive = norms > 0
     cosines = gram[np.ix_(alive, alive)] / np.outer(norms[alive], norms[alive])
@@ -174,6 +175,6 @@ def _pair_cosine(gram: Array, norms: Array, counts: Array) -> Array:
     return _ratio(np.einsum("rx,xy,ry->r", kept, cosines, kept), pairs)
 
 
-def _ratio(numerator: Array, denominator: Array) -> Array:
+def _ratio(numerator: Floats, denominator: Floats) -> Floats:
     """Their quotient; NaN where the denominator is 0."""
     return np.divide(numerator, denominator, out=np.full_like(numerator, np.nan), where=denominator > 0)

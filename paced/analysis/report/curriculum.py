@@ -6,6 +6,7 @@ from paced.analysis.page import Section, draw_picture
 from paced.analysis.results.comparison import report_method, runs_by_method
 from paced.analysis.results.curriculum import curriculum_checkpoints, curriculum_table, flow_table
 from paced.run.folder import RunFolder
+from paced.zone import TABLE_9
 
 
 def curriculum_section(run: RunFolder) -> Section:
@@ -44,8 +45,8 @@ def curriculum_section(run: RunFolder) -> Section:
                 draw_picture(run, "curriculum-flow", figures_run.curriculum_flow, flow, f"Where they went ({method})")
             )
     caption = (
-        "Shares of the training problems in per cent, by pass rate: low < 0.2 ≤ zpd ≤ 0.8 < high; what is left of the "
-        "zone; the share of the problems that the default weights effectively use"
+        f"Shares of the training problems in per cent, by pass rate: low < {TABLE_9.low:g} ≤ zpd ≤ {TABLE_9.high:g} < "
+        "high; what is left of the zone; the share of the problems that the default weights effectively use"
     )
     tables = ((caption, summary),) if summary["method"] else ()
     return Section(title="Curriculum", tables=tables, pictures=tuple(pictures), missing=tuple(missing))

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from paced.figures import BLUE, GREEN, GREY, ORANGE, RED, SKY, label, legend, new_figure, style_of
 from paced.records import Table
+from paced.zone import TABLE_9
 
 REGION_COLOURS = {"low": RED, "zpd": BLUE, "high": GREEN}
 
@@ -122,7 +123,7 @@ def curriculum_stack(table: Table) -> Figure:
     figure, axes = new_figure()
     x = np.arange(len(table["checkpoint"]))
     bottom = np.zeros(len(x))
-    names = {"low": "low (p̂ < 0.2)", "zpd": "ZPD", "high": "high (p̂ > 0.8)"}
+    names = {"low": f"low (p̂ < {TABLE_9.low:g})", "zpd": "ZPD", "high": f"high (p̂ > {TABLE_9.high:g})"}
     for name, text in names.items():
         share = np.asarray(table[name], dtype=float)
         axes.bar(x, share, bottom=bottom, width=0.6, color=REGION_COLOURS[name], alpha=0.75, label=text)

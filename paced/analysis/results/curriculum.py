@@ -1,6 +1,6 @@
 """How a training set moves through the student's zone of proximal development (Table 9 of the paper).
 
-Problems are called *low* (p̂ < 0.2), *zpd* (0.2 <= p̂ <= 0.8) and *high* (p̂ > 0.8); the thresholds are the paper's.
+Problems are called *zpd* inside the zone of the paper's Table 9 (0.2 <= p̂ <= 0.8), *low* below and *high* above it.
 Every share has a Wilson interval over problems, the mean pass rate a bootstrap interval over problems.
 Left out: smoothing p̂. With K = 8 a problem of true rate 0.5 is seen as low or high with probability 0.07; the flow
 table therefore contains sampling noise, and ``expected_flow_by_chance`` says how much of it a student that does not
@@ -20,29 +20,14 @@ from paced.run.config import TRAINING
 from paced.run.folder import RunFolder
 from paced.run.storage import read_parquet
 from paced.weights import BetaKernel, normalise
-
-REGIONS = ("low", "zpd", "high")
-
-
-def region(pass_rate: float, *, low: float = 0.2, high: float = 0.8) -> str:
-    """Name of the region of one pass rate.
-
-    Example:
-        >>> region(0.125), region(0.2), region(0.875)
-        ('low', 'zpd', 'high')
-    """
-    return "low" if pass_rate < low else "high" if pass_rate > high else "zpd"
+from paced.zone import REGIONS, TABLE_9
 
 
-def curriculum_table(
-    checkpoints: Mapping[str, Sequence[PassRate]], *, low: float = 0.2, high: float = 0.8
-) -> dict[str, list]:
+def curriculum_table(checkpoints: Mapping[str, Sequence[PassRate]]) -> dict[str, list]:
     """Shares of low, zpd and high problems and the mean pass rate along checkpoints.
 
     Args:
         checkpoints: label in training order -> pass rates of the same problems.
-        low: problems with p̂ below are called low.
-        high: problems with p̂ above are called high.
 
     Returns: columns ``checkpoint``, ``num_problems``; for each region ``<region>``, ``<region>_low``,
         ``<region>_high``; ``mean_pass_rate`` with ``mean_pass_rate_low`` and ``_high``; ``zpd_left``, the zpd share
@@ -60,7 +45,7 @@ def curriculum_table(
         table["checkpoint"].append(label)
         table["num_problems"].append(len(values))
         for name in REGIONS:
-            count = sum(region(value, low=low, high=high) == name for value in values)
+            count = sum(TABLE_9.region(value) == name for value in values)
             bottom, top = wilson(count, len(values))
             table[name].append(count / len(values))
             table[f"{name}_low"].append(bottom)
@@ -75,7 +60,7 @@ def curriculum_table(
     return table
 
 
-def flow_table(before: Sequence[PassRate], after: Sequence[PassRate], *, low: float = 0.2, high: float = 0.8) -> Table:
+def flow_table(before: Sequence[PassRate], after: Sequence[PassRate]) -> Table:
     """Where the problems of each region went between two checkpoints.
 
     Returns: columns ``from_region``, ``to_region``, ``num_problems``, ``share`` of the from-region with its Wilson
@@ -86,11 +71,11 @@ def flow_table(before: Sequence[PassRate], after: Sequence[PassRate], *, low: fl
     pairs = [(rate, later[rate.problem_id]) for rate in before if rate.num_rollouts and rate.problem_id in later]
     columns = ("from_region", "to_region", "num_problems", "share", "share_low", "share_high")
     table: dict[str, list] = {key: [] for key in (*columns, "expected_flow_by_chance")}
-    chance = _flow_by_chance(pairs, low, high)
+    chance = _flow_by_chance(pairs)
     for start in REGIONS:
-        rows = [pair for pair in pairs if region(pair[0].pass_rate_estimate, low=low, high=high) == start]
+        rows = [pair for pair in pairs if TABLE_9.region(pair[0].pass_rate_estimate) == start]
         for end in REGIONS:
-            count = sum(region(pair[1].pass_rate_estimate, low=low, high=high) == end for pair in rows)
+            count = sum(TABLE_9.region(pair[1].pass_rate_estimate) == end for pair in rows)
             bottom, top = wilson(count, len(rows)) if rows else (0.0, 1.0)
             table["from_region"].append(start)
             table["to_region"].append(end)
@@ -102,13 +87,11 @@ def flow_table(before: Sequence[PassRate], after: Sequence[PassRate], *, low: fl
     return table
 
 
-def _flow_by_chance(
-    pairs: Sequence[tuple[PassRate, PassRate]], low: float, high: float
-) -> dict[tuple[str, str], float]:
+def _flow_by_chance(pairs: Sequence[tuple[PassRate, PassRate]]) -> dict[tuple[str, str], float]:
     joint = dict.fromkeys(((start, end) for start in REGIONS for end in REGIONS), 0.0)
     for first, second in pairs:
         pooled = (first.num_passed + second.num_passed) / (first.num_rollouts + second.num_rollouts)
-        starts, ends = (_region_chances(pooled, rate.num_rollouts, low, high) for rate in (first, second))
+        starts, ends = (_region_chances(pooled, rate.num_rollouts) for rate in (first, second))
         for start in REGIONS:
             for end in REGIONS:
                 joint[start, end] += starts[start] * ends[end]
@@ -116,12 +99,12 @@ def _flow_by_chance(
     return {(start, end): joint[start, end] / totals[start] if totals[start] else 0.0 for start, end in joint}
 
 
-def _region_chances(pass_rate: float, num_rollouts: int, low: float, high: float) -> dict[str, float]:
+def _region_chances(pass_rate: float, num_rollouts: int) -> dict[str, float]:
     from scipy import stats
 
     passed = np.arange(num_rollouts + 1)
     mass = stats.binom.pmf(passed, num_rollouts, pass_rate)
-    names = np.array([region(value / num_rollouts, low=low, high=high) for value in passed])
+    names = np.array([TABLE_9.region(value / num_rollouts) for value in passed])
     return {name: float(mass[names == name].sum()) for name in REGIONS}
 
 

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from paced.arrays import Floats
 from paced.records import PassRate
 
 RESAMPLES = 4000
@@ -48,9 +48,7 @@ class Estimate:
         return f"{100 * self.value:{sign}.1f} [{100 * self.low:{sign}.1f}, {100 * self.high:{sign}.1f}]"
 
 
-def mean_with_interval(
-    values: NDArray[np.float64] | Sequence[float], *, level: float = LEVEL, seed: int = 0
-) -> Estimate:
+def mean_with_interval(values: Floats | Sequence[float], *, level: float = LEVEL, seed: int = 0) -> Estimate:
     """Mean over problems with a BCa bootstrap interval.
 
     Args:

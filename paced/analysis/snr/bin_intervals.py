@@ -14,11 +14,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import stdtrit
 
 from paced.analysis.snr.estimators import check_gram, pooled_snr_squared
 from paced.analysis.snr.uncertainty import covariance_moments
+from paced.weights.normalise import effective_sample_size
 
 LEVEL = 0.95
 """Chance that an interval holds the truth."""
@@ -71,15 +72,15 @@ def ratio_interval(signal: ArrayLike, noise: ArrayLike) -> Interval:
         return _around(value, np.nan, U.size)
     without = (U.sum() - U) / rest  # [n]
     spread = float(((without - without.mean()) ** 2).sum())
-    return _around(value, (U.size - 1) / U.size * spread, effective_size(V))
+    return _around(value, (U.size - 1) / U.size * spread, effective_sample_size(V))
 
 
 def between_interval(gram: ArrayLike) -> Interval:
-    """SNR² = U/S² of n problems' mean gradients, ± t standard errors.
+    """SNR² = U/V of n problems' mean gradients, ± t standard errors.
 
-    With U the mean of <ḡ_x, ḡ_y> over pairs x ≠ y, Q the mean of ‖ḡ_x‖² and S² = Q − U, to first order
+    With U the mean of <ḡ_x, ḡ_y> over pairs x ≠ y, Q the mean of ‖ḡ_x‖² and V = Q − U, to first order
 
-        Var(U/S²) = [(1+θ)² Var U − 2θ(1+θ) Cov(U, Q) + θ² Var Q] / S⁴,   θ = U/S².
+        Var(U/V) = [(1+θ)² Var U − 2θ(1+θ) Cov(U, Q) + θ² Var Q] / V²,   θ = U/V.
 
     Var U = 4 m'Σm/n + 2 tr(Σ²)/(n(n−1)) by U-statistics as for the rollouts of one problem: its second part is
     all there is in pure noise, where a jackknife would count it twice. m'Σm is held at or above 0.
@@ -111,17 +112,7 @@ def between_interval(gram: ArrayLike) -> Interval:
         - 2 * theta * (1 + theta) * float(covariance[0, 1])
         + theta**2 * float(covariance[1, 1])
     )
-    return _around(theta, max(variance, 0.0) / (square - signal) ** 2, effective_size(squares))
-
-
-def effective_size(sizes: NDArray[np.float64]) -> float:
-    """(Σx)²/Σx², between 1 and n: how many equal terms would make a sum as even as that of x >= 0.
-
-    Example:
-        >>> effective_size(np.array([1.0, 1.0, 1.0])), effective_size(np.array([1.0, 0.0, 0.0]))
-        (3.0, 1.0)
-    """
-    return float(sizes.sum() ** 2 / (sizes**2).sum())
+    return _around(theta, max(variance, 0.0) / (square - signal) ** 2, effective_sample_size(squares))
 
 
 def _around(value: float, variance: float, size: float) -> Interval:

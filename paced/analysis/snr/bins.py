@@ -1,6 +1,6 @@
 """SNR against pass rate: bins, pooled and debiased values with intervals over problems (see ``bin_intervals.py``).
 
-Within a bin the debiased SNR² is ΣU/ΣS² over its problems, never a mean of ratios. The cross-problem form asks how much
+Within a bin the debiased SNR² is ΣU/ΣV over its problems, never a mean of ratios. The cross-problem form asks how much
 the problems' *mean* gradients differ at equal pass rate, the noise of the theory's Definition 2. It uses equally many
 problems in every bin, because its raw form reads 1/√(n−1) for pure noise in a bin of n: unequal bins draw a bell.
 Left out: measuring (``measure.py``), the kernel that fits the problems (``exponents.py``) and drawing (``figure.py``).
@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from paced.analysis.snr.bin_intervals import Interval, between_interval, mean_interval, ratio_interval
 from paced.analysis.snr.estimators import check_gram, plug_in_floor
 from paced.analysis.snr.rows import ProblemSnr
+from paced.arrays import Floats, Integers
 from paced.records import PassRate
 
 Binning = Literal["width", "count"]
 FEW = 5
 """Problems below which a bin's value is an anecdote, and is named in the warnings."""
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,7 +53,7 @@ class BinSnr:
     guarded_snr_low: float
     guarded_snr_high: float
     debiased_snr_squared: float
-    """ΣU/ΣS²; NaN when there is no noise at all."""
+    """ΣU/ΣV; NaN when there is no noise at all."""
     debiased_snr_squared_low: float
     debiased_snr_squared_high: float
     debiased_variance: float
@@ -77,7 +77,7 @@ class CrossBin:
     num_problems: int
     """Problems used, the same in every bin."""
     debiased_snr_squared: float
-    """U/S² of the problems' mean gradients."""
+    """U/V of the problems' mean gradients."""
     debiased_snr_squared_low: float
     debiased_snr_squared_high: float
     raw_snr: float
@@ -106,7 +106,7 @@ def bin_edges(pass_rates: ArrayLike, *, num_bins: int = 10, binning: Binning = "
     return np.unique(np.concatenate([[0.0], inner, [1.0]]))
 
 
-def bin_index(pass_rates: ArrayLike, edges: Floats) -> NDArray[np.int64]:
+def bin_index(pass_rates: ArrayLike, edges: Floats) -> Integers:
     """Which bin [low, high) each pass rate is in; 1 belongs to the last.
 
     Example:
@@ -117,7 +117,7 @@ def bin_index(pass_rates: ArrayLike, edges: Floats) -> NDArray[np.int64]:
     return np.clip(found, 0, len(edges) - 2).astype(np.int64)
 
 
-def choose_equally(pass_rates: ArrayLike, *, edges: Floats, per_bin: int, seed: int = 0) -> NDArray[np.int64]:
+def choose_equally(pass_rates: ArrayLike, *, edges: Floats, per_bin: int, seed: int = 0) -> Integers:
     """Indices of at most ``per_bin`` problems of every bin, drawn with ``seed``, in their order.
 
     Example:
@@ -183,7 +183,7 @@ def _columns(name: str, interval: Interval) -> dict[str, float]:
 def cross_bin(gram: ArrayLike, *, low: float, high: float, pass_rate: float) -> CrossBin:
     """Signal and spread of the mean gradients of one bin's problems, from their Gram matrix.
 
-    U is the mean of <ḡ_x, ḡ_y> over pairs of different problems, S² the mean of ‖ḡ_x‖² minus U. S² holds what is left
+    U is the mean of <ḡ_x, ḡ_y> over pairs of different problems, V the mean of ‖ḡ_x‖² minus U. V holds what is left
     of the rollout noise, tr Σ_x/K, as well.
 
     Args:

@@ -17,8 +17,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from paced.arrays import Booleans, Floats
 from paced.errors import check_number
 
 ROUNDING = 1e-6
@@ -34,13 +35,13 @@ class Moments:
 
     num_rollouts: int
     """K >= 2: gradients behind each Gram matrix."""
-    mean_gradient_square: NDArray[np.float64]
+    mean_gradient_square: Floats
     """‖ḡ‖²: the squared norm of the mean gradient, signal and leftover noise together."""
-    gradient_square: NDArray[np.float64]
+    gradient_square: Floats
     """(1/K) Σ_k ‖g_k‖²: the mean squared norm."""
-    signal: NDArray[np.float64]
+    signal: Floats
     """U, unbiased for ‖E g‖²; may be negative."""
-    noise: NDArray[np.float64]
+    noise: Floats
     """V >= 0, unbiased for tr Σ."""
 
 
@@ -107,7 +108,7 @@ def moments_from_sums(*, sum_square: ArrayLike, square_sum: ArrayLike, num_rollo
     )
 
 
-def is_degenerate(values: Moments, *, rounding: float = ROUNDING) -> NDArray[np.bool_]:
+def is_degenerate(values: Moments, *, rounding: float = ROUNDING) -> Booleans:
     """Whether the spread is nil or below rounding, so that Eq. (8) is 0/0 or a ratio to float noise.
 
     True where ``V <= rounding · (1/K) Σ‖g_k‖²``: identical rollouts, or gradients that are all zero.
@@ -123,7 +124,7 @@ def is_degenerate(values: Moments, *, rounding: float = ROUNDING) -> NDArray[np.
     return values.noise <= rounding * values.gradient_square
 
 
-def paper_snr(values: Moments, *, rounding: float = ROUNDING) -> NDArray[np.float64]:
+def paper_snr(values: Moments, *, rounding: float = ROUNDING) -> Floats:
     """The paper's Eq. (8), an amplitude >= 0; NaN where degenerate.
 
     ``‖ḡ‖ / sqrt((1/K) Σ_k ‖g_k − ḡ‖²)``. Without any signal it reads about ``plug_in_floor(K)``, not 0.
@@ -138,7 +139,7 @@ def paper_snr(values: Moments, *, rounding: float = ROUNDING) -> NDArray[np.floa
     return np.where(is_degenerate(values, rounding=rounding), np.nan, ratio)
 
 
-def guarded_snr(values: Moments, *, mean_noise: float, guard: float = GUARD) -> NDArray[np.float64]:
+def guarded_snr(values: Moments, *, mean_noise: float, guard: float = GUARD) -> Floats:
     """Eq. (8) with a noise floor, an amplitude >= 0 that stays finite for identical rollouts.
 
     ``‖ḡ‖ / sqrt((1/K) Σ_k ‖g_k − ḡ‖² + guard · mean_noise)``.
@@ -158,7 +159,7 @@ def guarded_snr(values: Moments, *, mean_noise: float, guard: float = GUARD) -> 
     return np.where(spread > 0, ratio, np.where(values.mean_gradient_square > 0, np.inf, 0.0))
 
 
-def debiased_snr_squared(values: Moments, *, rounding: float = ROUNDING) -> NDArray[np.float64]:
+def debiased_snr_squared(values: Moments, *, rounding: float = ROUNDING) -> Floats:
     """The debiased power ratio U/V of each problem, negative values allowed; NaN where degenerate.
 
     Its bias is about ``(SNR² + 1/K)·2/(ν−2)``, ν = (K−1)(tr Σ)²/tr Σ², small unless few directions carry the noise.
@@ -202,7 +203,7 @@ def plug_in_floor(num_rollouts: int) -> float:
     return float(1.0 / np.sqrt(num_rollouts - 1))
 
 
-def check_gram(place: str, gram: ArrayLike) -> NDArray[np.float64]:
+def check_gram(place: str, gram: ArrayLike) -> Floats:
     """Return the matrix in float64, or say why it is no Gram matrix of at least two gradients."""
     G = np.asarray(gram, np.float64)
     if G.ndim < 2 or G.shape[-1] != G.shape[-2]:

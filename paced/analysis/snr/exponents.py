@@ -18,18 +18,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
 from paced.analysis.snr.estimators import pooled_snr_squared
 from paced.analysis.snr.law import fit_law, likelihood, mixing_weights, posterior
 from paced.analysis.snr.power_law import CellSums, Solution, fit_noise, misfit_bound, solve, spread, tilt
 from paced.analysis.snr.rows import ProblemSnr
+from paced.arrays import Floats, Integers
 from paced.errors import check_counts
 from paced.records import PassRate
 from paced.weights.counts import CountHistogram
-
-Floats = NDArray[np.float64]
 
 LEVEL = 0.95
 RESAMPLES = 200
@@ -168,9 +167,9 @@ class _Data:
 
     cells: CountHistogram
     """All problems."""
-    inner: NDArray[np.int64]
+    inner: Integers
     """Cells of ``cells`` that hold a measured problem solved sometimes, shape [C]."""
-    cell: NDArray[np.int64]
+    cell: Integers
     """Which of the inner cells each such problem is in, shape [M]."""
     signal: Floats
     """U over the mean V of these problems, shape [M]."""
@@ -178,9 +177,7 @@ class _Data:
     """V over the mean V of these problems, shape [M]."""
 
     @classmethod
-    def of(
-        cls, place: str, signal: ArrayLike, noise: ArrayLike, passed: NDArray[np.int64], rollouts: NDArray[np.int64]
-    ) -> _Data:
+    def of(cls, place: str, signal: ArrayLike, noise: ArrayLike, passed: Integers, rollouts: Integers) -> _Data:
         u, v = np.asarray(signal, dtype=np.float64), np.asarray(noise, dtype=np.float64)
         if u.shape != passed.shape or v.shape != passed.shape:
             raise ValueError(f"{place}: signal, noise and num_passed must have one shape, got {u.shape}, {v.shape} and {passed.shape}.")  # fmt: skip  # noqa: E501

@@ -26,7 +26,7 @@ def snr_figure(table: Table, *, normalise: bool = True) -> Figure:
     left.plot(x, null, color=GREY, marker="x", markersize=4, linestyle="--", label="Eq. (8), signs flipped")
     floor = np.nanmean(np.asarray(table["floor"], dtype=float)) / scale
     left.axhline(floor, color=BLACK, linewidth=0.9, linestyle=":", label="floor 1/√(K−1)")
-    scale = _draw(right, table, "debiased_snr_squared", "debiased √(ΣU/ΣS²)", GREEN, "^", normalise)
+    scale = _draw(right, table, "debiased_snr_squared", "debiased √(ΣU/ΣV)", GREEN, "^", normalise)
     if np.isfinite(np.asarray(table["cross_debiased_snr_squared"], dtype=float)).any():
         _draw(right, table, "cross_debiased_snr_squared", "between problems", PURPLE, "D", normalise)
     if "fitted_snr_squared" in table:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from paced.analysis.snr.contract import GradientContraction, RunningSums, TokenContraction
@@ -20,13 +19,14 @@ from paced.analysis.snr.losses import HeadLoss, Statistics
 from paced.analysis.snr.passes import HeadPasses
 from paced.analysis.snr.plan import MAX_BYTES, Contraction, Plan, Storage, Wanted, choose_plan
 from paced.analysis.snr.tokens import RolloutTokens
+from paced.arrays import Floats
 
 
 @dataclass(frozen=True, kw_only=True)
 class HeadGram:
     """Inner products of K head gradients, float64."""
 
-    gram: NDArray[np.float64] | None
+    gram: Floats | None
     """<g_i, g_j> [K, K]; None when only the sums were asked for and the running sums were cheaper."""
     sum_square: float
     """S = ‖Σ_k g_k‖²."""
@@ -35,7 +35,7 @@ class HeadGram:
     plan: Plan
     """The algorithm that ran."""
 
-    def matrix(self) -> NDArray[np.float64]:
+    def matrix(self) -> Floats:
         """The Gram matrix, which is there unless sums were asked for."""
         assert self.gram is not None, "asked for sums only"
         return self.gram

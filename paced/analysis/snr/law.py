@@ -15,9 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
+from paced.arrays import Floats
 from paced.weights.counts import CountHistogram
-
-Floats = NDArray[np.float64]
 
 OPTIMAL = 1e-7
 """Share of the sample size by which more weight on some point could still raise the log-likelihood to first order."""

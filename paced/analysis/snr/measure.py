@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from paced.analysis.snr.estimators import GUARD
@@ -21,6 +20,7 @@ from paced.analysis.snr.losses import HeadLoss, make_head_loss
 from paced.analysis.snr.plan import MAX_BYTES
 from paced.analysis.snr.rows import FLOAT32_ROUNDING, FLOAT64_ROUNDING, ProblemGram, ProblemSnr, summarise
 from paced.analysis.snr.tokens import RolloutTokens, mean_weights
+from paced.arrays import Floats
 from paced.train.loss.head import head_of, trunk_of
 from paced.train.micro_batches import pack, split_batch
 
@@ -115,7 +115,7 @@ def problem_gram(
     vocab_size: int | None = None,
     max_bytes: int = MAX_BYTES,
     max_tokens: int = MAX_TOKENS,
-) -> NDArray[np.float64]:
+) -> Floats:
     """Inner products of the problems' *mean* gradients ḡ_x = (1/K) Σ_k g_xk, [num_problems, num_problems].
 
     The spread of ḡ_x over x is the noise of the theory's Definition 2. Arguments as for :func:`lm_head_snr`. Hidden
@@ -138,7 +138,7 @@ def problem_gram(
     return grouped_mean_gram(head_gram(tokens, loss, max_bytes=max_bytes).matrix(), counts)
 
 
-def grouped_mean_gram(gram: NDArray[np.float64], counts: Sequence[int]) -> NDArray[np.float64]:
+def grouped_mean_gram(gram: Floats, counts: Sequence[int]) -> Floats:
     """Inner products of group means from those of the members, groups lying one after the other.
 
     Example:

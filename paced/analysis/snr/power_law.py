@@ -18,9 +18,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from paced.arrays import Booleans, Floats
 
 LARGEST = 15.0
 """|log A|, |α| or |β| beyond which a solution counts as none: the equations have run away."""
@@ -47,7 +46,7 @@ class Solution(NamedTuple):
     """(log A, α, β), shape [B, 3]."""
     snr_squared: Floats
     """m_c, shape [B, C]."""
-    converged: NDArray[np.bool_]
+    converged: Booleans
     """Whether there is a solution, shape [B]."""
 
 

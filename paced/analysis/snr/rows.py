@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from paced.analysis.snr import estimators, uncertainty
+from paced.arrays import Floats
 
 FLOAT32_ROUNDING, FLOAT64_ROUNDING = estimators.ROUNDING, 1e-13
 
@@ -41,7 +41,7 @@ class ProblemSnr:
     signal: float
     """U, unbiased for ‖E g‖²; may be negative."""
     noise: float
-    """S² = Σ‖g_k − ḡ‖²/(K−1) >= 0."""
+    """V = Σ‖g_k − ḡ‖²/(K−1) >= 0."""
     signal_variance: float
     """Unbiased estimate of Var U; NaN for K < 4, may be negative."""
     mean_gradient_square: float
@@ -55,9 +55,9 @@ class ProblemSnr:
     guarded_snr: float
     """Eq. (8) with 1 % of the mean noise of all problems added under the root; always finite for finite gradients."""
     debiased_snr_squared: float
-    """U/S²; NaN where degenerate."""
+    """U/V; NaN where degenerate."""
     debiased_variance: float
-    """Delta-method variance of U/S²; NaN for K < 4, may be negative."""
+    """Delta-method variance of U/V; NaN for K < 4, may be negative."""
     split_half_cosine: float
     """Mean cosine of the mean gradients of two halves of the rollouts."""
     null_snr: float
@@ -69,7 +69,7 @@ class ProblemSnr:
     gram: tuple[tuple[float, ...], ...]
     """<g_i, g_j>, K x K."""
 
-    def matrix(self) -> NDArray[np.float64]:
+    def matrix(self) -> Floats:
         """The Gram matrix as an array."""
         return np.array(self.gram, dtype=np.float64)
 

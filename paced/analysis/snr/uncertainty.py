@@ -14,15 +14,16 @@ from itertools import combinations, product
 from math import comb
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from paced.analysis.snr.estimators import check_gram, moments
+from paced.arrays import Floats
 
 MOST_ARRANGEMENTS = 128
 """Splits or sign patterns used for one problem: all of them when there are no more, else this many drawn."""
 
 
-def signal_variance(gram: ArrayLike) -> NDArray[np.float64]:
+def signal_variance(gram: ArrayLike) -> Floats:
     """Unbiased estimate of Var U, in gradient units to the fourth power; NaN for K < 4.
 
     ``Var U = 4 m'Σm/K + 2 tr(Σ²)/(K(K−1))`` for any law with finite second moments (``eq8``), with m'Σm and tr Σ²
@@ -43,7 +44,7 @@ def signal_variance(gram: ArrayLike) -> NDArray[np.float64]:
     return 4 * m_cov_m / K + 2 * trace_square / (K * (K - 1))
 
 
-def snr_squared_variance(gram: ArrayLike) -> NDArray[np.float64]:
+def snr_squared_variance(gram: ArrayLike) -> Floats:
     """Delta-method variance of U/V for nearly Gaussian gradients; NaN for K < 4 or no noise.
 
     ``[4m'Σm/K + 2tr(Σ²)/K²]/tr(Σ)² + (‖m‖² + tr(Σ)/K)²·2tr(Σ²)/((K−1)tr(Σ)⁴)`` (``eq8``) with V for tr Σ, ‖ḡ‖² for
@@ -68,7 +69,7 @@ def snr_squared_variance(gram: ArrayLike) -> NDArray[np.float64]:
     return np.where(values.noise > 0, result, np.nan)
 
 
-def snr_squared_jackknife_variance(gram: ArrayLike) -> NDArray[np.float64]:
+def snr_squared_jackknife_variance(gram: ArrayLike) -> Floats:
     """Delete-one jackknife variance of U/V over the K rollouts; NaN for K < 3 or no noise.
 
     ``(K−1)/K · Σ_k (θ_k − mean θ)²`` with θ_k = U/V without rollout k. No assumption on the gradients' law, never
@@ -91,7 +92,7 @@ def snr_squared_jackknife_variance(gram: ArrayLike) -> NDArray[np.float64]:
     return np.where(np.isfinite(spread), (K - 1) / K * spread, np.nan)
 
 
-def split_half_cosine(gram: ArrayLike, *, seed: int = 0) -> NDArray[np.float64]:
+def split_half_cosine(gram: ArrayLike, *, seed: int = 0) -> Floats:
     """Mean cosine, in [−1, 1], between the mean gradients of two halves of the rollouts; NaN for a zero mean.
 
     Averaged over all ways to halve K (halves differ by one for odd K) when there are at most 128, else over 128
@@ -120,11 +121,11 @@ def split_half_cosine(gram: ArrayLike, *, seed: int = 0) -> NDArray[np.float64]:
 class SignFlipNull:
     """What the gradients of one problem read after random sign flips, which leave norms and remove the mean."""
 
-    snr_mean: NDArray[np.float64]
+    snr_mean: Floats
     """Mean of Eq. (8) over the sign patterns: this problem's own floor, near 1/√(K−1); NaN without gradients."""
-    snr_high: NDArray[np.float64]
+    snr_high: Floats
     """Its 95 % quantile."""
-    p_value: NDArray[np.float64]
+    p_value: Floats
     """Share of sign patterns, the observed one included, whose U is at least the observed U; in (0, 1]."""
 
 
@@ -166,7 +167,7 @@ def sign_flip_null(gram: ArrayLike, *, seed: int = 0) -> SignFlipNull:
     )
 
 
-def covariance_moments(G: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def covariance_moments(G: Floats) -> tuple[Floats, Floats]:
     """Unbiased m'Σm and tr Σ² (the second never negative) by U-statistics of order 4; NaN for K < 4."""
     K = G.shape[-1]
     if K < 4:
@@ -182,7 +183,7 @@ def covariance_moments(G: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDA
     return a3 - a4, a2 - 2 * a3 + a4
 
 
-def _halves(K: int, seed: int) -> NDArray[np.float64]:
+def _halves(K: int, seed: int) -> Floats:
     """Indicator vectors [R, K] of first halves; for even K each unordered split appears once."""
     size = K // 2
     if comb(K, size) // (1 + (K % 2 == 0)) <= MOST_ARRANGEMENTS:
@@ -197,7 +198,7 @@ def _halves(K: int, seed: int) -> NDArray[np.float64]:
     return halves
 
 
-def _sign_patterns(K: int, seed: int) -> NDArray[np.float64]:
+def _sign_patterns(K: int, seed: int) -> Floats:
     """Sign vectors [R, K], observed pattern (all +1) first; a common sign changes nothing, so rollout 0 keeps +1."""
     if 2 ** (K - 1) <= MOST_ARRANGEMENTS:
         return np.array([(1.0, *rest) for rest in product((1.0, -1.0), repeat=K - 1)])

@@ -11,10 +11,11 @@ import mpmath
 import numpy as np
 
 from paced.theory.facts.minimax import (
-    Channel,
+    WORST_SHARE,
     aggregate_efficiency,
     aggregate_minimax_value,
-    worst_share,
+    signal_aggregate_efficiency,
+    signal_worst_share,
 )
 from paced.theory.ledger.claim import Check, Claim, Outcome, Result, Verdict
 from paced.theory.ledger.engines import (
@@ -25,8 +26,6 @@ from paced.theory.ledger.engines import (
     symbolic_zero,
     unsatisfiable,
 )
-
-CHANNELS: tuple[Channel, ...] = ("noise", "signal")
 
 
 # --- Extension x4 -----------------------------------------------------------------------------------------------------
@@ -85,26 +84,22 @@ def _kantorovich(part: str = "both") -> Outcome:
 
 
 def _aggregate_numbers() -> Outcome:
-    """aggregate_efficiency from its definition, E[w s2]²/(E[w² M2] E[s2²/M2]), in both channels; worst shares."""
+    """Both efficiencies from their definition, E[w s2]²/(E[w² M2] E[s2²/M2]); worst shares."""
     u, r = np.array([0.2, -0.1, 0.5]), np.array([0.3, -0.3, 0.1])
     mass, kernel, law = np.array([0.5, 0.3, 0.2]), np.array([0.4, 1.1, 0.7]), np.array([0.2, 0.5, 0.3])
     nominal = mass / (law * kernel)
     outcomes = []
-    for channel in CHANNELS:
-        s2 = nominal * (1 if channel == "noise" else np.exp(r))
+    for efficiency, s2 in ((aggregate_efficiency, nominal), (signal_aggregate_efficiency, nominal * np.exp(r))):
         m2, w = s2 / (kernel * np.exp(r)), kernel * np.exp(u)
         want = np.sum(law * w * s2) ** 2 / (np.sum(law * w**2 * m2) * np.sum(law * s2**2 / m2))
-        outcomes.append(agree(aggregate_efficiency(u, r, masses=mass, channel=channel), want))
+        outcomes.append(agree(efficiency(u, r, masses=mass), want))
     for d in (0.2, 0.9):
-        for channel in CHANNELS:
-            t = float(worst_share(d, channel=channel))
-            got = [
-                aggregate_efficiency([0, 0], [d, -d], masses=[s, 1 - s], channel=channel)
-                for s in (t, t - 1e-3, t + 1e-3)
-            ]
+        worst = ((aggregate_efficiency, WORST_SHARE), (signal_aggregate_efficiency, float(signal_worst_share(d))))
+        for efficiency, t in worst:
+            got = [efficiency([0, 0], [d, -d], masses=[s, 1 - s]) for s in (t, t - 1e-3, t + 1e-3)]
             outcomes.append(agree(got[0], float(mpmath.sech(d) ** 2), rtol=1e-11, delta=d))
             if min(got[1:]) <= got[0]:
-                return refuted("another share hurts more", delta=d, channel=channel, share=t)
+                return refuted("another share hurts more", delta=d, function=efficiency.__name__, share=t)
     return all_of(
         *outcomes, agree(aggregate_efficiency([0.1, 0.4], [0.0, 0.0]), aggregate_efficiency([0.4, 0.1], [0.0, 0.0]))
     )
@@ -144,7 +139,8 @@ CLAIMS: tuple[Claim, ...] = (
         functions=(
             aggregate_efficiency,
             aggregate_minimax_value,
-            worst_share,
+            signal_aggregate_efficiency,
+            signal_worst_share,
         ),
         hypotheses=("the learning rate is tuned for the mean",),
         depends_on=("thm6", "def2"),
@@ -155,7 +151,7 @@ CLAIMS: tuple[Claim, ...] = (
         numbers=lambda: {
             "no atoms, delta = 0.3": aggregate_minimax_value(0.3),
             "masses (0.7, 0.2, 0.1)": aggregate_minimax_value(0.3, masses=[0.7, 0.2, 0.1]),
-            "worst share, signal channel": float(worst_share(0.3, channel="signal")),
+            "worst share, signal channel": float(signal_worst_share(0.3)),
         },
         checks=(
             Check(

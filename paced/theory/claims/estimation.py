@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction as Fr
 from itertools import product
 
 import numpy as np
 
+from paced.arrays import Floats
 from paced.theory.facts.boundary import forward_kl_gradient, population_snr
 from paced.theory.facts.estimation import (
     debiased_signal,
@@ -15,6 +17,7 @@ from paced.theory.facts.estimation import (
     effective_degrees,
     raw_cross_problem_floor,
     snr_floor,
+    unbiased_snr_floor,
 )
 from paced.theory.ledger.claim import Check, Claim, Counterexample, Outcome, Picture, Result, Verdict
 from paced.theory.ledger.engines import (
@@ -89,7 +92,7 @@ def _functions_of_signal(scale: float = 1.0) -> Outcome:
     )  # fmt: skip
 
 
-def _floor_by_simulation(divisor: str = "K") -> Outcome:
+def _floor_by_simulation(floor: Callable[[int], Floats] = snr_floor) -> Outcome:
     """SNR^2 of Eq. (8) for pure noise in many dimensions: |ḡ|²/(Σ|g-ḡ|²/K) concentrates at 1/(K-1)."""
     rng = np.random.default_rng(3)
     outcomes = []
@@ -99,7 +102,7 @@ def _floor_by_simulation(divisor: str = "K") -> Outcome:
         spread = ((g - mean[:, None]) ** 2).sum((1, 2)) / K
         ratio = (mean**2).sum(1) / spread
         d = 600 * (K - 1)  # mean of the F-like ratio: 1/(K-1) * d/(d-2)
-        outcomes.append(mean_is(ratio, float(snr_floor(K, divisor=divisor)) ** 2 * d / (d - 2)))
+        outcomes.append(mean_is(ratio, float(floor(K)) ** 2 * d / (d - 2)))
     return all_of(*outcomes)
 
 
@@ -207,6 +210,7 @@ CLAIMS = (
         latex=r"U=\frac1{K(K-1)}\sum_{i\ne j}\langle g_i,g_j\rangle,\qquad \operatorname{Var}U=\frac{4m^\top\Sigma m}{K}+\frac{2\operatorname{tr}\Sigma^2}{K(K-1)}",
         functions=(
             snr_floor,
+            unbiased_snr_floor,
             debiased_signal,
             debiased_signal_variance,
             debiased_snr_variance,
@@ -217,7 +221,7 @@ CLAIMS = (
         repair="Report U/V, pooled per bin as sum U/sum V, never clipped before averaging, with the share of problems whose rollouts are all equal.",
         numbers=lambda: {
             "floor at K = 8, over K": float(snr_floor(8)),
-            "floor at K = 8, over K-1": float(snr_floor(8, divisor="K-1")),
+            "floor at K = 8, over K-1": float(unbiased_snr_floor(8)),
         },
         counterexample=Counterexample(
             "Eight equal rollouts of a deterministic student: the spread is 0 and Eq. (8) is 0/0 or infinite.",
@@ -245,7 +249,7 @@ CLAIMS = (
                 "K in {4, 8}, 600 dimensions",
                 _floor_by_simulation,
                 Result.SUPPORTED,
-                fails={"the floor of the other divisor": {"divisor": "K-1"}},
+                fails={"the floor of the other divisor": {"floor": unbiased_snr_floor}},
             ),
             Check(
                 "monte_carlo",

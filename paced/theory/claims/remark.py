@@ -10,7 +10,7 @@ from fractions import Fraction
 import mpmath
 import numpy as np
 
-from paced.theory.facts.kernel import fisher_information
+from paced.theory.facts.kernel import fisher_information, logit_fisher_information
 from paced.theory.ledger.claim import Check, Claim, Counterexample, Outcome, Result, Verdict
 from paced.theory.ledger.engines import agree, all_of, assumed, proved, refuted, supported, symbolic_zero
 from paced.weights import BetaKernel
@@ -61,7 +61,7 @@ def _information_numbers() -> Outcome:
     p = np.array(RATES)
     return all_of(
         agree(fisher_information(p), [float(1 / (mpmath.mpf(x) * (1 - mpmath.mpf(x)))) for x in RATES], p=p),
-        agree(fisher_information(p, parameter="logit"), BetaKernel(1, 1).at(p), p=p),
+        agree(logit_fisher_information(p), BetaKernel(1, 1).at(p), p=p),
     )
 
 
@@ -197,7 +197,7 @@ CLAIMS: tuple[Claim, ...] = (
             "information itself is p(1-p). Either reading is a coincidence of names: no optimality follows."
         ),
         latex=r"I(p)=\frac1{p(1-p)},\qquad I(\operatorname{logit}p)=p(1-p)",
-        functions=(fisher_information,),
+        functions=(fisher_information, logit_fisher_information),
         depends_on=("eq3",),
         proof="The score of p is y/p - (1-y)/(1-p); its mean square is 1/p + 1/(1-p). In eta = logit p, dp/deta = p(1-p).",
         checks=(

@@ -8,12 +8,11 @@ one problem, Eq. (8), is another quantity (``eq8``).
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import log_softmax, softmax
 
+from paced.arrays import Floats
 from paced.errors import check_number
-
-Floats = NDArray[np.float64]
 
 
 def forward_kl_gradient(*, teacher_logits: ArrayLike, student_logits: ArrayLike) -> Floats:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from paced.theory.facts.domains import Floats, masses_of, positives, reals
+from paced.arrays import Floats
+from paced.theory.facts.domains import masses_of, positives, reals
 
 
 def sgd_bound(

@@ -10,8 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from paced.arrays import Floats
 from paced.errors import check_number
-from paced.theory.facts.domains import Floats, masses_of, positives, reals
+from paced.theory.facts.domains import masses_of, positives, reals
 from paced.weights import BetaKernel
 
 

@@ -8,13 +8,12 @@ Left out: the estimators for measured gradients. They are ``paced.analysis.snr``
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import stats
 
+from paced.arrays import Floats
 from paced.errors import check_number
 from paced.weights.kernels import check_pass_rate
-
-Floats = NDArray[np.float64]
 
 
 def expected_weight(weights: ArrayLike, pass_rate: ArrayLike) -> Floats:
@@ -51,23 +50,37 @@ def default_weight_variance(pass_rate: ArrayLike, num_rollouts: int) -> Floats:
     return pq / num_rollouts * (1 - pq * (4 * num_rollouts - 6) / (num_rollouts - 1))
 
 
-def snr_floor(num_rollouts: ArrayLike, *, divisor: str = "K") -> Floats:
-    """What Eq. (8) shows without any signal: 1/√(K-1) with the variance over K, 1/√K with it over K-1.
+def snr_floor(num_rollouts: ArrayLike) -> Floats:
+    """What Eq. (8) shows without any signal: 1/√(K-1), as printed with the variance over K.
 
     Args:
         num_rollouts: K >= 2.
-        divisor: ``K`` as Eq. (8) is printed, or ``K-1``.
 
     Example:
-        >>> snr_floor(8).round(6).tolist(), snr_floor(8, divisor="K-1").round(6).tolist()
-        (0.377964, 0.353553)
+        >>> snr_floor(8).round(6).tolist()
+        0.377964
     """
+    return 1 / np.sqrt(_at_least_two("snr_floor", num_rollouts) - 1)
+
+
+def unbiased_snr_floor(num_rollouts: ArrayLike) -> Floats:
+    """What Eq. (8) would show without any signal if its variance were over K-1: 1/√K.
+
+    Args:
+        num_rollouts: K >= 2.
+
+    Example:
+        >>> unbiased_snr_floor(8).round(6).tolist()
+        0.353553
+    """
+    return 1 / np.sqrt(_at_least_two("unbiased_snr_floor", num_rollouts))
+
+
+def _at_least_two(place: str, num_rollouts: ArrayLike) -> Floats:
     K = np.asarray(num_rollouts, dtype=np.float64)
     if not (K >= 2).all():
-        raise ValueError("snr_floor: num_rollouts must be >= 2; one gradient has no spread.")
-    if divisor not in ("K", "K-1"):
-        raise ValueError(f"snr_floor: divisor must be 'K' or 'K-1', got {divisor!r}.")
-    return 1 / np.sqrt(K - 1 if divisor == "K" else K)
+        raise ValueError(f"{place}: num_rollouts must be >= 2; one gradient does not have a spread.")
+    return K
 
 
 def debiased_signal(gradients: ArrayLike) -> float:

@@ -9,13 +9,13 @@ hold it against independent routes.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import betainc, betaln, gammaln
 
+from paced.arrays import Floats, Pair
 from paced.errors import check_number
-
-Floats = NDArray[np.float64]
-Pair = tuple[float, float]
+from paced.weights.normalise import effective_sample_size
+from paced.zone import Zone
 
 
 def kernel_quality(
@@ -105,9 +105,7 @@ def rollout_ess_fraction(weights: ArrayLike, *, law: Pair = (1.0, 1.0)) -> float
         0.717949
     """
     h = np.asarray(weights, dtype=np.float64)
-    h = h / h.max()
-    mass = _count_moments(h.size - 1, 0.0, 0.0, law)
-    return float((h @ mass) ** 2 / (h**2 @ mass))
+    return effective_sample_size(h / h.max(), _count_moments(h.size - 1, 0.0, 0.0, law))
 
 
 def zpd_mass(law: Pair, epsilon: float) -> float:
@@ -117,9 +115,9 @@ def zpd_mass(law: Pair, epsilon: float) -> float:
         >>> zpd_mass((1.0, 1.0), 0.2)
         0.6000000000000001
     """
-    check_number("zpd_mass", "epsilon", epsilon, low=0, high=0.5)
+    zone = Zone.of(check_number("zpd_mass", "epsilon", epsilon, low=0, high=0.5))
     a, b = _law("zpd_mass", law)
-    return float(betainc(a, b, 1 - epsilon) - betainc(a, b, epsilon))
+    return float(betainc(a, b, zone.high) - betainc(a, b, zone.low))
 
 
 def combined_weights(snr_squared: ArrayLike) -> Floats:

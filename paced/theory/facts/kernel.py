@@ -7,13 +7,12 @@ functions are vectorised float64 and use log-gamma, so that large exponents neit
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import betaln, digamma, xlogy
 
+from paced.arrays import Floats
 from paced.errors import check_number
 from paced.weights import BetaKernel
-
-Floats = NDArray[np.float64]
 
 
 def kernel_peak_value(alpha: ArrayLike, beta: ArrayLike) -> Floats:
@@ -123,23 +122,38 @@ def beta_entropy(a: float, b: float) -> float:
     return float(betaln(a, b) - (a - 1) * log_p - (b - 1) * log_q)
 
 
-def fisher_information(pass_rate: ArrayLike, *, parameter: str = "mean") -> Floats:
-    """Information of one rollout about p: 1/(p(1-p)) for the mean, p(1-p) for the logit (``rem5``).
+def fisher_information(pass_rate: ArrayLike) -> Floats:
+    """Information of one rollout about its mean p: 1/(p(1-p)) (``rem5``).
 
     Args:
         pass_rate: p in (0, 1).
-        parameter: "mean" (p itself) or "logit" (log p/(1-p)).
 
     Example:
-        >>> fisher_information([0.5]).tolist(), fisher_information([0.5], parameter="logit").tolist()
-        ([4.0], [0.25])
+        >>> fisher_information([0.5]).tolist()
+        [4.0]
     """
-    default = BetaKernel().at(pass_rate)
-    if parameter not in ("mean", "logit"):
-        raise ValueError(f"fisher_information: parameter must be 'mean' or 'logit', got {parameter!r}.")
-    if np.any(default == 0):
-        raise ValueError("fisher_information: pass_rate must be in (0, 1). At the ends a rollout is not random.")
-    return default if parameter == "logit" else 1.0 / default
+    return 1.0 / _rollout_variance("fisher_information", pass_rate)
+
+
+def logit_fisher_information(pass_rate: ArrayLike) -> Floats:
+    """Information of one rollout about the logit log p/(1-p): p(1-p) (``rem5``).
+
+    Args:
+        pass_rate: p in (0, 1).
+
+    Example:
+        >>> logit_fisher_information([0.5]).tolist()
+        [0.25]
+    """
+    return _rollout_variance("logit_fisher_information", pass_rate)
+
+
+def _rollout_variance(place: str, pass_rate: ArrayLike) -> Floats:
+    """p(1-p) inside (0, 1)."""
+    variance = BetaKernel().at(pass_rate)
+    if np.any(variance == 0):
+        raise ValueError(f"{place}: pass_rate must be in (0, 1). At the ends a rollout is not random.")
+    return variance
 
 
 def _exponents(place: str, alpha: ArrayLike, beta: ArrayLike) -> tuple[Floats, Floats]:

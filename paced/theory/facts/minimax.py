@@ -9,17 +9,17 @@ weight as the trainer uses it is ``paced.weights.MinimaxKernel``. The worst case
 from __future__ import annotations
 
 from itertools import product
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from paced.arrays import Floats
 from paced.theory.facts.descent import efficiency, optimal_weight_from_snr
-from paced.theory.facts.domains import Floats, masses_of, positives, reals
+from paced.theory.facts.domains import masses_of, positives, reals
 from paced.weights import BetaKernel
 
-Channel = Literal["noise", "signal"]
-"""Where the misspecification sits: in M2 with s2 known, or in s2 with M2 known."""
+WORST_SHARE = 0.5
+"""Mass at r = +δ, the rest at -δ, that hurts most in the noise channel (``x4``)."""
 REMARK_2 = (0.1, 0.2, 0.3, 0.5, float(np.log(2.0)), 1.0)
 """The values of δ in Remark 2's table."""
 
@@ -195,46 +195,57 @@ def aggregate_ratio(scale: ArrayLike, remainder: ArrayLike, *, masses: ArrayLike
     return (2.0 * c - c**2 * (mass @ np.exp(-r))) / (mass @ np.exp(r))
 
 
-def aggregate_efficiency(
-    log_weight: ArrayLike, remainder: ArrayLike, *, masses: ArrayLike | None = None, channel: Channel = "noise"
-) -> float:
+def aggregate_efficiency(log_weight: ArrayLike, remainder: ArrayLike, *, masses: ArrayLike | None = None) -> float:
     """F = E[w s2]²/(E[w² M2] E[s2²/M2]) with w = w_B e^u, w* = w_B e^r: efficiency at the best scale (``x4``).
 
-    Noise channel E0[e^u]²/(E0[e^(2u-r)] E0[e^r]); signal channel E0[e^(u+r)]²/(E0[e^2u] E0[e^2r]).
+    Noise channel, where s2 is known and M2 = s2/(w_B e^r) is not: E0[e^u]²/(E0[e^(2u-r)] E0[e^r]).
 
     Args:
         log_weight: u [num_problems]; 0 is the kernel.
         remainder: r [num_problems].
         masses: q0 ∝ μ s2 w_B of the nominal s2 [num_problems]; equal by default.
-        channel: "noise" (s2 known) or "signal" (M2 known).
 
     Example:
         >>> [round(aggregate_efficiency(u, [0.3, -0.3]), 6) for u in ([0, 0], [0.3, -0.3])]
         [0.915137, 1.0]
     """
-    u, r = (
-        reals("aggregate_efficiency", "log_weight", log_weight),
-        reals("aggregate_efficiency", "remainder", remainder),
-    )
-    mass = masses_of("aggregate_efficiency", masses, r.size)
-    if channel == "noise":
-        return float((mass @ np.exp(u)) ** 2 / ((mass @ np.exp(2 * u - r)) * (mass @ np.exp(r))))
-    if channel == "signal":
-        return float((mass @ np.exp(u + r)) ** 2 / ((mass @ np.exp(2 * u)) * (mass @ np.exp(2 * r))))
-    raise ValueError(f"aggregate_efficiency: channel must be 'noise' or 'signal', got {channel!r}.")
+    place = "aggregate_efficiency"
+    u, r = reals(place, "log_weight", log_weight), reals(place, "remainder", remainder)
+    mass = masses_of(place, masses, r.size)
+    return float((mass @ np.exp(u)) ** 2 / ((mass @ np.exp(2 * u - r)) * (mass @ np.exp(r))))
 
 
-def worst_share(delta: ArrayLike, *, channel: Channel = "noise") -> Floats:
-    """Mass θ at r = +δ (the rest at -δ) that hurts most: 1/2, or e^-δ/(2 cosh δ) in the signal channel (``x4``).
+def signal_aggregate_efficiency(
+    log_weight: ArrayLike, remainder: ArrayLike, *, masses: ArrayLike | None = None
+) -> float:
+    """The same where M2 is known and s2 = e^r M2 w_B is not: E0[e^(u+r)]²/(E0[e^2u] E0[e^2r]) (``x4``).
+
+    Args:
+        log_weight: u [num_problems]; 0 is the kernel.
+        remainder: r [num_problems].
+        masses: q0 ∝ μ s2 w_B of the nominal s2 [num_problems]; equal by default.
 
     Example:
-        >>> float(worst_share(0.3)), float(worst_share(0.3, channel="signal").round(6))
-        (0.5, 0.354344)
+        >>> round(signal_aggregate_efficiency([0, 0], [0.3, -0.3]), 6)
+        0.921772
     """
-    d = reals("worst_share", "delta", delta, low=0)
-    if channel not in ("noise", "signal"):
-        raise ValueError(f"worst_share: channel must be 'noise' or 'signal', got {channel!r}.")
-    return np.full_like(d, 0.5) if channel == "noise" else np.exp(-d) / (2.0 * np.cosh(d))
+    place = "signal_aggregate_efficiency"
+    u, r = reals(place, "log_weight", log_weight), reals(place, "remainder", remainder)
+    mass = masses_of(place, masses, r.size)
+    return float((mass @ np.exp(u + r)) ** 2 / ((mass @ np.exp(2 * u)) * (mass @ np.exp(2 * r))))
+
+
+def signal_worst_share(delta: ArrayLike) -> Floats:
+    """Mass θ at r = +δ (the rest at -δ) that hurts most in the signal channel, e^-δ/(2 cosh δ) (``x4``).
+
+    In the noise channel it is :data:`WORST_SHARE`, whatever δ.
+
+    Example:
+        >>> float(signal_worst_share(0.3).round(6))
+        0.354344
+    """
+    d = reals("signal_worst_share", "delta", delta, low=0)
+    return np.exp(-d) / (2.0 * np.cosh(d))
 
 
 def aggregate_minimax_value(delta: float, *, masses: ArrayLike | None = None) -> float:

@@ -11,6 +11,7 @@ from math import comb, factorial, lcm
 import numpy as np
 
 from paced.weights.counts import CountHistogram
+from paced.zone import Zone
 
 Law = tuple[int, int]
 
@@ -46,7 +47,8 @@ def moments_in_zone(law: Law, epsilon: Fr, num_rollouts: int | None = None) -> t
         total, first, second = (moment(n) for n in (0, 1, 2))
     else:
         rates = [(Fr(s, num_rollouts), mass) for s, mass in enumerate(count_masses(num_rollouts, law))]
-        kept = [(p, mass) for p, mass in rates if epsilon <= p <= 1 - epsilon]
+        zone = Zone.of(float(epsilon))
+        kept = [(p, mass) for p, mass in rates if zone.contains(float(p))]
         total, first, second = (sum((mass * p**n for p, mass in kept), Fr(0)) for n in (0, 1, 2))
     return first / total, second / total - (first / total) ** 2
 

@@ -6,12 +6,11 @@ The exponents and the limits of r are fixed by the two ends; nothing bounds the 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from paced.arrays import Floats
 from paced.errors import check_number
 from paced.weights import BetaKernel
-
-Floats = NDArray[np.float64]
 
 
 def log_remainder(pass_rate: ArrayLike, values: ArrayLike, *, exponents: tuple[float, float]) -> Floats:

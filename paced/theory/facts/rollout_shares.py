@@ -6,15 +6,16 @@ Both rules are myopic, and no policy of ``paced.weights.plan_rollouts`` needs th
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from paced.arrays import Integers
 from paced.errors import check_number
 from paced.weights.budget.allocation import rollout_variance, value_of_rollouts
 
 
 def neyman_allocation(
     pass_rate: ArrayLike, budget: int, *, alpha: float = 1.0, beta: float = 1.0, at_least: int = 1
-) -> NDArray[np.int64]:
+) -> Integers:
     """Rollouts of each problem, K_i ∝ sqrt(v(p_i)), that make Σ v(p_i)/K_i smallest for a fixed budget.
 
     Args:
@@ -73,7 +74,7 @@ def rollouts_worth_their_price(
     largest: int = 8,
     alpha: float = 1.0,
     beta: float = 1.0,
-) -> NDArray[np.int64]:
+) -> Integers:
     """How many rollouts to buy next: the m <= ``largest`` of best value per rollout, or 0 when none is worth its price.
 
     Args:

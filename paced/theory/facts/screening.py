@@ -7,17 +7,16 @@ The share that it sends away is :func:`paced.theory.facts.kernel.zeroed_probabil
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from paced.arrays import Floats
 from paced.theory.facts.kernel import zeroed_probability
 from paced.weights.betabinomial import log_pmf
 from paced.weights.estimates import check_prior
 from paced.weights.kernels import check_pass_rate
 
-Array = NDArray[np.float64]
 
-
-def screening_cost(pass_rate: ArrayLike, *, num_first: int, num_all: int) -> Array:
+def screening_cost(pass_rate: ArrayLike, *, num_first: int, num_all: int) -> Floats:
     """Expected rollouts of a problem under screening, K1 + (K-K1)(1 - p^K1 - (1-p)^K1).
 
     Example:
@@ -50,7 +49,7 @@ def exited_kernel_mass(law: tuple[float, float], num_first: int, *, alpha: float
     return float(np.exp(log_pmf(num_first, a + alpha, b + beta))[[0, -1]].sum())
 
 
-def naive_screening_bias(pass_rate: ArrayLike, *, num_first: int, num_all: int) -> Array:
+def naive_screening_bias(pass_rate: ArrayLike, *, num_first: int, num_all: int) -> Floats:
     """Relative bias of the naive weight (0 on exit, else the U-statistic of all K) for α = β = 1, <= 0.
 
     Example:

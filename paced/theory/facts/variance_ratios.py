@@ -15,8 +15,9 @@ from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from scipy.special import betaln, gammaln, logsumexp, roots_legendre
 
+from paced.arrays import Floats
 from paced.errors import check_number
-from paced.theory.facts.domains import Floats, positives, reals
+from paced.theory.facts.domains import positives, reals
 from paced.weights import BetaKernel
 
 NODES, NODE_MASSES = roots_legendre(20)

@@ -17,15 +17,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from paced.arrays import Floats, Integers
 from paced.errors import MissingExtraError
 from paced.weights import BetaKernel
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +75,7 @@ def pass_rates(*, ends: bool = True, min_size: int = 1, max_size: int = 50) -> S
 
 def counts(
     *, max_problems: int = 50, max_rollouts: int = 32, same_rollouts: bool = False
-) -> SearchStrategy[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+) -> SearchStrategy[tuple[Integers, Integers]]:
     """(num_passed, num_rollouts), both [num_problems], with 0 <= s <= K; one K for all when ``same_rollouts``."""
     st = _hypothesis()
     rollouts = st.integers(1, max_rollouts)

@@ -18,13 +18,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import roots_legendre
 
+from paced.arrays import Floats
 from paced.errors import check_number
 from paced.weights import BetaKernel
 
-Floats = NDArray[np.float64]
 WeightOfRate = Callable[[Floats], ArrayLike]
 """A weight as a function of the pass rate: array in, array of the same shape out."""
 

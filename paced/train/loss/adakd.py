@@ -17,6 +17,9 @@ from paced.errors import check_number
 from paced.train.loss.kl import ForwardKL, ReverseKL
 from paced.train.loss.rows import RowDivergence, Scratch
 
+INNER: dict[str, RowDivergence] = {"forward_kl": ForwardKL(), "reverse_kl": ReverseKL()}
+"""What ``inner`` names."""
+
 
 @dataclass(frozen=True, slots=True)
 class AdaKD(RowDivergence):
@@ -37,7 +40,7 @@ class AdaKD(RowDivergence):
     """s_ref in (0, 1]: the score that keeps τ = τ_base; AdaKD takes the median over the selected tokens."""
 
     def __post_init__(self) -> None:
-        if self.inner not in ("forward_kl", "reverse_kl"):
+        if self.inner not in INNER:
             raise ValueError(f"adakd: inner must be 'forward_kl' or 'reverse_kl', got {self.inner!r}.")
         check_number("adakd", "strength", self.strength, low=0)
         check_number("adakd", "base_temperature", self.base_temperature, low=0, low_open=True)
@@ -48,18 +51,18 @@ class AdaKD(RowDivergence):
             low=0,
             high=1,
             low_open=True,
-            fix="Pass the median Hellinger score of the step's tokens, see median_score.",
+            fix="Pass the median Hellinger score of some tokens of the training set.",
         )
 
     @property
     def infinite_without_student_support(self) -> bool:  # type: ignore[override]
         """As the inner divergence."""
-        return self.inner == "forward_kl"
+        return INNER[self.inner].infinite_without_student_support
 
     @property
     def infinite_without_teacher_support(self) -> bool:  # type: ignore[override]
         """As the inner divergence."""
-        return self.inner == "reverse_kl"
+        return INNER[self.inner].infinite_without_teacher_support
 
     def temperature(self, scores: Tensor) -> Tensor:
         """τ of each token from its Hellinger score."""
@@ -70,8 +73,7 @@ class AdaKD(RowDivergence):
         temperature = self.temperature(_hellinger(student, teacher, scratch)).unsqueeze(-1)
         student.div_(temperature)
         teacher.div_(temperature)
-        inner = ForwardKL() if self.inner == "forward_kl" else ReverseKL()
-        values = inner._overwrite(student, teacher, scratch)
+        values = INNER[self.inner]._overwrite(student, teacher, scratch)
         student.mul_(temperature)
         return values.mul_(temperature.squeeze(-1).square())
 

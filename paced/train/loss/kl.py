@@ -32,9 +32,9 @@ class ForwardKL(RowDivergence):
 
     def _overwrite(self, student: Tensor, teacher: Tensor, scratch: Scratch) -> Tensor:
         p, q, difference, shift = softmax_pair(student, teacher, scratch)
-        values = _sum_error(p, q) - torch.linalg.vecdot(q, difference) - shift
+        values = _forward_values(p, q, difference, shift)  # [rows]
         torch.sub(p, q, out=student)
-        return values.clamp_(min=0)
+        return values
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,9 @@ class ReverseKL(RowDivergence):
 
     def _overwrite(self, student: Tensor, teacher: Tensor, scratch: Scratch) -> Tensor:
         p, q, difference, shift = softmax_pair(student, teacher, scratch)
-        mean = torch.linalg.vecdot(p, difference)
+        mean = torch.linalg.vecdot(p, difference)  # [rows]
         torch.mul(p, difference.sub_(mean.unsqueeze(-1)), out=student)
-        return mean.add_(shift).sub_(_sum_error(p, q)).clamp_(min=0)
+        return _reverse_values(p, q, mean, shift)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +102,16 @@ def _sum_error(p: Tensor, q: Tensor) -> Tensor:
     return p.sum(-1) - q.sum(-1)
 
 
+def _forward_values(p: Tensor, q: Tensor, difference: Tensor, shift: Tensor) -> Tensor:
+    """KL(teacher‖student) = −Σ q (difference + shift) of each row, [rows]."""
+    return (_sum_error(p, q) - torch.linalg.vecdot(q, difference) - shift).clamp_(min=0)
+
+
+def _reverse_values(p: Tensor, q: Tensor, mean: Tensor, shift: Tensor) -> Tensor:
+    """KL(student‖teacher) = mean + shift of each row, [rows]; ``mean`` is Σ p difference [rows]."""
+    return (mean + shift - _sum_error(p, q)).clamp_(min=0)
+
+
 def mix_kls(
     student: Tensor, p: Tensor, q: Tensor, difference: Tensor, shift: Tensor, share: Tensor, scratch: Scratch
 ) -> Tensor:
@@ -111,10 +121,9 @@ def mix_kls(
 
     Gradient: λ(p − q) + (1−λ) p∘(d − E_p d) = p∘(λ + (1−λ)(d − E_p d)) − λ q.
     """
-    mean = torch.linalg.vecdot(p, difference)
-    sum_error = _sum_error(p, q)
-    forward = (sum_error - torch.linalg.vecdot(q, difference) - shift).clamp_(min=0)
-    reverse = (mean + shift - sum_error).clamp_(min=0)
+    mean = torch.linalg.vecdot(p, difference)  # [rows]
+    forward = _forward_values(p, q, difference, shift)  # [rows]
+    reverse = _reverse_values(p, q, mean, shift)  # [rows]
     scratch.add_sum("forward_kl", forward)
     scratch.add_sum("reverse_kl", reverse)
     rest = 1 - share

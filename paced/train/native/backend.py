@@ -16,6 +16,8 @@ from paced.train.readable import head_faults
 class NativeBackend:
     """Trains with ``native/loop.py``; it has no parameters of its own, ``training`` and ``parallel`` are all."""
 
+    trains_here = True
+
     def check(self, config: RunConfig) -> list[str]:
         """Models whose head or trunk the loss cannot read, or whose attention ranks cannot share."""
         degree = config.parallel.sequence_parallel

@@ -10,18 +10,17 @@ from __future__ import annotations
 from math import comb
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import betaln
 
+from paced.arrays import Floats, Integers
 from paced.errors import check_counts, check_number
 from paced.weights.betabinomial import log_choose
 from paced.weights.counts import by_pair
 from paced.weights.kernels import check_pass_rate
 
-Array = NDArray[np.float64]
 
-
-def rollout_variance(pass_rate: ArrayLike, *, alpha: float = 1.0, beta: float = 1.0) -> Array:
+def rollout_variance(pass_rate: ArrayLike, *, alpha: float = 1.0, beta: float = 1.0) -> Floats:
     """v(p) with Var w(p̂) ≈ v(p)/K for K rollouts: p^(2α-1) (1-p)^(2β-1) (α - (α+β)p)².
 
     Edges: inf at p = 0 when α < 1/2 and at p = 1 when β < 1/2; zero at the kernel's peak, to this order.
@@ -36,7 +35,9 @@ def rollout_variance(pass_rate: ArrayLike, *, alpha: float = 1.0, beta: float = 
         return _power(p, 2 * alpha - 1) * _power(1 - p, 2 * beta - 1) * np.square(alpha - (alpha + beta) * p)
 
 
-def value_of_rollouts(a: ArrayLike, b: ArrayLike, num_more: int = 1, *, alpha: float = 1.0, beta: float = 1.0) -> Array:
+def value_of_rollouts(
+    a: ArrayLike, b: ArrayLike, num_more: int = 1, *, alpha: float = 1.0, beta: float = 1.0
+) -> Floats:
     """Expected fall of the posterior variance of p^α (1-p)^β from ``num_more`` further rollouts.
 
     With W(a, b) = E[w] under Beta(a, b):  Σ_x BB(x; m, a, b) W(a+x, b+m-x)² - W(a, b)²; for m = 1 the closed form
@@ -75,7 +76,7 @@ def value_of_rollouts(a: ArrayLike, b: ArrayLike, num_more: int = 1, *, alpha: f
 
 def screened_weight(
     num_passed: ArrayLike, num_rollouts: ArrayLike, *, num_first: int, num_all: int, alpha: int = 1, beta: int = 1
-) -> Array:
+) -> Floats:
     """Unbiased weight under two-phase screening; E = p^α (1-p)^β exactly, for the price of the screened design.
 
     Phase 1 makes K1 rollouts and stops at 0 or K1 passes; the others go on to K. The weight is 0 on exit, else
@@ -117,7 +118,7 @@ def screened_weight(
             f"({int(impossible.sum())} of {passed.size} problems)."
         )
 
-    def of_cells(s: NDArray[np.int64], k: NDArray[np.int64], _: object) -> Array:
+    def of_cells(s: Integers, k: Integers, _: object) -> Floats:
         return np.array(
             [
                 0.0 if made == num_first else _screened(int(x), num_first, num_all, int(alpha), int(beta))
@@ -134,11 +135,11 @@ def _screened(s: int, num_first: int, num_all: int, alpha: int, beta: int) -> fl
     return (comb(num_all - alpha - beta, s - alpha) if s >= alpha else 0) / orders
 
 
-def _mean_weight(a: Array, b: Array, alpha: float, beta: float) -> Array:
+def _mean_weight(a: Floats, b: Floats, alpha: float, beta: float) -> Floats:
     return np.exp(betaln(a + alpha, b + beta) - betaln(a, b))
 
 
-def _power(base: Array, exponent: float) -> Array:
+def _power(base: Floats, exponent: float) -> Floats:
     return np.ones_like(base) if exponent == 0 else np.power(base, exponent)
 
 

@@ -15,15 +15,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import betaln
 
+from paced.arrays import Floats
 from paced.errors import check_number
 from paced.weights import estimates
 from paced.weights.betabinomial import log_pmf
 from paced.weights.budget import allocation
+from paced.weights.normalise import effective_sample_size
 
-Array = NDArray[np.float64]
 State = tuple[int, int]
 """(s, k): passes and rollouts so far."""
 
@@ -90,14 +90,9 @@ def plan_rollouts(
     def add(policy: str, weight: str, stops: Mapping[State, float], rule: Callable[[int, int], float]) -> None:
         plans.append(_judge(policy, weight, stops, rule, law, kernel, num_problems))
 
-    def posterior(s: int, k: int) -> float:
-        return float(_posterior_weight(law[0] + s, law[1] + k - s, kernel))
-
-    def plugin(s: int, k: int) -> float:
-        return float((s / k) ** alpha * (1 - s / k) ** beta)
-
+    posterior, plugin = _posterior_rule(law, kernel), _plugin_rule(kernel)
     size = int(share)
-    stops = walk(law, lambda s, k: size if k == 0 else 0)
+    stops = walk(law, _one_batch(size))
     add(f"K = {size} for all", "plugin", stops, plugin)
     add(f"K = {size} for all", "posterior", stops, posterior)
 
@@ -122,6 +117,60 @@ def plan_rollouts(
     price, stops = _sequential(law, kernel, share)
     if set(stops) != {(0, 0)}:  # with a small budget even the first batch may cost more than it is worth
         add(f"stop below price {price:.1e}", "posterior", stops, posterior)
+    return tuple(sorted(plans, key=lambda plan: -plan.efficiency))
+
+
+def plan_screening(
+    law: tuple[float, float],
+    *,
+    num_problems: int,
+    num_first: int,
+    num_all: int,
+    alpha: float = 1.0,
+    beta: float = 1.0,
+) -> tuple[PolicyPlan, ...]:
+    """One two-phase screening beside one K for all at the same expected cost (the whole numbers around it).
+
+    Args:
+        law: (a, b) of the pass rates.
+        num_problems: N >= 1.
+        num_first: K1 >= 2, the rollouts after which all passed or all failed ends a problem.
+        num_all: K > K1, the rollouts of the others.
+        alpha: kernel exponent.
+        beta: kernel exponent.
+
+    Returns: the most efficient first.
+
+    Example:
+        >>> for plan in plan_screening((1.0, 1.0), num_problems=100, num_first=2, num_all=8):
+        ...     print(f"{plan.policy:23}{plan.weight:10}{plan.rollouts_per_problem:5.1f}{plan.efficiency:7.3f}")
+        K = 4 for all          posterior   4.0  0.881
+        screen 2, then 6 more  posterior   4.0  0.858
+        K = 4 for all          plugin      4.0  0.706
+        screen 2, then 6 more  naive       4.0  0.404
+        screen 2, then 6 more  screened    4.0  0.400
+    """
+    law = estimates.check_prior("plan_screening", law)
+    check_number("plan_screening", "alpha", alpha, low=0)
+    check_number("plan_screening", "beta", beta, low=0)
+    if not 2 <= num_first < num_all or num_problems < 1:
+        raise ValueError(
+            f"plan_screening: 2 <= num_first < num_all and num_problems >= 1 are needed, got num_first={num_first}, "
+            f"num_all={num_all}, num_problems={num_problems}."
+        )
+    kernel = (float(alpha), float(beta))
+    posterior, plugin = _posterior_rule(law, kernel), _plugin_rule(kernel)
+    stops = walk(law, _screening(num_first, num_all - num_first))
+    name = f"screen {num_first}, then {num_all - num_first} more"
+    rules = {"posterior": posterior, "naive": _zero_on_exit(num_first, plugin)}
+    if alpha == int(alpha) >= 1 and beta == int(beta) >= 1 and alpha + beta <= num_first:
+        rules["screened"] = _unbiased(num_first, num_all, int(alpha), int(beta))
+    plans = [_judge(name, weight, stops, rule, law, kernel, num_problems) for weight, rule in rules.items()]
+    cost = plans[0].rollouts_per_problem
+    for size in sorted({int(cost + 1e-9), int(np.ceil(cost - 1e-9))}):
+        stops = walk(law, _one_batch(size))
+        for weight, rule in {"posterior": posterior, "plugin": plugin}.items():
+            plans.append(_judge(f"K = {size} for all", weight, stops, rule, law, kernel, num_problems))
     return tuple(sorted(plans, key=lambda plan: -plan.efficiency))
 
 
@@ -182,7 +231,7 @@ def _judge(
     return PolicyPlan(
         policy=policy, weight=weight, rollouts_per_problem=cost, total_rollouts=cost * num_problems,
         efficiency=float(mass @ (given * truth)) ** 2 / (mean_square * square) if mean_square else 0.0,
-        ess_fraction=float(mass @ given) ** 2 / mean_square if mean_square else 0.0,
+        ess_fraction=effective_sample_size(given, mass),
         share_zero=float(mass[given == 0].sum()),
     )  # fmt: skip
 
@@ -194,7 +243,7 @@ def _neyman_batches(law: tuple[float, float], kernel: tuple[float, float], pilot
     a, b = (law[0] + s).astype(np.float64), (law[1] + pilot - s).astype(np.float64)
     spread = np.sqrt(np.maximum(_posterior_variance_rate(a, b, kernel), 0.0))
 
-    def batches(scale: float) -> Array:
+    def batches(scale: float) -> Floats:
         return np.floor(np.maximum(scale * spread - pilot, 0.0))
 
     low, high = 0.0, 64 * share / max(float(spread.max()), 1e-300)
@@ -238,11 +287,11 @@ def _sequential(
     return found
 
 
-def _posterior_weight(a: Array | float, b: Array | float, kernel: tuple[float, float]) -> Array:
+def _posterior_weight(a: Floats | float, b: Floats | float, kernel: tuple[float, float]) -> Floats:
     return np.asarray(np.exp(betaln(a + kernel[0], b + kernel[1]) - betaln(a, b)))
 
 
-def _posterior_variance_rate(a: Array, b: Array, kernel: tuple[float, float]) -> Array:
+def _posterior_variance_rate(a: Floats, b: Floats, kernel: tuple[float, float]) -> Floats:
     """E[v(p)] under Beta(a, b), v = p^(2α-1) q^(2β-1) (α q - β p)²; v at the mean where that integral diverges."""
     alpha, beta = kernel
     first, second = 2 * alpha - 1, 2 * beta - 1
@@ -251,6 +300,18 @@ def _posterior_variance_rate(a: Array, b: Array, kernel: tuple[float, float]) ->
     terms = ((alpha**2, 0, 2), (-2 * alpha * beta, 1, 1), (beta**2, 2, 0))
     mean = sum(factor * np.exp(betaln(x + i, y + j) - betaln(a, b)) for factor, i, j in terms)
     return np.where(finite, mean, allocation.rollout_variance(a / (a + b), alpha=alpha, beta=beta))
+
+
+def _posterior_rule(law: tuple[float, float], kernel: tuple[float, float]) -> Callable[[int, int], float]:
+    return lambda s, k: float(_posterior_weight(law[0] + s, law[1] + k - s, kernel))
+
+
+def _plugin_rule(kernel: tuple[float, float]) -> Callable[[int, int], float]:
+    return lambda s, k: float((s / k) ** kernel[0] * (1 - s / k) ** kernel[1])
+
+
+def _one_batch(size: int) -> Callable[[int, int], int]:
+    return lambda s, k: size if k == 0 else 0
 
 
 def _screening(first: int, second: int) -> Callable[[int, int], int]:

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import optimize, special
 
+from paced.arrays import Floats
 from paced.weights.betabinomial import LARGEST_CONCENTRATION, BetaBinomial, Maximum, log_pmf
 from paced.weights.counts import CountHistogram
 
@@ -127,7 +127,7 @@ def bootstrap(
     )
 
 
-def deviance(cells: CountHistogram, probabilities: dict[int, NDArray[np.float64]]) -> float:
+def deviance(cells: CountHistogram, probabilities: dict[int, Floats]) -> float:
     """G = 2 Σ n log(n/e) with e = n_K P(s|K)."""
     totals = {k: int(cells.num_problems[cells.num_rollouts == k].sum()) for k in probabilities}
     expected = np.array(
@@ -136,18 +136,14 @@ def deviance(cells: CountHistogram, probabilities: dict[int, NDArray[np.float64]
     return float(2 * np.sum(cells.num_problems * np.log(cells.num_problems / expected)))
 
 
-def law_pmf(
-    cells: CountHistogram, a: float, b: float, mean: float, zpd: float | None
-) -> dict[int, NDArray[np.float64]]:
+def law_pmf(cells: CountHistogram, a: float, b: float, mean: float, zpd: float | None) -> dict[int, Floats]:
     """P(s | K) for every K that occurs; infinite a, b mean one pass rate for all problems."""
     if not np.isfinite(a):
         a, b = LARGEST_CONCENTRATION * mean, LARGEST_CONCENTRATION * (1 - mean)
     return {int(k): np.exp(log_pmf(int(k), a, b, zpd)) for k in np.unique(cells.num_rollouts)}
 
 
-def draw(
-    cells: CountHistogram, probabilities: dict[int, NDArray[np.float64]], rng: np.random.Generator
-) -> CountHistogram:
+def draw(cells: CountHistogram, probabilities: dict[int, Floats], rng: np.random.Generator) -> CountHistogram:
     """A histogram with the same number of problems at each K and counts drawn from the law."""
     passed, rollouts, problems = [], [], []
     for k, pmf in probabilities.items():

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from paced.arrays import Floats
 from paced.weights.counts import CountHistogram
 
 
@@ -23,7 +24,7 @@ class Moments(NamedTuple):
 
     first: float
     second: float
-    cov: NDArray[np.float64]
+    cov: Floats
 
     @property
     def variance(self) -> float:
@@ -36,7 +37,7 @@ class Law(NamedTuple):
 
     a: float
     b: float
-    cov: NDArray[np.float64]
+    cov: Floats
 
 
 def paper_moments(cells: CountHistogram) -> Moments:
@@ -93,9 +94,7 @@ def beta_from_moments(moments: Moments) -> Law:
     return Law(m * k, (1 - m) * k, jacobian @ moments.cov @ jacobian.T)
 
 
-def _means(
-    x: NDArray[np.float64], y: NDArray[np.float64], count_x: NDArray[np.integer], count_y: NDArray[np.integer]
-) -> Moments:
+def _means(x: Floats, y: Floats, count_x: NDArray[np.integer], count_y: NDArray[np.integer]) -> Moments:
     total_x, total_y = float(count_x.sum()), float(count_y.sum())
     mean_x, mean_y = float(count_x @ x) / total_x, float(count_y @ y) / total_y
     var_x = float(count_x @ (x - mean_x) ** 2) / total_x / total_x

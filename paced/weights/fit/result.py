@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
+from paced.arrays import Floats
 from paced.errors import check_number
 from paced.weights.betabinomial import BetaBinomial, Maximum
 from paced.weights.counts import CountHistogram
@@ -17,6 +17,7 @@ from paced.weights.fit import intervals
 from paced.weights.fit.intervals import ConfidenceIntervals, GoodnessOfFit, Interval
 from paced.weights.fit.summary import SummaryRow, number_text, summary_text
 from paced.weights.kernels import BetaKernel
+from paced.zone import Zone
 
 Method = Literal["mle", "moments", "paper"]
 IntervalMethod = Literal["profile", "wald", "bootstrap"]
@@ -39,7 +40,7 @@ class FitResult:
     """Kernel exponent α = a - 1; NaN without an estimate, inf when the pass rates do not spread."""
     beta: float
     """Kernel exponent β = b - 1."""
-    cov: NDArray[np.float64] = field(repr=False)
+    cov: Floats = field(repr=False)
     """Covariance of (alpha, beta), the same as that of (a, b), shape [2, 2]; NaN where it is undefined."""
     nllf: float
     """Negative log-likelihood of the counts used, in nats, with the binomial coefficients."""
@@ -234,7 +235,7 @@ class FitResult:
 
 def used_cells(cells: CountHistogram, zpd: float | None) -> CountHistogram:
     """The cells a fit uses: all, or those in the zone."""
-    return cells if zpd is None else cells.where(cells.in_zpd(zpd))
+    return cells if zpd is None else cells.inside(Zone.of(zpd))
 
 
 def _plain(value: Any) -> Any:

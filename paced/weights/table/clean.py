@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from paced.arrays import Integers
 from paced.run.tablefile import format_of
 from paced.run.tablefile.containers import open_bytes, readable
 from paced.run.tablefile.csv_rows import separator
@@ -20,10 +20,8 @@ from paced.weights.table.spellings import Layout
 ODD_BYTES = re.compile(rb'["\x00]|0[xX]')
 """What Arrow reads in another way than Python's csv, or without a word: quotes, NUL, counts in hexadecimal."""
 
-Counts = NDArray[np.int64]
 
-
-def read_clean(path: Path, layout: Layout) -> tuple[Any, Counts, Counts] | None:
+def read_clean(path: Path, layout: Layout) -> tuple[Any, Integers, Integers] | None:
     """(names, s, K) of a file of counts about which there is nothing to say, else None."""
     kind = format_of(path)
     if kind == "json" or layout.also_rollouts:

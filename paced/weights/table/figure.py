@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from paced.figures import GREY, label, legend, new_figure, save_figure, style_of
 from paced.records import Table
 from paced.weights.fit.intervals import law_pmf
-from paced.weights.fit.result import FitResult
+from paced.weights.fit.result import FitResult, used_cells
 
 LABELS = {"mle": "maximum likelihood", "moments": "corrected moments", "paper": "paper (Prop. 11)"}
 LINES = ("-", "--", ":")
@@ -52,7 +52,7 @@ def fit_table(results: Sequence[FitResult]) -> Table:
     for result in results:
         expected = np.full(len(values), np.nan)
         a, b = result.law
-        used = cells if result.zpd is None else cells.where(cells.in_zpd(result.zpd))
+        used = used_cells(cells, result.zpd)
         if a > 0 and b > 0 and used.total:
             for k, pmf in law_pmf(used, a, b, result.mean, result.zpd).items():
                 count = int(used.num_problems[used.num_rollouts == k].sum())

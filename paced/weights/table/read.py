@@ -8,14 +8,14 @@ rollout, and their number is said.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from paced.arrays import Floats, Integers
 from paced.errors import BadRow, BadRows
 from paced.run.storage import write_atomic
 from paced.run.tablefile import Row, column_names, read_rows
@@ -25,8 +25,10 @@ from paced.weights.table.ids import NameKinds, typed_names
 from paced.weights.table.readings import decide
 from paced.weights.table.rows import count_of, looks_like_row, name_of
 from paced.weights.table.samples import tally_samples, with_index
-from paced.weights.table.spellings import Layout, find_layout, has_a_role
+from paced.weights.table.spellings import Layout, find_layout, has_a_role, named_layout, plain_name
 
+UNGRADABLE_COUNT = "num_ungradable"
+"""Column of a table of counts that says how many rollouts left the denominator, as ``paced rate`` and runs write it."""
 PARQUET_NAMES, CSV_NAMES = (".parquet", ".pq"), (".csv",)
 """Suffixes of the files that weights are written to."""
 
@@ -37,9 +39,9 @@ class CountTable:
 
     problem_ids: Any
     """Names of the problems: an Arrow array of the type that they have in the file, length num_problems."""
-    num_passed: NDArray[np.int64]
+    num_passed: Integers
     """s, shape [num_problems]."""
-    num_rollouts: NDArray[np.int64]
+    num_rollouts: Integers
     """K >= 1, shape [num_problems]."""
     layout: Layout
     """The columns that were used."""
@@ -53,12 +55,14 @@ class CountTable:
     """What a person should know of how the file was read, one sentence each."""
 
 
-def read_counts(path: Path) -> CountTable:
+def read_counts(path: Path, *, columns: Mapping[str, str] | None = None) -> CountTable:
     """Read (num_passed, num_rollouts) of each problem, or one row for each graded rollout.
 
     Args:
         path: CSV, TSV, JSON lines, a JSON list or parquet, gzipped or not (:data:`paced.run.tablefile.FORMATS`);
             columns under any spelling that ``spellings.py`` lists.
+        columns: role -> column, where the names do not tell: ``problem_id`` with ``num_passed`` and ``num_rollouts``,
+            or with ``outcome`` and perhaps ``sample_index``; empty for the file's own names.
 
     Raises:
         FileNotFoundError: no such file.
@@ -77,7 +81,7 @@ def read_counts(path: Path) -> CountTable:
         ([7, 9], [0, 1], [8, 8])
     """
     names = column_names(path)
-    layout = find_layout(str(path), names)
+    layout = named_layout(str(path), names, columns) if columns else find_layout(str(path), names)
 
     def rows() -> Iterator[Row]:
         return read_rows(path, [], is_row=looks_like_row(layout))
@@ -95,9 +99,7 @@ def read_counts(path: Path) -> CountTable:
     return table
 
 
-def write_weights(
-    path: Path, table: CountTable, weights: NDArray[np.float64], unit_mean_weights: NDArray[np.float64]
-) -> None:
+def write_weights(path: Path, table: CountTable, weights: Floats, unit_mean_weights: Floats) -> None:
     """Write problem_id, num_passed, num_rollouts, weight, unit_mean_weight; the suffix chooses parquet or CSV.
 
     Names are written as they came and in the type they had, so that the file joins with the one it was made from.
@@ -150,12 +152,20 @@ def _rows(path: Path, layout: Layout, names: list[str], bad: list[BadRow]) -> It
 
 
 def _count_table(path: Path, layout: Layout, names: list[str]) -> CountTable:
+    """The table, row by row; a problem whose rollouts could all not be graded, by its own row, is left out and said."""
     bad: list[BadRow] = []
+    ungradable_column = next((name for name in names if plain_name(name) == UNGRADABLE_COUNT), "")
+    num_ungradable = num_without_rollouts = 0
     first_rows: dict[Hashable, int] = {}
     counts: list[tuple[int, int]] = []
     kinds = NameKinds(layout.problem_id)
     for row, record in _rows(path, layout, names, bad):
         before = len(bad)
+        ungradable = number_of(record.get(ungradable_column)) or 0
+        num_ungradable += int(ungradable)
+        if ungradable > 0 and number_of(record.get(layout.second)) == 0:
+            num_without_rollouts += 1
+            continue
         name = row if layout.problem_id is None else name_of(record, layout, row, bad)
         passed = count_of(record, layout.first, row, bad, smallest=0)
         rollouts = count_of(record, layout.second, row, bad, smallest=1)
@@ -172,10 +182,15 @@ def _count_table(path: Path, layout: Layout, names: list[str]) -> CountTable:
             bad.append(BadRow(row=row, column=str(layout.problem_id), found=shown(name), fix=fix))
         if len(bad) == before and passed is not None and rollouts is not None:
             counts.append((passed, rollouts))
-    _finish(path, bad, len(counts))
+    _finish(path, bad, len(counts) + num_without_rollouts)
+    if not counts:
+        raise ValueError(f"{path}: not one of {num_ungradable:,} rollouts could be graded. Grade them again.")
     num_passed, num_rollouts = np.array(counts, dtype=np.int64).T
     ids = typed_names(path, layout, list(first_rows))
-    return CountTable(problem_ids=ids, num_passed=num_passed, num_rollouts=num_rollouts, layout=layout)
+    return CountTable(
+        problem_ids=ids, num_passed=num_passed, num_rollouts=num_rollouts, layout=layout,
+        num_ungradable=num_ungradable, num_without_rollouts=num_without_rollouts,
+    )  # fmt: skip
 
 
 def _sample_table(path: Path, layout: Layout, names: list[str]) -> CountTable:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from paced.analysis.results.curriculum import REGIONS, curriculum_table, flow_table, region
+from paced.analysis.results.curriculum import curriculum_table, flow_table
 from paced.records import PassRate
+from paced.zone import REGIONS, TABLE_9
 
 
 def rates(pass_rates, rng, num_rollouts=8):
@@ -15,8 +16,8 @@ def rates(pass_rates, rng, num_rollouts=8):
 
 
 @pytest.mark.parametrize(("value", "name"), [(0.0, "low"), (0.19, "low"), (0.2, "zpd"), (0.8, "zpd"), (0.81, "high")])
-def test_the_thresholds_belong_to_the_zone(value, name):
-    assert region(value) == name
+def test_the_thresholds_of_table_9_belong_to_its_zone(value, name):
+    assert TABLE_9.region(value) == name
 
 
 def test_shares_add_up_and_a_better_student_moves_right():

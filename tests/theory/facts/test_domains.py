@@ -28,12 +28,14 @@ from paced.theory.facts.estimation import (
     expected_weight,
     raw_cross_problem_floor,
     snr_floor,
+    unbiased_snr_floor,
 )
 from paced.theory.facts.extensions import combined_weights, kernel_quality, rollout_quality, sampling_ratio, zpd_mass
 from paced.theory.facts.kernel import (
     fisher_information,
     kernel_peak_value,
     kernel_slope,
+    logit_fisher_information,
     zeroed_probability,
     zeroed_share,
 )
@@ -94,6 +96,7 @@ OUTSIDE = (
     ),
     (lambda: optimal_weight_from_snr(-0.01), "optimal_weight_from_snr: snr_squared must be >= 0"),
     (lambda: snr_floor(1), "snr_floor: num_rollouts must be >= 2"),
+    (lambda: unbiased_snr_floor(1), "unbiased_snr_floor: num_rollouts must be >= 2"),
     (lambda: debiased_signal([[1.0]]), "debiased_signal: gradients must be finite and [K >= 2, d], got shape (1, 1)."),
     (
         lambda: kernel_quality((0, 0), signal_exponents=(0, 0), second_moment_exponents=(-3, 0)),
@@ -135,12 +138,8 @@ OUTSIDE = (
     (lambda: counted([1.0, 1.0], -1.0), "rollout_ratio: E[M2] must be finite, but the integral diverges"),
     (lambda: grid_ratio(0.0, 1), "grid_ratio: num_rollouts must be finite and >= 2"),
     (lambda: fisher_information([0.0]), "fisher_information: pass_rate must be in (0, 1)"),
-    (lambda: fisher_information([1.0], parameter="logit"), "fisher_information: pass_rate must be in (0, 1)"),
+    (lambda: logit_fisher_information([1.0]), "logit_fisher_information: pass_rate must be in (0, 1)"),
     (lambda: fisher_information([1.1]), "BetaKernel.at: pass_rate must be in [0, 1], got 1.1"),
-    (
-        lambda: fisher_information([0.5], parameter="odds"),
-        "fisher_information: parameter must be 'mean' or 'logit', got 'odds'.",
-    ),
     (
         lambda: log_remainder([1.0], [1.0], exponents=(1, 1)),
         "log_remainder: pass_rate must be in (0, 1) and values > 0",

@@ -18,6 +18,8 @@ from paced.weights import MinimaxKernel
 
 deltas = st.floats(1e-3, 3.0)
 nominals = st.floats(1e-3, 1e2)
+CHANNELS = (minimax.aggregate_efficiency, minimax.signal_aggregate_efficiency)
+"""Efficiency where M2 is not known (noise), and where s2 is not (signal)."""
 AUDIT = {
     0.1: (0.990066, 0.995021, 0.988939, 0.950981),
     0.2: (0.961043, 0.980328, 0.950981, 0.758108),
@@ -115,10 +117,10 @@ def test_aggregate_ratio_is_sech_squared_for_every_two_valued_remainder(delta, s
     assert float(got) == pytest.approx(float(minimax.minimax_value(delta)), rel=1e-9)
 
 
-@given(st.floats(0.01, 1.5), st.lists(st.floats(-1, 1), min_size=1, max_size=8), st.sampled_from(["noise", "signal"]))
-def test_the_kernel_keeps_sech_squared_in_the_mean(delta, signs, channel):
+@given(st.floats(0.01, 1.5), st.lists(st.floats(-1, 1), min_size=1, max_size=8), st.sampled_from(CHANNELS))
+def test_the_kernel_keeps_sech_squared_in_the_mean(delta, signs, efficiency):
     r = delta * np.array(signs)
-    got = minimax.aggregate_efficiency(np.zeros(r.size), r, channel=channel)
+    got = efficiency(np.zeros(r.size), r)
     assert float(minimax.minimax_value(delta)) - 1e-12 <= got <= 1 + 1e-12
     guaranteed = minimax.aggregate_ratio(minimax.minimax_scale(delta), r)
     assert guaranteed >= minimax.minimax_value(delta) - 1e-12
@@ -128,20 +130,21 @@ def test_aggregate_efficiency_from_its_definition():
     u, r, mass = np.array([0.2, -0.1, 0.5]), np.array([0.3, -0.3, 0.1]), np.array([0.5, 0.3, 0.2])
     kernel, law = np.array([0.4, 1.1, 0.7]), np.array([0.2, 0.5, 0.3])
     s2 = mass / (law * kernel)  # so that law * s2 * kernel = mass
-    for channel in ("noise", "signal"):
-        true_s2 = s2 if channel == "noise" else s2 * np.exp(r)
+    for channel, true_s2 in zip(CHANNELS, (s2, s2 * np.exp(r)), strict=True):
         m2 = true_s2 / (kernel * np.exp(r))
         w = kernel * np.exp(u)
         want = np.sum(law * w * true_s2) ** 2 / (np.sum(law * w**2 * m2) * np.sum(law * true_s2**2 / m2))
-        assert minimax.aggregate_efficiency(u, r, masses=mass, channel=channel) == pytest.approx(want, rel=F64)
+        assert channel(u, r, masses=mass) == pytest.approx(want, rel=F64)
 
 
-@pytest.mark.parametrize("channel", ["noise", "signal"])
-def test_worst_share_is_the_worst(channel):
+@pytest.mark.parametrize(
+    ("efficiency", "worst"), zip(CHANNELS, (minimax.WORST_SHARE, minimax.signal_worst_share(0.6)), strict=True)
+)
+def test_worst_share_is_the_worst(efficiency, worst):
     delta = 0.6
     shares = np.linspace(0.001, 0.999, 999)
-    values = [minimax.aggregate_efficiency([0, 0], [delta, -delta], masses=[t, 1 - t], channel=channel) for t in shares]
-    assert shares[int(np.argmin(values))] == pytest.approx(float(minimax.worst_share(delta, channel=channel)), abs=2e-3)
+    values = [efficiency([0, 0], [delta, -delta], masses=[t, 1 - t]) for t in shares]
+    assert shares[int(np.argmin(values))] == pytest.approx(float(worst), abs=2e-3)
     assert min(values) == pytest.approx(float(minimax.minimax_value(delta)), abs=1e-6)
 
 
@@ -169,8 +172,11 @@ def test_percent_ranges():
         (lambda: minimax.minimax_value(-0.1), "delta must be finite and >= 0"),
         (lambda: minimax.delta_of_range(1.0), "fraction must be in"),
         (lambda: minimax.aggregate_minimax_value(0.3, masses=np.ones(21)), "at most 20"),
-        (lambda: minimax.worst_share(0.3, channel="both"), "channel must be"),
-        (lambda: minimax.aggregate_efficiency([0.0], [0.0], channel="both"), "channel must be"),
+        (lambda: minimax.signal_worst_share(-0.1), "signal_worst_share: delta must be finite and >= 0"),
+        (
+            lambda: minimax.signal_aggregate_efficiency([0.0], [np.nan]),
+            "signal_aggregate_efficiency: remainder must be",
+        ),
         (lambda: minimax.saturated_efficiency(0.3, snr_squared=0.0), "snr_squared must be finite and > 0"),
         (lambda: minimax.aggregate_ratio(1.0, [0.1, 0.2], masses=[0, 0]), "not all 0"),
     ],

@@ -20,6 +20,7 @@ from paced.weights.betabinomial import BetaBinomial, log_pmf
 from paced.weights.counts import CountHistogram
 from paced.weights.fit.fit import fit_cells
 from paced.weights.table.figure import plot_fit
+from paced.zone import Zone
 
 COUNTS = np.array([20, 12, 10, 9, 9, 10, 11, 14, 25])
 """The example of ``x2``, K = 8."""
@@ -105,7 +106,7 @@ def test_an_independent_optimiser_finds_the_same_maximum(zpd):
 @given(st.floats(0.05, 30), st.floats(0.05, 30), st.booleans())
 def test_gradient_and_hessian_are_the_derivatives(a, b, truncated):
     cells = CountHistogram.of(PASSED, 8)
-    likelihood = BetaBinomial(cells.where(cells.in_zpd(0.1)), 0.1) if truncated else BetaBinomial(cells)
+    likelihood = BetaBinomial(cells.inside(Zone.of(0.1)), 0.1) if truncated else BetaBinomial(cells)
     here = likelihood.derivatives(a, b)
     step = 1e-5
     for index, (da, db) in enumerate([(step * a, 0), (0, step * b)]):

@@ -1,0 +1,215 @@
+"""The forms in which other trainers read a problem set, each one table.
+
+    trl    prompt (messages, or text), answer, solution, and the rates
+    verl   data_source, prompt, ability, reward_model, extra_info, and the rates; the weight is ``paced_weight``
+    hf     every column of the problem file as it came, and the rates
+
+The rates are ``pass_rate``, ``num_passed``, ``num_rollouts``, ``weight`` and ``unit_mean_weight``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from paced.errors import ConfigError
+from paced.problems.prompts import fill
+from paced.records import Problem
+from paced.run.tablefile import format_of, read_rows
+from paced.run.tablefile.cells import is_missing, shown
+from paced.run.tablefile.parquet_rows import open_parquet
+
+RATES = ("num_passed", "num_rollouts", "pass_rate", "weight", "unit_mean_weight")
+"""Columns that every form has."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportedProblem:
+    """One problem of the training set."""
+
+    problem: Problem
+    """What is asked."""
+    row: int
+    """Where it is in the problem file."""
+    num_passed: int
+    """s."""
+    num_rollouts: int
+    """K >= 1."""
+    weight: float
+    """w >= 0, as the weight function gave it."""
+    unit_mean_weight: float
+    """w divided by its mean over the exported set."""
+
+    def rates(self) -> dict[str, Any]:
+        """Its cells in the columns of :data:`RATES`."""
+        values = {name: getattr(self, name) for name in RATES if name != "pass_rate"}
+        return values | {"pass_rate": self.num_passed / self.num_rollouts}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions:
+    """What the forms leave to the caller."""
+
+    prompt: str = "{problem}"
+    """User message; ``{problem}`` is replaced by the problem's text."""
+    system: str = ""
+    """System message; empty for none."""
+    as_text: bool = False
+    """trl: the prompt as text instead of messages."""
+    data_source: str = ""
+    """verl: what chooses the reward function; empty for the source of each problem, or the name of its file."""
+    ability: str = "math"
+    """verl: the kind of task."""
+    split: str = "train"
+    """verl: in ``extra_info``."""
+
+    def __post_init__(self) -> None:
+        """A message without its problem asks nothing."""
+        if "{problem}" not in self.prompt:
+            raise ConfigError(f"export: prompt must contain {{problem}}, got {self.prompt!r}.")
+
+    def messages(self, problem: Problem) -> list[dict[str, str]]:
+        """The chat in which a problem is asked.
+
+        Example:
+            >>> ExportOptions(system="Be brief.").messages(Problem(problem_id="a", problem="2{x}?", answer="4"))
+            [{'role': 'system', 'content': 'Be brief.'}, {'role': 'user', 'content': '2{x}?'}]
+        """
+        system = [{"role": "system", "content": self.system}] if self.system else []
+        return [*system, {"role": "user", "content": fill(self.prompt, problem)}]
+
+
+@dataclass(frozen=True)
+class Form:
+    """How one trainer reads problems."""
+
+    table: Callable[[Sequence[ExportedProblem], Path, ExportOptions], Any]
+    """(problems, their file, options) -> Arrow table."""
+    suffixes: tuple[str, ...]
+    """Of the files that it reads."""
+
+    def encode(self, table: Any, suffix: str) -> bytes:
+        """The table as parquet, or as JSON lines for ``.jsonl``."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        if suffix == ".jsonl":
+            lines = (json.dumps(row, ensure_ascii=False, allow_nan=False, default=str) for row in table.to_pylist())
+            return "".join(f"{line}\n" for line in lines).encode("utf-8")
+        sink = pa.BufferOutputStream()
+        pq.write_table(table, sink, compression="zstd")
+        return bytes(sink.getvalue().to_pybytes())
+
+
+def trl_table(problems: Sequence[ExportedProblem], source: Path, options: ExportOptions) -> Any:
+    """TRL's prompt-only form: conversational, or standard text; further columns reach its reward functions."""
+    import pyarrow as pa
+
+    solved = any(one.problem.solution for one in problems)
+    names = ("problem_id", "answer", *(["solution"] if solved else []))
+    rows = []
+    for one in problems:
+        messages = options.messages(one.problem)
+        prompt = "\n\n".join(message["content"] for message in messages) if options.as_text else messages
+        rows.append({name: getattr(one.problem, name) for name in names} | {"prompt": prompt} | one.rates())
+    prompt_type = pa.string() if options.as_text else _chat_type()
+    texts = [(name, pa.string()) for name in names]
+    return pa.Table.from_pylist(rows, schema=pa.schema([("prompt", prompt_type), *texts, *_rate_fields()]))
+
+
+def verl_table(problems: Sequence[ExportedProblem], source: Path, options: ExportOptions) -> Any:
+    """The columns that verl's RLHFDataset reads; ``paced_weight``, of unit mean, is what a loss multiplies with."""
+    import pyarrow as pa
+
+    file_name = source.name.removesuffix(".gz").rpartition(".")[0]
+    rows = [
+        {
+            "data_source": options.data_source or one.problem.source or file_name,
+            "prompt": options.messages(one.problem),
+            "ability": options.ability,
+            "reward_model": {"style": "rule", "ground_truth": one.problem.answer},
+            "extra_info": {"split": options.split, "index": index, "problem_id": one.problem.problem_id},
+            "paced_weight": one.unit_mean_weight,
+        }
+        | one.rates()
+        for index, one in enumerate(problems)
+    ]
+    schema = pa.schema(
+        [
+            ("data_source", pa.string()),
+            ("prompt", _chat_type()),
+            ("ability", pa.string()),
+            ("reward_model", pa.struct([("style", pa.string()), ("ground_truth", pa.string())])),
+            (
+                "extra_info",
+                pa.struct([("split", pa.string()), ("index", pa.int64()), ("problem_id", pa.string())]),
+            ),
+            ("paced_weight", pa.float64()),
+            *_rate_fields(),
+        ]
+    )
+    return pa.Table.from_pylist(rows, schema=schema)
+
+
+def hf_table(problems: Sequence[ExportedProblem], source: Path, options: ExportOptions) -> Any:
+    """The problem file's own rows, every column as it came, with the rates behind them."""
+    import pyarrow as pa
+
+    table = _rows_of(source, [one.row for one in problems])
+    taken = [name for name in ("problem_id", *RATES) if name in table.column_names]
+    if set(taken) & set(RATES):
+        names = ", ".join(name for name in taken if name in RATES)
+        raise ConfigError(f"{source}: has a column {names} of its own, which would be overwritten. Rename it there.")
+    ids = pa.array([one.problem.problem_id for one in problems])
+    if "problem_id" not in taken:
+        table = table.add_column(0, "problem_id", ids)
+    elif any(map(is_missing, table["problem_id"].to_pylist())):  # some rows bring an id, the others have that of a text
+        table = table.set_column(table.column_names.index("problem_id"), "problem_id", ids)
+    for name, kind in _rate_fields():
+        table = table.append_column(name, pa.array([one.rates()[name] for one in problems], kind))
+    return table
+
+
+def _rows_of(source: Path, rows: Sequence[int]) -> Any:
+    """These rows of a problem file as an Arrow table, in the types that the file has or JSON shows."""
+    import pyarrow as pa
+
+    if format_of(source) == "parquet":
+        with open_parquet(source) as file:
+            return file.read().take([row - 1 for row in rows]).replace_schema_metadata(None)
+    records = dict(read_rows(source, []))
+    names = dict.fromkeys(name for row in rows for name in records[row] if name.strip())
+    columns = {}
+    for name in names:
+        values = [records[row].get(name) for row in rows]
+        try:
+            columns[name] = pa.array(values)
+        except (pa.ArrowException, OverflowError) as error:
+            raise ConfigError(
+                f"{source}: column {shown(name)} holds values of several types, of which no column can be made "
+                f"({str(error).splitlines()[0][:120]}). Write them alike, or export to trl or verl."
+            ) from error
+    return pa.table(columns)
+
+
+def _chat_type() -> Any:
+    import pyarrow as pa
+
+    return pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
+
+
+def _rate_fields() -> list[tuple[str, Any]]:
+    import pyarrow as pa
+
+    return [(name, pa.int64() if name.startswith("num_") else pa.float64()) for name in RATES]
+
+
+FORMS: dict[str, Form] = {
+    "trl": Form(trl_table, (".parquet", ".jsonl")),
+    "verl": Form(verl_table, (".parquet",)),
+    "hf": Form(hf_table, (".parquet", ".jsonl")),
+}
+"""``--to`` -> the form."""

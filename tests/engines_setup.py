@@ -1,0 +1,110 @@
+"""How the conformance suite gets each engine for a model folder: some need a process started first."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from paced.rollouts.engine import Engine, make_engine
+from paced.run.config import ModelConfig
+from paced.run.schema import Choice
+
+ROOT = Path(__file__).parents[1]
+VLLM_PYTHON = Path(os.environ.get("PACED_VLLM_PYTHON", ROOT / ".venv" / "vllm" / "bin" / "python"))
+VLLM_ENVIRONMENT = {
+    "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1",
+    "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false",
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind", "VLLM_CPU_KVCACHE_SPACE": "1", "TORCH_COMPILE_DISABLE": "1",
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_NO_USAGE_STATS": "1",
+}  # fmt: skip
+PROCESSOR = "paced.rollouts.vllm_noise:PacedNoise"
+SECONDS_TO_START = 900
+"""A server needs 30 s alone, and minutes on a machine that is busy."""
+NOT_THERE = f"needs an environment with vLLM at {VLLM_PYTHON} (PACED_VLLM_PYTHON): run `make test-vllm`"
+
+
+def build_hf(folder, **settings):
+    return make_engine(Choice("hf"), ModelConfig(path=str(folder)), **settings)
+
+
+def build_server(folder, *, parameters=None, **settings):
+    """The engine ``server`` on a real vLLM server for the folder, started once for all tests of this process."""
+    url = vllm_server(str(folder)) if (Path(folder) / "config.json").exists() else "http://127.0.0.1:9"
+    choice = Choice("server", {"base_urls": (url,)} | (parameters or {}))
+    return make_engine(choice, ModelConfig(path=str(folder)), **settings)
+
+
+def build_vllm(folder, **settings):
+    """The engine ``vllm``, started once for each folder."""
+    if not VLLM_PYTHON.exists():
+        pytest.skip(NOT_THERE)
+    return vllm_engine(str(folder), **settings)
+
+
+def build_ray(folder, **settings):
+    """The engine ``ray`` with ``hf`` in two workers."""
+    pytest.importorskip("ray", reason="needs the extra 'ray': pip install 'paced[ray]'")
+    return make_engine(Choice("ray"), ModelConfig(path=str(folder)), **settings)
+
+
+BUILDERS = {"hf": build_hf, "vllm": build_vllm, "server": build_server, "ray": build_ray}
+"""Engine -> a function from a model folder (and what ``make_engine`` takes besides) to an engine."""
+
+
+@cache
+def vllm_engine(folder: str, *, end_of_answer: str = "", **parameters) -> Engine:
+    """A vLLM engine, which ends with this process."""
+    choice = Choice("vllm", {"python": str(VLLM_PYTHON), **parameters})
+    engine = make_engine(choice, ModelConfig(path=folder), end_of_answer=end_of_answer)
+    atexit.register(engine.close)
+    return engine
+
+
+@cache
+def vllm_server(folder: str, *more: str) -> str:
+    """The URL of a vLLM server with our noise on loopback, which ends with this process."""
+    if not VLLM_PYTHON.exists():
+        pytest.skip(NOT_THERE)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = tempfile.NamedTemporaryFile(prefix="paced-vllm-", suffix=".log", delete=False)  # noqa: SIM115 - it outlives us
+    process = subprocess.Popen(
+        [
+            str(VLLM_PYTHON), "-m", "vllm.entrypoints.openai.api_server", "--model", folder,
+            "--served-model-name", "tiny", "--host", "127.0.0.1", "--port", str(port), "--dtype", "float32",
+            "--max-num-seqs", "32", "--enforce-eager",
+            "--logits-processors", PROCESSOR, "--enable-scale-out", *more,
+        ],
+        env={**os.environ, **VLLM_ENVIRONMENT}, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+    )  # fmt: skip
+    atexit.register(_end, process)
+    url = f"http://127.0.0.1:{port}"
+    deadline = time.monotonic() + SECONDS_TO_START
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{url}/health", timeout=5):
+                return url
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.5)
+    _end(process)
+    raise RuntimeError(f"the vLLM server did not start:\n{Path(log.name).read_text()[-4000:]}")
+
+
+def _end(process):
+    process.terminate()
+    try:
+        process.wait(timeout=20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
