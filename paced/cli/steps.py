@@ -179,7 +179,7 @@ def distill(
     need_extra("distill", "train")
     from paced.pipeline import steps
     from paced.pipeline.open import open_run
-    from paced.train.native.trackers import check_trackers
+    from paced.train.trackers import check_trackers
 
     folder = open_run(target, overrides, root=root, method=method, progress=verbosity.progress())
     check_trackers(folder.config())

@@ -53,7 +53,7 @@ from paced.run.progress import Progress
 from paced.run.seeds import text_key
 from paced.run.steprecord import Step
 from paced.run.storage import encode_line, file_hash, read_parquet, read_records, write_atomic, write_parquet
-from paced.train.native.parallel import team_for_files
+from paced.train.team import team_for_files
 from paced.weights import normalise
 
 REFERENCE_DRAW = "references"

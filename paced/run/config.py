@@ -206,8 +206,9 @@ class TrainingConfig(Section):
     """The optimiser step (Table 10 of the paper where it states a value)."""
 
     backend: Choice = field(default=Choice("native"))
-    """Who trains: native, the compact loop of this package; verl, which is given a bundle, e.g.
-    ``{name: verl, parameters: {topk: 64, num_gpus: 8, teacher_gpus: 4}}`` (docs/other_trainers.md)."""
+    """Who trains: native, the compact loop of this package; transformers, its ``Trainer``, which alone has LoRA:
+    ``{name: transformers, parameters: {lora_rank: 16, lora_targets: [q_proj, v_proj]}}``; verl, which is given a
+    bundle, e.g. ``{name: verl, parameters: {topk: 64, num_gpus: 8, teacher_gpus: 4}}`` (docs/other_trainers.md)."""
     batch_size: PositiveInt = 32
     """Problems in one optimiser step, over all ranks and accumulation steps."""
     micro_batch_tokens: PositiveInt = 16384

@@ -97,6 +97,11 @@ class StageFolder:
         """The trained student of this stage, a Hugging Face folder."""
         return self.root / "student"
 
+    @property
+    def adapter(self) -> Path:
+        """The adapters that were merged into it, by PEFT, when the student was trained with LoRA."""
+        return self.root / "adapter"
+
 
 @dataclass(frozen=True)
 class RunFolder:
