@@ -8,33 +8,28 @@ Left out: vLLM's data parallelism (its offline interface refuses it), sleep mode
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import importlib.util
-import json
 import os
 import queue
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
-import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-import paced
 from paced.errors import ConfigError, check_number
 from paced.models.loading import context_limit, load_config, load_generation_config, load_model, load_tokenizer, locate
 from paced.models.tokens import absent_ids, ends_of, vocabulary_size
 from paced.records import FinishReason, SampledCompletion
 from paced.rollouts.context import refuse_too_long
 from paced.rollouts.noise import Draw
+from paced.rollouts.vllm_process import Message, VllmProcess
 from paced.run.config import ModelConfig, SamplingConfig
 
 PYTHON_VARIABLE = "PACED_VLLM_PYTHON"
@@ -100,7 +95,7 @@ class VllmEngine:
             "enable_prefix_caching": bool(prefix_caching),
             "enforce_eager": bool(eager),
         }
-        self._pool: list[_Process] = []
+        self._pool: list[VllmProcess] = []
         self._facts: dict[str, Any] = {}
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._unproved: Any = None
@@ -178,7 +173,7 @@ class VllmEngine:
                 settings["revision"] = self.model.revision
             python = interpreter(self.python)
             gpus = _gpus_of_each(self.num_engines, int(self.settings["tensor_parallel_size"]))
-            self._pool = [_Process(python, settings, index, gpus[index]) for index in range(self.num_engines)]
+            self._pool = [VllmProcess(python, settings, index, gpus[index]) for index in range(self.num_engines)]
             try:
                 facts = [process.wait_until_ready() for process in self._pool]
             except BaseException:
@@ -233,9 +228,9 @@ class VllmEngine:
                     "engine hf."
                 )
 
-    def _deal(self, requests: deque[dict[str, Any]], num_samples: int) -> Iterator[tuple[int, list[SampledCompletion]]]:
+    def _deal(self, requests: deque[Message], num_samples: int) -> Iterator[tuple[int, list[SampledCompletion]]]:
         """Hand out prompts, take back those of processes that died, give rows as they are complete."""
-        events: queue.Queue[tuple[_Process, dict[str, Any] | None]] = queue.Queue()
+        events: queue.Queue[tuple[VllmProcess, Message | None]] = queue.Queue()
         for process in self._pool:
             process.listen(events)
         unfinished = len(requests)
@@ -310,118 +305,3 @@ def _gpus_of_each(num_engines: int, tensor_parallel: int) -> list[str]:
             f"{num_engines} x {tensor_parallel}."
         )
     return [",".join(gpus[first : first + tensor_parallel]) for first in range(0, len(gpus), tensor_parallel)]
-
-
-class _Process:
-    """One vLLM process: what it was given and has not finished, and what it says."""
-
-    def __init__(self, python: str, settings: dict[str, Any], index: int, gpus: str) -> None:
-        self.held: dict[int, tuple[dict[str, Any], dict[int, SampledCompletion]]] = {}
-        self.alive, self.rows = True, 1
-        self.log = tempfile.NamedTemporaryFile(prefix=f"paced-vllm-{index}-", suffix=".log", delete=False)  # noqa: SIM115
-        answers, theirs = os.pipe()
-        own = str(Path(paced.__file__).parent.parent)
-        paths = [own, *filter(None, [os.environ.get("PYTHONPATH")])]
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "VLLM_NO_USAGE_STATS": "1"}
-        if gpus:
-            environment["CUDA_VISIBLE_DEVICES"] = gpus
-        self.process = subprocess.Popen(
-            [python, "-m", "paced.rollouts.vllm_worker", json.dumps(settings), str(theirs)],
-            stdin=subprocess.PIPE,
-            stdout=self.log,
-            stderr=subprocess.STDOUT,
-            pass_fds=[theirs],
-            env=environment,
-            start_new_session=True,  # a Ctrl-C of the terminal is for us; it ends when we close its stdin
-            text=True,
-        )
-        os.close(theirs)
-        self._messages: queue.Queue[dict[str, Any] | None] = queue.Queue()
-        self._events: queue.Queue[tuple[_Process, dict[str, Any] | None]] | None = None
-        self._lock = threading.Lock()
-        threading.Thread(target=self._read, args=(os.fdopen(answers, encoding="utf-8"),), daemon=True).start()
-
-    def wait_until_ready(self) -> dict[str, Any]:
-        """Facts of the engine, once it can sample.
-
-        Raises:
-            ConfigError: vLLM refuses the model or its settings.
-            RuntimeError: the process ended.
-        """
-        message = self._messages.get()
-        if message is None:
-            raise RuntimeError(f"vllm: the process ended before it could sample. {self.last_words()}")
-        if "refused" in message:
-            raise ConfigError(f"vllm: {message['refused'].rstrip('.')}. Its log: {self.log.name}")
-        facts: dict[str, Any] = message["ready"]
-        self.rows = facts["rows"]
-        return facts
-
-    def ask(self, message: dict[str, Any], name: str) -> dict[str, Any]:
-        """Send a question and wait for the answer that has this name; nothing else may be in flight.
-
-        Raises:
-            RuntimeError: the process ended instead.
-        """
-        self.send(message)
-        while (answer := self._messages.get()) is not None:
-            if name in answer:
-                return answer
-            if "failed" in answer:
-                break
-        self.end()
-        raise RuntimeError(f"vllm: the process ended when asked for {name}. {self.last_words()}")
-
-    def send(self, message: dict[str, Any]) -> None:
-        """Send a message; one that asks for completions is held until they are there."""
-        if "row" in message:
-            self.held[message["row"]] = (message, {})
-        assert self.process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # its end is told by its answers
-            self.process.stdin.write(json.dumps(message) + "\n")
-            self.process.stdin.flush()
-
-    def listen(self, events: queue.Queue[tuple[_Process, dict[str, Any] | None]]) -> None:
-        """Let what it says from now on go to ``events``, None for its end."""
-        with self._lock:
-            self._events = events
-            while not self._messages.empty():
-                events.put((self, self._messages.get()))
-
-    def last_words(self) -> str:
-        """How it ended, and where its log is."""
-        code = self.process.poll()
-        if code is not None and code < 0:
-            return f"It was killed by {signal.Signals(-code).name}. Its log: {self.log.name}"
-        lines = Path(self.log.name).read_text(errors="replace").strip().splitlines()
-        told = next(
-            (line.strip() for line in reversed(lines) if "Error" in line), lines[-1] if lines else "It said nothing"
-        )
-        return f"{told[-300:].rstrip('.')}. Its log: {self.log.name}"
-
-    def end(self) -> None:
-        """End it: stdin is closed, and what has not ended in ten seconds is killed."""
-        self.alive = False
-        self.held.clear()
-        if self.process.stdin is not None:
-            with contextlib.suppress(BrokenPipeError):
-                self.process.stdin.close()
-        try:
-            self.process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.log.close()
-
-    def _read(self, answers: IO[str]) -> None:
-        with answers:
-            for line in answers:
-                self._put(json.loads(line) if line.endswith("\n") else None)
-        self._put(None)
-
-    def _put(self, message: dict[str, Any] | None) -> None:
-        with self._lock:
-            if self._events is not None and (message is None or "row" in message):
-                self._events.put((self, message))
-            else:
-                self._messages.put(message)
