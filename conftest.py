@@ -14,8 +14,13 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
-# Imported by vLLM and by verl, in environments of their own.
-collect_ignore = ["paced/rollouts/vllm_noise.py", "paced/train/verl/paced_verl.py"]
+# Imported and run by vLLM and by verl, in environments of their own.
+collect_ignore = [
+    "paced/rollouts/vllm_noise.py",
+    "paced/train/verl/paced_verl.py",
+    "tests/rollouts/vllm_probe.py",
+    "tests/train/verl_probe.py",
+]
 
 sys.path.insert(0, str(Path(__file__).parent / "tests"))
 

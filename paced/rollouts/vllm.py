@@ -98,6 +98,7 @@ class VllmEngine:
         self._pool: list[VllmProcess] = []
         self._facts: dict[str, Any] = {}
         self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._open = False
         self._unproved: Any = None
         """New weights that vLLM has not been held against yet."""
 
@@ -114,12 +115,18 @@ class VllmEngine:
     def sample(
         self, prompts: Sequence[Sequence[int]], keys: NDArray[np.uint64], sampling: SamplingConfig
     ) -> Iterator[tuple[int, list[SampledCompletion]]]:
-        """(row, its K completions) as prompts finish, in any order."""
+        """(row, its K completions) as prompts finish, in any order.
+
+        Raises:
+            RuntimeError: an earlier call is not finished; every process has died.
+        """
+        self._refuse_open("sample")
         refuse_too_long("vllm", prompts, max_new_tokens=sampling.max_new_tokens, context_tokens=self.context_tokens)
         tokenizer = load_tokenizer(self.model)
         size, absent = vocabulary_size(tokenizer), absent_ids(tokenizer)
         ends = ends_of(load_generation_config(self.model), tokenizer, self.end_of_answer)
         self._start()
+        self._open = True
         requests = deque(
             {
                 "row": row,
@@ -136,6 +143,7 @@ class VllmEngine:
         try:
             yield from self._deal(requests, keys.shape[1])
         finally:
+            self._open = False
             if any(process.held for process in self._pool):  # given up in the middle: what runs there is of no use
                 self._stop()
 
@@ -144,7 +152,12 @@ class VllmEngine:
 
         A model whose head is its embedding gets new processes: vLLM keeps the old head when such weights are loaded
         again (0.6 nats a token off, in silence). New weights are held against ``student`` before the next completion.
+
+        Raises:
+            ValueError: a module that is sharded over ranks.
+            RuntimeError: a call of :meth:`sample` is not finished.
         """
+        self._refuse_open("update")
         if isinstance(student, (str, Path)):
             folder, self._unproved = str(student), str(student)
         else:
@@ -164,6 +177,12 @@ class VllmEngine:
         if self._folder is not None:
             self._folder.cleanup()
             self._folder = None
+
+    def _refuse_open(self, call: str) -> None:
+        if self._open:
+            raise RuntimeError(
+                f"vllm: {call} must wait until the rows of an earlier call of sample are all taken. Take or close them."
+            )
 
     def _start(self) -> None:
         """Processes that run the model as it is now, proved where it is new."""

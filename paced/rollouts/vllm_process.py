@@ -113,18 +113,24 @@ class VllmProcess:
         return f"{told[-300:].rstrip('.')}. Its log: {self.log.name}"
 
     def end(self) -> None:
-        """End it: stdin is closed, and what has not ended in ten seconds is killed."""
+        """End it with its children: stdin is closed, and what has not ended in ten seconds is killed.
+
+        The log of a process that ended on its own is kept, as an error names it.
+        """
+        on_its_own = self.process.poll() is not None
         self.alive = False
         self.held.clear()
         if self.process.stdin is not None:
             with contextlib.suppress(BrokenPipeError):
                 self.process.stdin.close()
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)  # it leads a session of its own
+        self.process.wait()
         self.log.close()
+        if not on_its_own:
+            Path(self.log.name).unlink(missing_ok=True)
 
     def _read(self, answers: IO[str]) -> None:
         with answers:

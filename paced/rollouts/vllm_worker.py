@@ -21,7 +21,8 @@ import os
 import queue
 import sys
 import threading
-from typing import Any
+import traceback
+from typing import Any, NoReturn
 
 CPU_SETTINGS = {
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",
@@ -50,7 +51,7 @@ def main(settings: dict[str, Any], answers: int) -> None:
             _serve(engine, tell)
         except Exception as error:
             tell({"failed": _one_line(error)})
-            raise
+            traceback.print_exc()
 
 
 class _VllmEngine:
@@ -159,13 +160,13 @@ def _refuse_head(model: str, revision: str | None) -> None:
         )
 
 
-def _serve(engine: _VllmEngine, tell: Any) -> None:
-    messages: queue.Queue[dict[str, Any] | None] = queue.Queue()
+def _serve(engine: _VllmEngine, tell: Any) -> NoReturn:
+    messages: queue.Queue[dict[str, Any]] = queue.Queue()
 
     def listen() -> None:
         for line in sys.stdin:
             messages.put(json.loads(line))
-        messages.put(None)
+        os._exit(0)  # at once: whoever asked is gone, and vLLM may be in the middle of anything
 
     threading.Thread(target=listen, daemon=True).start()
     while True:
@@ -174,8 +175,6 @@ def _serve(engine: _VllmEngine, tell: Any) -> None:
             message = messages.get(block=not running)
         except queue.Empty:
             message = {}
-        if message is None:
-            return
         if "row" in message:
             engine.add(message)
             continue  # take all that has come before the next step
@@ -195,6 +194,5 @@ def _one_line(error: BaseException) -> str:
 
 if __name__ == "__main__":
     main(json.loads(sys.argv[1]), int(sys.argv[2]))
-    # Threads and children of vLLM may keep the process from ending.
-    sys.stdout.flush()
-    os._exit(0)
+    sys.stderr.flush()
+    os._exit(1)  # refused or failed; threads and children of vLLM would keep the process alive

@@ -163,10 +163,10 @@ def test_another_answer_format_grades_what_is_there(tmp_path, model, problems):
     table, file = tmp_path / "rates.csv", tmp_path / "rates.csv.rollouts" / "rollouts.jsonl"
     strict = rate(asked(tmp_path, model, grading__answer_format="whole", prompts__system=""), table)
     sampled = file.stat().st_mtime_ns
-    boxed = rate(asked(tmp_path, model, grading__answer_format="boxed", prompts__system=""), table)
+    marked = rate(asked(tmp_path, model, grading__answer_format="gsm8k", prompts__system=""), table)
     assert file.stat().st_mtime_ns == sampled
     assert sum(one.num_passed for one in strict.rates) > 0
-    assert sum(one.num_passed for one in boxed.rates) == 0
+    assert sum(one.num_passed for one in marked.rates) == 0
 
 
 def test_a_prompt_that_does_not_fit_is_left_out_by_name_and_the_others_are_rated(tmp_path, model):

@@ -160,7 +160,10 @@ def test_stages_take_disjoint_parts_of_the_problems(tmp_path, gpt2):
         ({"grading.answer_format": "box"}, "grading.answer_format must be one of whole, .* Did you mean 'boxed'?"),
         ({"prompts.use_chat_template": True}, "Set prompts.use_chat_template=false"),
         ({"student.path": "/nowhere"}, "is no folder"),
-        ({"training.backend": "nativ"}, "training.backend must be one of native, got 'nativ'. Did you mean 'native'?"),
+        (
+            {"training.backend": "nativ"},
+            "training.backend must be one of native, transformers, verl, got 'nativ'. Did you mean 'native'?",
+        ),
         ({"training.backend.parameters.gpus": 8}, "training.backend.parameters do not fit 'native'"),
         ({"rollouts.engine": "vllm2"}, "rollouts.engine must be one of hf"),
         ({"rollouts.engine.parameters.max_rows": 0}, "hf: max_rows must be an integer >= 1, got 0"),

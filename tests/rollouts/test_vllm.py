@@ -108,6 +108,25 @@ def test_a_process_killed_in_the_middle_gives_its_prompts_to_the_other(folder):
 
 
 @with_vllm
+def test_a_second_call_in_the_middle_of_one_is_refused_and_a_call_given_up_leaves_nothing_running(folder):
+    engine = own(folder)
+    try:
+        rows = engine.sample(PROMPTS, KEYS, LONG)
+        next(rows)
+        worker, log = engine._pool[0].process.pid, Path(engine._pool[0].log.name)
+        with pytest.raises(RuntimeError, match=r"vllm: sample must wait until the rows of an earlier call"):
+            next(engine.sample(PROMPTS, KEYS, SAMPLING))
+        with pytest.raises(RuntimeError, match=r"vllm: update must wait until"):
+            engine.update(folder)
+        rows.close()
+        assert not psutil.pid_exists(worker)
+        assert not log.exists()
+        assert dict(engine.sample(PROMPTS, KEYS, SAMPLING)) == by_hf(folder)
+    finally:
+        engine.close()
+
+
+@with_vllm
 def test_when_the_last_process_dies_the_error_says_where_its_log_is_and_the_next_call_starts_another(folder):
     engine = own(folder)
     try:

@@ -227,7 +227,7 @@ def signal_aggregate_efficiency(
 
     Example:
         >>> round(signal_aggregate_efficiency([0, 0], [0.3, -0.3]), 6)
-        0.921772
+        0.921775
     """
     place = "signal_aggregate_efficiency"
     u, r = reals(place, "log_weight", log_weight), reals(place, "remainder", remainder)
