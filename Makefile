@@ -44,7 +44,8 @@ $(VLLM)/.stamp: pyproject.toml constraints.txt | $(VENV)/.stamp
 	$(VLLM)/bin/python -c "from vllm import LLM; from transformers import LlamaConfig, Qwen3ForCausalLM, Trainer"
 	touch $@
 
-VLLM_TESTS := tests/rollouts/test_engine.py tests/rollouts/test_vllm.py tests/rollouts/test_server.py tests/pipeline/test_vllm_run.py
+VLLM_TESTS := tests/rollouts/test_engine.py tests/rollouts/test_vllm.py tests/rollouts/test_server.py \
+	tests/rollouts/test_server_vllm.py tests/pipeline/test_vllm_run.py
 test-vllm: $(VLLM)/.stamp
 	PACED_VLLM_PYTHON=$(CURDIR)/$(VLLM)/bin/python $(BIN)/python -m pytest $(VLLM_TESTS) -k "vllm or server"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 import yaml
 
 from paced.rollouts.shards import Shard
+from paced.run.configfile import apply_overrides, build_config
 
 LAUNCH = Path(__file__).parents[1] / "recipes" / "launch"
 COUNTERS = {
@@ -43,7 +45,26 @@ def test_the_skypilot_task_has_the_keys_of_one():
     assert isinstance(task["num_nodes"], int)
 
 
-@pytest.mark.parametrize("file", sorted(LAUNCH.iterdir()), ids=lambda file: file.name)
+@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
+def test_the_pool_of_servers_has_our_noise_and_its_command_names_every_server(tmp_path):
+    text = (LAUNCH / "vllm_servers.sh").read_text()
+    module, name = re.search(r"--logits-processors (\S+):(\w+)", text).groups()
+    assert importlib.util.find_spec(module)
+    assert f"class {name}" in Path(importlib.util.find_spec(module).origin).read_text()
+    urls = ["http://gpu-0.cluster:8000", "http://gpu-0.cluster:8001"]
+    (folder := tmp_path / "servers-7").mkdir()
+    for index, url in enumerate(urls):
+        (folder / str(index)).write_text(url + "\n")
+    command = re.search(r"#   paced run mine.yaml (.*?)\n#   scancel", text, re.DOTALL)[1].replace("\\\n#", " ")
+    script = f"servers=7; printf '%s\\n' {command}"
+    said = subprocess.run(["bash", "-c", script], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+    config = build_config(apply_overrides({"name": "a", "problems": {"path": "p"}}, said.splitlines(), "test"))
+    assert (config.rollouts.engine.name, list(config.rollouts.engine.parameters["base_urls"])) == ("server", urls)
+
+
+@pytest.mark.parametrize(
+    "file", sorted(set(LAUNCH.iterdir()) - {LAUNCH / "vllm_servers.sh"}), ids=lambda file: file.name
+)
 def test_every_example_asks_for_a_part_that_there_is(file):
     text = file.read_text()
     for name, value in COUNTERS.items():

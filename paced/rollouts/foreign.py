@@ -19,6 +19,7 @@ from typing import Any
 from paced.errors import BadRow, BadRows, ConfigError
 from paced.models.tokens import absent_ids, vocabulary_size
 from paced.records import Problem, Rollout
+from paced.rollouts.collect import decoded
 from paced.rollouts.foreign_rows import Completion, Layout, cell, completions_of, find_layout, id_of, message_text
 from paced.run.tablefile import Row, read_rows, shown
 
@@ -234,17 +235,20 @@ class _Dump:
             fix = f"The model's tokenizer has {limit:,} tokens and not this one: the file is of another model."
             faults.append(BadRow(row=row, column=column, found=str(unknown[0]), fix=fix))
             return completion
-        decoded = self.tokenizer.decode(completion.token_ids, skip_special_tokens=True)
+        (readable,) = decoded(self.tokenizer, [completion.token_ids])
         if completion.text is None:
             return Completion(
-                text=decoded,
+                text=readable,
                 token_ids=completion.token_ids,
                 finish_reason=completion.finish_reason,
                 sample_index=completion.sample_index,
             )
         whole = self.tokenizer.decode(completion.token_ids, skip_special_tokens=False)
-        if not any(_begins_with(one, completion.text) for one in (decoded, whole)):
-            fix = f"They read {shown(decoded)} and the text {shown(completion.text)}: give the completion's own tokens."
+        bare = self.tokenizer.decode(completion.token_ids, skip_special_tokens=True)  # as other tools decode
+        if not any(_begins_with(one, completion.text) for one in (readable, bare, whole)):
+            fix = (
+                f"They read {shown(readable)} and the text {shown(completion.text)}: give the completion's own tokens."
+            )
             faults.append(BadRow(row=row, column=column, found=shown(list(completion.token_ids)), fix=fix))
         return completion
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from paced.errors import ConfigError
 from paced.grading.grade import count_passes, grade_all
 from paced.models.loading import load_tokenizer
 from paced.problems.prompts import Prompt, Reader, make_prompts
@@ -156,7 +157,13 @@ class Sampler:
 
 
 def make_sampler(
-    config: RunConfig, model: ModelConfig, *, reader: Reader, sampling: SamplingConfig, progress: Progress | None = None
+    config: RunConfig,
+    model: ModelConfig,
+    *,
+    reader: Reader,
+    sampling: SamplingConfig,
+    progress: Progress | None = None,
+    measured_by: str = "",
 ) -> Sampler:
     """A sampler as a recipe describes it; the engine loads its model when it is first asked.
 
@@ -166,12 +173,20 @@ def make_sampler(
         reader: which of the two prompts it gets.
         sampling: the recipe's section for these completions, e.g. ``config.rollouts``, with its engine.
         progress: where to show it.
+        measured_by: who takes gradients at the sampled tokens, e.g. ``gradient SNR``; empty where texts are enough.
 
     Raises:
-        ConfigError: no such engine, or a tokenizer that cannot be loaded.
+        ConfigError: no such engine, a tokenizer that cannot be loaded, or a measurement with an engine that gives text
+            without token ids: text that is encoded again need not give the tokens that were sampled.
     """
+    engine = make_engine(choose_engine(sampling), model, end_of_answer=config.prompts.end_of_answer)
+    if measured_by and not engine.gives_token_ids:
+        raise ConfigError(
+            f"{measured_by}: needs the tokens that were sampled, and the {reader}'s engine '{sampling.engine.name}' "
+            "gives text without its token ids. Choose a dialect with token ids, or hf or vllm."
+        )
     return Sampler(
-        make_engine(choose_engine(sampling), model, end_of_answer=config.prompts.end_of_answer),
+        engine,
         load_tokenizer(model),
         reader=reader,
         prompts=config.prompts,

@@ -297,3 +297,16 @@ def test_any_rows_are_read_whole_or_refused_in_one_sentence(tmp_path_factory, ro
     except (ConfigError, BadRows):
         return
     assert {(one.problem_id, type(one.text)) for one in rollouts} == {("0", str)}
+
+
+def test_token_ids_alone_keep_a_thinking_tag_that_is_a_control_token(tmp_path):
+    tokenizer = byte_tokenizer(chat=True)
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<think>", "</think>", "<|pad|>"]})
+    tokens = tokenizer.encode("<think>5</think>6<|pad|>", add_special_tokens=False)
+    rows = [{"problem_id": str(i), "token_ids": tokens, "finish_reason": "length"} for i in range(4)]
+    rollouts, _ = read_completions(write(tmp_path / "a.jsonl", rows), PROBLEMS, tokenizer=tokenizer)
+    assert {one.text for one in rollouts} == {"<think>5</think>6"}
+    for text in ("<think>5</think>6", "56", "<think>5</think>6<|pad|>"):  # what tools write beside the same tokens
+        beside = [row | {"text": text} for row in rows]
+        rollouts, _ = read_completions(write(tmp_path / "b.jsonl", beside), PROBLEMS, tokenizer=tokenizer)
+        assert {one.text for one in rollouts} == {text}

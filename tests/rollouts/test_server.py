@@ -13,6 +13,8 @@ from server_stub import NUM_TOKENS, Stub, answer_of
 from tiny_models import write_model
 from tiny_run import begin, recipe
 
+from paced.analysis.anatomy.command import measure_anatomy
+from paced.analysis.snr.command import SnrSettings, measure_run
 from paced.errors import ConfigError
 from paced.pipeline.steps import rollout, take_problems
 from paced.problems.prompts import Prompt
@@ -20,6 +22,8 @@ from paced.records import Rollout
 from paced.rollouts.collect import collect_rollouts
 from paced.rollouts.engine import make_engine
 from paced.rollouts.missing import MissingCompletions
+from paced.rollouts.noise import ARGUMENT, Draw
+from paced.rollouts.server_dialects import DIALECTS, Terms
 from paced.run.config import ModelConfig, SamplingConfig
 from paced.run.progress import Silent
 from paced.run.schema import Choice
@@ -237,6 +241,38 @@ def test_a_server_that_gives_no_token_ids_rates_only_when_the_recipe_says_so(fol
         rows = dict(engine.sample(prompts_of(2), keys_of(2, 2), SamplingConfig(max_new_tokens=1)))
         texts = [tokenizer.decode(one.token_ids) for completions in rows.values() for one in completions]
     assert all(text.startswith("=") and text[1:].isdigit() for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("measure", "name"),
+    [
+        (lambda run: measure_run(run, SnrSettings(num_samples=8, per_bin=2), Silent()), "gradient SNR"),
+        (lambda run: measure_anatomy(run, Silent()), "gradient anatomy"),
+    ],
+)
+def test_gradients_at_sampled_tokens_are_refused_where_the_server_gives_text_alone(folder, tmp_path, measure, name):
+    with Stub(ids=False) as stub:
+        parameters = {"base_urls": [stub.url], "dialect": "text"}
+        data = recipe(tmp_path, folder)
+        data["rollouts"] |= {"engine": {"name": "server", "parameters": parameters}}
+        run = begin(tmp_path, data)
+        take_problems(run, Silent())
+        with pytest.raises(ConfigError, match=f"{name}: needs the tokens that were sampled, and the student's engine"):
+            measure(run)
+
+
+@pytest.mark.parametrize(("dialect", "inside"), [("openai", ()), ("vllm", ("sampling_params",))])
+def test_a_request_with_our_noise_names_the_ids_that_no_token_has(dialect, inside):
+    terms = Terms(
+        sampling=SamplingConfig(max_new_tokens=LIMIT), ends=(0,), end_of_answer="", vocab_size=100,
+        unreadable=(7, 98, 100, 101), noise="paced",
+    )  # fmt: skip
+    body = DIALECTS[dialect].body("served", (40, 41), 5, terms)
+    for name in inside:
+        body = body[name]
+    (sent,) = (body[name] for name in ("vllm_xargs", "extra_args") if name in body)
+    draw = Draw.parse(json.loads(json.dumps(sent))[ARGUMENT])
+    assert (draw.key, draw.vocab_size, draw.absent_ids) == (5, 100, (7, 98))
 
 
 def test_completions_that_the_servers_context_cut_are_not_taken_for_the_students(folder):

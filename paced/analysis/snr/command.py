@@ -90,7 +90,9 @@ def measure_run(run: RunFolder, settings: SnrSettings, progress: Progress) -> li
     sampling = dataclasses.replace(
         config.rollouts, num_samples=settings.num_samples, sampling_temperature=1.0, top_p=1.0
     )
-    with make_sampler(config, model, reader="student", sampling=sampling, progress=progress) as sampler:
+    with make_sampler(
+        config, model, reader="student", sampling=sampling, progress=progress, measured_by="gradient SNR"
+    ) as sampler:
         rollouts = sampler.complete(
             problems,
             sampling=sampling,
