@@ -7,7 +7,7 @@ export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: quickstart test test-base check docs format smollm2 benchmarks clean
+.PHONY: quickstart test test-base vllm test-vllm test-verl check docs format smollm2 benchmarks clean
 
 # torch goes first and alone, so that a CPU build that pip can see is kept and not replaced by a later requirement.
 $(VENV)/.stamp: pyproject.toml constraints.txt
@@ -31,6 +31,33 @@ $(BASE)/.stamp: pyproject.toml constraints.txt | $(VENV)/.stamp
 
 test-base: $(BASE)/.stamp
 	PACED_BASE_PYTHON=$(CURDIR)/$(BASE)/bin/python $(BIN)/python -m pytest tests/cli/test_base_install.py
+
+# vLLM in an environment of its own. Its wheel brings builds of torchvision and torchaudio that break transformers, and
+# triton (1 GB), which nothing here uses; the last line shows that what is left works.
+VLLM := $(VENV)/vllm
+vllm: $(VLLM)/.stamp
+$(VLLM)/.stamp: pyproject.toml constraints.txt | $(VENV)/.stamp
+	$(PYTHON) -m venv $(VLLM)
+	$(VLLM)/bin/python -m pip install --quiet "$$(grep '^torch==' constraints.txt)"
+	$(VLLM)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[vllm]'
+	$(VLLM)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec triton
+	$(VLLM)/bin/python -c "from vllm import LLM; from transformers import LlamaConfig, Qwen3ForCausalLM, Trainer"
+	touch $@
+
+VLLM_TESTS := tests/rollouts/test_engine.py tests/rollouts/test_vllm.py tests/rollouts/test_server.py tests/pipeline/test_vllm_run.py
+test-vllm: $(VLLM)/.stamp
+	PACED_VLLM_PYTHON=$(CURDIR)/$(VLLM)/bin/python $(BIN)/python -m pytest $(VLLM_TESTS) -k "vllm or server"
+
+# verl pins another transformers, so it lives in an environment of its own (2 GB); nightly, not in CI.
+VERL := $(VENV)/verl
+$(VERL)/.stamp: constraints.txt | $(VENV)/.stamp
+	$(PYTHON) -m venv $(VERL)
+	$(VERL)/bin/python -m pip install --quiet "$$(grep '^torch==' constraints.txt)"
+	$(VERL)/bin/python -m pip install --quiet "$$(grep '^torch==' constraints.txt)" "$$(grep '^verl==' constraints.txt)"
+	touch $@
+
+test-verl: $(VERL)/.stamp
+	PACED_VERL_PYTHON=$(CURDIR)/$(VERL)/bin/python $(BIN)/python -m pytest tests/train/test_verl.py
 
 check: $(VENV)/.stamp
 	$(BIN)/ruff format --check .

@@ -14,6 +14,9 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
+# Imported by vLLM and by verl, in environments of their own.
+collect_ignore = ["paced/rollouts/vllm_noise.py", "paced/train/verl/paced_verl.py"]
+
 sys.path.insert(0, str(Path(__file__).parent / "tests"))
 
 # Deterministic by default, so that a red run is red again; the nightly profile looks for new examples.

@@ -36,8 +36,9 @@ class Problem:
     """Bare text of the task, without any prompt wrapper."""
     answer: str
     """The gold answer as text."""
-    answer_type: Literal["exact", "integer"] = "exact"
-    """How the grader compares: ``exact`` by text, ``integer`` by value."""
+    answer_type: str = "exact"
+    """How the grader compares: ``exact`` by text, ``integer`` by value, ``choice`` by option, ``math`` by the rules of
+    docs/grading.md, ``numeric`` within a tolerance, or a type of the user's own (``paced.grading.register``)."""
     solution: str = ""
     """The expert solution shown to the teacher; empty when there is none."""
     source: str = ""

@@ -15,19 +15,19 @@ from pathlib import Path
 
 import pytest
 
-from paced.rollouts.engine import make_engine
+from paced.rollouts.engine import Engine, make_engine
 from paced.run.config import ModelConfig
 from paced.run.schema import Choice
 
 ROOT = Path(__file__).parents[1]
 VLLM_PYTHON = Path(os.environ.get("PACED_VLLM_PYTHON", ROOT / ".venv" / "vllm" / "bin" / "python"))
 VLLM_ENVIRONMENT = {
-    "PYTHONPATH": os.environ.get("PYTHONPATH", str(ROOT)), "HF_HUB_OFFLINE": "1",
+    "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1",
     "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false",
     "VLLM_CPU_OMP_THREADS_BIND": "nobind", "VLLM_CPU_KVCACHE_SPACE": "1", "TORCH_COMPILE_DISABLE": "1",
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_NO_USAGE_STATS": "1",
 }  # fmt: skip
-PROCESSOR = os.environ.get("PACED_TEST_PROCESSOR", "paced.rollouts.vllm_noise:PacedNoise")
+PROCESSOR = "paced.rollouts.vllm_noise:PacedNoise"
 SECONDS_TO_START = 900
 """A server needs 30 s alone, and minutes on a machine that is busy."""
 NOT_THERE = f"needs an environment with vLLM at {VLLM_PYTHON} (PACED_VLLM_PYTHON): run `make test-vllm`"
@@ -37,14 +37,37 @@ def build_hf(folder, **settings):
     return make_engine(Choice("hf"), ModelConfig(path=str(folder)), **settings)
 
 
-def build_server(folder, **settings):
+def build_server(folder, *, parameters=None, **settings):
     """The engine ``server`` on a real vLLM server for the folder, started once for all tests of this process."""
     url = vllm_server(str(folder)) if (Path(folder) / "config.json").exists() else "http://127.0.0.1:9"
-    return make_engine(Choice("server", {"base_urls": (url,)}), ModelConfig(path=str(folder)), **settings)
+    choice = Choice("server", {"base_urls": (url,)} | (parameters or {}))
+    return make_engine(choice, ModelConfig(path=str(folder)), **settings)
 
 
-BUILDERS = {"hf": build_hf, "server": build_server}
+def build_vllm(folder, **settings):
+    """The engine ``vllm``, started once for each folder."""
+    if not VLLM_PYTHON.exists():
+        pytest.skip(NOT_THERE)
+    return vllm_engine(str(folder), **settings)
+
+
+def build_ray(folder, **settings):
+    """The engine ``ray`` with ``hf`` in two workers."""
+    pytest.importorskip("ray", reason="needs the extra 'ray': pip install 'paced[ray]'")
+    return make_engine(Choice("ray"), ModelConfig(path=str(folder)), **settings)
+
+
+BUILDERS = {"hf": build_hf, "vllm": build_vllm, "server": build_server, "ray": build_ray}
 """Engine -> a function from a model folder (and what ``make_engine`` takes besides) to an engine."""
+
+
+@cache
+def vllm_engine(folder: str, *, end_of_answer: str = "", **parameters) -> Engine:
+    """A vLLM engine, which ends with this process."""
+    choice = Choice("vllm", {"python": str(VLLM_PYTHON), **parameters})
+    engine = make_engine(choice, ModelConfig(path=folder), end_of_answer=end_of_answer)
+    atexit.register(engine.close)
+    return engine
 
 
 @cache

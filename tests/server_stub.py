@@ -94,7 +94,9 @@ class Stub:
         noise = (body.get("vllm_xargs") or {}).get("paced")
         if noise is not None and self.takes_noise and len(noise) < 4:
             return self.reply(handler, {"error": {"message": "paced needs four numbers"}}, status=400)
-        if body["temperature"] == 100.0 or (noise and (len(noise) < 4 or noise[1] == 100.0)):
+        if body["temperature"] > 2:
+            return self.reply(handler, {"error": {"message": "temperature must be in [0, 2]"}}, status=400)
+        if body["temperature"] == 2.0 or (noise and (len(noise) < 4 or noise[1] == 100.0)):
             return self.reply(handler, self.completion(body))  # a trial
         with self.lock:
             self.requests += 1

@@ -205,7 +205,7 @@ def run_whole_job(folder: str, name: str) -> None:
 def step_gradients(root: Path, config: Any, **models: Any) -> dict[str, torch.Tensor]:
     """The gradient of the first step before clipping, whole on every rank; AdamW would hide its size."""
     from paced.train.native.learner import Learner
-    from paced.train.native.parallel import whole_tensor
+    from paced.train.team import whole_tensor
 
     found: dict[str, torch.Tensor] = {}
     original = Learner.update

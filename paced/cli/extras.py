@@ -13,6 +13,7 @@ from paced.errors import MissingExtraError
 EXTRAS: dict[str, tuple[str, ...]] = {
     "verify": ("sympy", "mpmath", "z3", "flint", "jinja2"),
     "train": ("torch", "transformers", "tokenizers", "safetensors", "jinja2"),
+    "grade": ("math_verify", "flint"),
     "report": ("jinja2",),
 }
 """Extra of ``pyproject.toml`` -> the modules that its commands import."""

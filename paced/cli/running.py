@@ -33,7 +33,7 @@ def do_step(
     def work(folder: RunFolder, progress: Progress) -> None:
         if together:
             from paced.models.loading import pick_device
-            from paced.train.native.parallel import team_for_files
+            from paced.train.team import team_for_files
 
             team_for_files(pick_device()).first_then_others(lambda: prepare(folder, progress))
         else:

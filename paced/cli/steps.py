@@ -72,11 +72,22 @@ def rollout(
     stage: Stage = 1,
     method: Method = "",
     root: Root = Path("runs"),
+    shard: str = "",
     verbosity: Verbosity = NORMAL,
 ) -> int:
-    """Sample K completions of every problem by the student that enters a stage."""
+    """Sample K completions of every problem by the student that enters a stage.
+
+    Parameters
+    ----------
+    shard
+        Part i/n of the recipe's first stage, 0 <= i < n: every n-th problem, into ROOT/NAME.shards. Independent jobs
+        make the parts; the run takes them with rollouts.from="ROOT/NAME.shards/*.jsonl".
+    """
     need_extra("rollout", "train")
     from paced.pipeline import steps
+
+    if shard:
+        return _rollout_shard(target, overrides, stage, method, root, shard, verbosity)
     from paced.pipeline.open import open_run
 
     folder = open_run(target, overrides, root=root, method=method, progress=verbosity.progress())
@@ -84,21 +95,51 @@ def rollout(
     return say_result("rollout", folder.stage(stage).rollouts)
 
 
+def _rollout_shard(
+    target: Path, overrides: tuple[str, ...], stage: int, method: str, root: Path, shard: str, verbosity: Verbosity
+) -> int:
+    from paced.errors import ConfigError
+    from paced.pipeline.open import read_recipe
+    from paced.pipeline.shards import rollout_shard
+    from paced.rollouts.shards import Shard
+    from paced.run.configfile import with_method
+    from paced.run.signals import stop_on_signals
+
+    part = Shard.parse(shard)
+    if target.is_dir() or stage != 1:
+        raise ConfigError("--shard: samples the first stage of a recipe, got a run folder or a later stage.")
+    config = read_recipe(target, overrides)
+    config = with_method(config, method) if method else config
+    with stop_on_signals():
+        return say_result("rollout", rollout_shard(config, root, part, verbosity.progress()))
+
+
 @app.command(group="Steps of a run")
 def grade(
     target: Target,
     *overrides: Overrides,
     stage: Stage = 1,
+    explain: str = "",
     method: Method = "",
     root: Root = Path("runs"),
     verbosity: Verbosity = NORMAL,
 ) -> int:
-    """Grade the rollouts of a stage and count the passes of every problem."""
+    """Grade the rollouts of a stage and count the passes of every problem; nothing is sampled anew.
+
+    Parameters
+    ----------
+    explain
+        Id of a problem: show every rung that its completions took on the way to their verdicts.
+    """
     need_extra("grade", "train")
     from paced.pipeline import steps
     from paced.pipeline.open import open_run
 
     folder = open_run(target, overrides, root=root, method=method, progress=verbosity.progress())
+    if explain:
+        for line in steps.explain_grades(folder, stage, explain):
+            print("".join(one if one.isprintable() else " " for one in line))
+        return 0
     do_step(steps.grade, folder, stage, verbosity=verbosity)
     return say_result("grade", folder.stage(stage).pass_rates)
 
@@ -138,7 +179,7 @@ def distill(
     need_extra("distill", "train")
     from paced.pipeline import steps
     from paced.pipeline.open import open_run
-    from paced.train.native.trackers import check_trackers
+    from paced.train.trackers import check_trackers
 
     folder = open_run(target, overrides, root=root, method=method, progress=verbosity.progress())
     check_trackers(folder.config())

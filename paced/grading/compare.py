@@ -1,13 +1,14 @@
 """Hold an extracted answer against the gold answer, and say why they agree or differ.
 
-Left out: symbolic equality. It will be one more entry of :data:`COMPARISONS`, in a worker process that can be killed.
+Left out: mathematics (``math.py``), options and tolerances (``choice.py``, ``numeric.py``), and the table of all answer
+types (``comparisons.py``).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
+from paced.grading.caps import gold_fault
 from paced.grading.latex import one_spelling
 from paced.grading.numerals import read_quantity
 from paced.records import Verdict
@@ -26,16 +27,11 @@ class Comparison:
     """One sentence that a person can check."""
 
 
-class Compare(Protocol):
-    """One way to compare answers; it may be as strict or as clever as it likes, but must say why."""
-
-    def __call__(self, *, extracted: str, answer: str) -> Comparison:
-        """Compare the extracted answer with the gold ``answer``."""
-        ...
-
-
 def compare_exact(*, extracted: str, answer: str) -> Comparison:
     """Equal as text, when spellings of the same LaTeX (:func:`one_spelling`) count as one."""
+    fault = gold_fault(answer) if "\\" in answer or "$" in answer or not answer.strip() else ""
+    if fault:  # LaTeX that no completion could write
+        return Comparison(verdict="gold_unparseable", reason=f"The gold answer {shown(answer)!r} {fault}.")
     if one_spelling(extracted) == one_spelling(answer):
         return Comparison(verdict="correct", reason="Equal to the gold answer as text.")
     return Comparison(verdict="incorrect", reason=f"{shown(extracted)!r} is not the text {shown(answer)!r}.")
@@ -53,10 +49,6 @@ def compare_integer(*, extracted: str, answer: str) -> Comparison:
     if said[0] == gold[0]:
         return Comparison(verdict="correct", reason="Equal to the gold answer as an integer.")
     return Comparison(verdict="incorrect", reason=f"{shown(extracted)} is not {shown(answer)}.")
-
-
-COMPARISONS: dict[str, Compare] = {"exact": compare_exact, "integer": compare_integer}
-"""``answer_type`` of a problem -> how its answer is compared."""
 
 
 def shown(text: str) -> str:

@@ -62,6 +62,20 @@ _LABEL = re.compile(
 )
 
 
+def ascii_form(text: str) -> str:
+    r"""The text with full-width forms, raised and lowered digits, vulgar fractions and dashes as ASCII writes them.
+
+    Example:
+        >>> ascii_form("−２"), ascii_form("x²"), ascii_form("a₁₂")
+        ('-2', 'x^{2}', 'a_{12}')
+    """
+    if text.isascii():
+        return text
+    text = re.sub(r"[⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+", lambda match: f"^{{{match[0].translate(_RAISED)}}}", text)
+    text = re.sub(r"[₀-₉]+", lambda match: f"_{{{match[0].translate(_RAISED)}}}", text)
+    return re.sub(r"(?![0-9])\d", lambda match: str(unicodedata.decimal(match[0])), text.translate(_TYPOGRAPHY))
+
+
 def plain(text: str) -> str:
     r"""One spelling for what differs in typography or LaTeX spacing only.
 
@@ -69,10 +83,7 @@ def plain(text: str) -> str:
         >>> plain("−２½"), plain(r"10{,}080\text{cm}"), plain("10⁻¹²"), plain("90^{\\circ}")
         ('-2\\frac{1}{2}', '10,080 cm ', '10^{-12}', '90°')
     """
-    if not text.isascii():
-        text = re.sub(r"[⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+", lambda match: f"^{{{match[0].translate(_RAISED)}}}", text)
-        text = re.sub(r"[₀-₉]+", lambda match: f"_{{{match[0].translate(_RAISED)}}}", text)
-        text = re.sub(r"(?![0-9])\d", lambda match: str(unicodedata.decimal(match[0])), text.translate(_TYPOGRAPHY))
+    text = ascii_form(text)
     for pattern, replacement in _LATEX:
         text = pattern.sub(replacement, text)
     return text

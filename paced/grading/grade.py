@@ -1,36 +1,44 @@
-"""From a completion to a verdict with a reason: cut, extract, compare; and from verdicts to counts.
+"""From completions to verdicts with reasons, the one way for all callers; and from verdicts to counts.
 
-Each rung is small and total: extraction finds a string or says why there is none, comparison gives a verdict. An
-exception in either is the verdict ``grader_error`` and never ``incorrect``, and a truncated completion is
-``truncated`` whatever it says, because its last number is not its answer.
-Model output is only ever searched and compared; nothing here evaluates it.
+The rungs of ``ladder.py`` decide most completions in this process. What they leave goes to worker processes that can be
+killed; these start only when there is something for them, and end with the call.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from paced.errors import ConfigError
-from paced.grading.compare import COMPARISONS, Comparison, shown
-from paced.grading.extract import EXTRACTIONS, after_thinking
+from paced.grading.compare import shown
+from paced.grading.comparisons import refuse_unknown
+from paced.grading.ladder import Say, judge
+from paced.grading.math import Undecided
+from paced.grading.workers import Workers
 from paced.records import UNGRADABLE, Grade, PassRate, Problem, Rollout, Verdict
 from paced.run.config import GradingConfig
-
-MAX_SEARCHED = 100_000
-"""Characters at the end of a completion that are searched for an answer."""
+from paced.run.schema import Choice
 
 
-def grade_all(problems: Sequence[Problem], rollouts: Sequence[Rollout], config: GradingConfig) -> list[Grade]:
+def grade_all(
+    problems: Sequence[Problem],
+    rollouts: Sequence[Rollout],
+    config: GradingConfig,
+    *,
+    workers: Workers | None = None,
+) -> list[Grade]:
     """The verdict on every rollout, in the order of ``rollouts``: the one way from completions to grades.
 
     Args:
         problems: all the problems that were asked.
         rollouts: at least one completion of each problem, each (problem, sample index) once.
         config: the recipe's section ``grading``.
+        workers: processes to reuse over several calls; by default they are started for this call, when it needs some.
 
     Raises:
         ValueError: the rollouts name a problem that is not among ``problems``, lack one, or hold a sample twice.
+        ConfigError: an answer type or format that there is not.
+        MissingExtraError: a problem is of a type whose packages are absent.
 
     Example:
         >>> tasks = [Problem(problem_id=name, problem="?", answer="4") for name in "ab"]
@@ -44,22 +52,39 @@ def grade_all(problems: Sequence[Problem], rollouts: Sequence[Rollout], config: 
         Traceback (most recent call last):
         ValueError: grade_all: 1 problem has no rollout ('a'); 1 problem id is unknown ('c'). Grade ...
     """
-    answer_format = config.answer_format.name
     problem_of = {problem.problem_id: problem for problem in problems}
     _refuse_misfits(problem_of, rollouts)
-    return [grade_rollout(problem_of[rollout.problem_id], rollout, answer_format=answer_format) for rollout in rollouts]
+    refuse_unknown(problem.answer_type for problem in problems)
+    drafts = [judge(problem_of[rollout.problem_id], rollout, config) for rollout in rollouts]
+    left = [draft.outcome for draft in drafts if isinstance(draft.outcome, Undecided)]
+    with contextlib.ExitStack() as stack:
+        pool = workers or stack.enter_context(Workers())
+        decided = iter(pool.compare(left))
+    grades = []
+    for rollout, draft in zip(rollouts, drafts, strict=True):
+        outcome = next(decided) if isinstance(draft.outcome, Undecided) else draft.outcome
+        grades.append(
+            Grade(
+                problem_id=rollout.problem_id,
+                sample_index=rollout.sample_index,
+                verdict=outcome.verdict,
+                extracted=shown(draft.extracted),
+                reason=outcome.reason,
+            )
+        )
+    return grades
 
 
 def grade_rollout(problem: Problem, rollout: Rollout, *, answer_format: str) -> Grade:
-    """The verdict on one rollout.
+    """The verdict on one rollout, with the other settings of grading at their defaults.
 
     Args:
         problem: the task with its gold answer.
         rollout: a completion of that task.
-        answer_format: name in :data:`EXTRACTIONS`.
+        answer_format: name in :data:`paced.grading.extract.EXTRACTIONS`.
 
     Raises:
-        ConfigError: an answer format that there is not.
+        ConfigError: an answer format or type that there is not.
 
     Edges: a completion cut by the token limit is ``truncated`` even when it holds the gold answer.
 
@@ -69,28 +94,29 @@ def grade_rollout(problem: Problem, rollout: Rollout, *, answer_format: str) -> 
         >>> grade_rollout(task, said, answer_format="last_number").reason
         '5 is not 4.'
     """
-    if answer_format not in EXTRACTIONS:
-        raise ConfigError(f"grading.answer_format must be one of {', '.join(EXTRACTIONS)}, got {answer_format!r}.")
-    extracted = ""
-    if rollout.finish_reason == "length":
-        outcome = Comparison(verdict="truncated", reason=f"Cut by the limit at {len(rollout.token_ids)} tokens.")
-    else:
-        try:
-            found = EXTRACTIONS[answer_format](after_thinking(rollout.text)[-MAX_SEARCHED:])
-            if found is None:
-                outcome = Comparison(verdict="no_answer", reason=f"No answer in the form '{answer_format}'.")
-            else:
-                extracted = found
-                outcome = COMPARISONS[problem.answer_type](extracted=extracted, answer=problem.answer)
-        except Exception as error:  # a fault of the grader must never count against the student
-            outcome = Comparison(verdict="grader_error", reason=f"{type(error).__name__}: {shown(str(error))}")
-    return Grade(
-        problem_id=problem.problem_id,
-        sample_index=rollout.sample_index,
-        verdict=outcome.verdict,
-        extracted=shown(extracted),
-        reason=outcome.reason,
-    )
+    return grade_all([problem], [rollout], GradingConfig(answer_format=Choice(answer_format)))[0]
+
+
+def explain(problem: Problem, rollout: Rollout, config: GradingConfig) -> list[tuple[str, str]]:
+    """Every rung that one completion took: (name of the rung, what it did), the verdict last.
+
+    Example:
+        >>> task = Problem(problem_id="a", problem="?", answer="1/2", answer_type="math")
+        >>> said = Rollout(problem_id="a", sample_index=0, token_ids=(7,), text="0.5", finish_reason="stop", seed=1)
+        >>> for rung, what in explain(task, said, GradingConfig()):
+        ...     print(f"{rung}: {what}")
+        finish: stop after 1 tokens
+        thinking: strip: 3 of 3 characters may hold the answer
+        extraction: whole: 0.5
+        comparison: math with 1/2
+        verdict: correct. Equal to the gold answer by the rule 'value'.
+    """
+    rungs: list[tuple[str, str]] = []
+    say: Say = lambda rung, what: rungs.append((rung, what))  # noqa: E731
+    if isinstance(judge(problem, rollout, config, say).outcome, Undecided):
+        rungs.append(("worker", "math-verify in a process of its own"))
+    grade = grade_all([problem], [rollout], config)[0]
+    return [*rungs, ("verdict", f"{grade.verdict}. {grade.reason}")]
 
 
 def count_passes(problems: Sequence[Problem], grades: Sequence[Grade]) -> list[PassRate]:

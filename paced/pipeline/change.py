@@ -183,6 +183,8 @@ def _apply(change: Change, say: Callable[[str], None]) -> None:
 def _remove(run: RunFolder, step: Step) -> None:
     """Take away what a step left, its record last."""
     stage = run.stage(step.stage)
+    if step.name == "grade" and stage.grades.exists():  # kept, so that grading again can say what it changed
+        stage.grades.replace(stage.earlier_grades)
     for path in outputs_of(run, step):
         _delete(path)
     if step.name == "distill":

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from paced.models.loading import load_config, teacher_model
 from paced.pipeline.preflight import Inputs
+from paced.pipeline.taken import needs_rollouts, source_of
 from paced.problems.prompts import Prompt
 from paced.run.config import ModelConfig, RunConfig, StageConfig
 
@@ -62,13 +63,14 @@ def estimate_cost(config: RunConfig, inputs: Inputs, num_heldout: int) -> Cost:
     count = len(inputs.problems)
     rollouts = references = trained = steps = 0.0
     operations = 0.0
-    for stage in config.stages:
+    for number, stage in enumerate(config.stages, start=1):
         share = stage.share * count
         stage_steps = num_steps(config, stage, count)
         examples = stage_steps * config.training.batch_size
         limit = config.references if stage.along == "reference" else config.rollouts
-        rollouts += share * config.rollouts.num_samples + (examples if stage.fresh_rollouts else 0)
-        references += share if stage.along == "reference" else 0
+        rolls = needs_rollouts(config, number) and source_of(config, "rollout", number) is None
+        rollouts += (share * config.rollouts.num_samples if rolls else 0) + (examples if stage.fresh_rollouts else 0)
+        references += share if stage.along == "reference" and not config.references.from_ else 0
         trained += examples * (seen + limit.max_new_tokens)
         steps += stage_steps
         operations += examples * 2 * teacher * (shown + limit.max_new_tokens)

@@ -11,6 +11,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from paced.pipeline.taken import needs_rollouts, source_of
 from paced.run.config import TRAINING, EvaluationSet, ModelConfig, PromptsConfig, RunConfig, SamplingConfig
 from paced.run.configfile import to_dict
 from paced.run.folder import RunFolder
@@ -19,7 +20,20 @@ from paced.run.steprecord import Step
 QUICK = ("grade", "weigh", "count")
 """Steps that take seconds: what they gave is made anew whenever something that it depends on changes."""
 HOW_ONLY = frozenset(
-    ("max_rows", "base_urls", "concurrency", "timeout_seconds", "attempts", "backoff_seconds", "api_key_env")
+    (
+        "max_rows",
+        "python",
+        "num_engines",
+        "gpu_memory_fraction",
+        "prefix_caching",
+        "eager",
+        "base_urls",
+        "concurrency",
+        "timeout_seconds",
+        "attempts",
+        "backoff_seconds",
+        "api_key_env",
+    )
 )
 """Parameters of an engine on which its speed and place depend, and no completion does."""
 READS_PROMPTS = ("system", "use_chat_template", "end_of_answer", "enable_thinking")
@@ -32,7 +46,8 @@ def steps_of(config: RunConfig) -> list[Step]:
     steps = [Step("problems")]
     steps += [Step(name, part=f"base-{item.name}") for item in config.evaluation.sets for name in ("evaluate", "count")]
     for number, stage in enumerate(config.stages, start=1):
-        steps += [Step("rollout", number), Step("grade", number), Step("weigh", number)]
+        steps += [Step("rollout", number)] if needs_rollouts(config, number) else []
+        steps += [Step("grade", number), Step("weigh", number)]
         steps += [Step("reference", number)] if stage.along == "reference" else []
         steps.append(Step("distill", number))
     names = [item.name for item in config.evaluation.sets] + [TRAINING] * config.evaluation.rate_training
@@ -91,7 +106,7 @@ def _needs(step: Step, steps: list[Step]) -> list[Step]:
     return {
         "problems": [],
         "rollout": [Step("problems"), *student],
-        "grade": [Step("rollout", number)],
+        "grade": [Step("rollout", number) if Step("rollout", number) in steps else Step("problems")],
         "weigh": [Step("grade", number)],
         "reference": [Step("problems")],
         "distill": [Step("weigh", number), Step("rollout" if along_rollouts else "reference", number), *student],
@@ -105,6 +120,10 @@ def settings_of(config: RunConfig, step: Step) -> dict[str, Any]:
     grading = {f"grading.{key}": value for key, value in to_dict(config.grading).items()}
     if step.name == "problems":
         return {"problems.limit": config.problems.limit, "lab": seed["lab"]}
+    if step.name in ("rollout", "grade", "reference") and (taken := source_of(config, step.name, step.stage)):
+        columns = {f"{taken[0]}.columns": dict(taken[1].columns)}
+        samples = {"rollouts.num_samples": config.rollouts.num_samples} if step.name == "rollout" else {}
+        return seed | _part(config, step.stage) | columns | samples
     if step.name == "grade":
         return grading
     if step.name == "count":
@@ -180,7 +199,7 @@ def prompt_settings(prompts: PromptsConfig, reader: str) -> dict[str, Any]:
 
 def sampling_settings(section: str, sampling: SamplingConfig) -> dict[str, Any]:
     """The settings that completions depend on, below the key of their section."""
-    settings = {f"{section}.{key}": value for key, value in to_dict(sampling).items()}
+    settings = {f"{section}.{key}": value for key, value in to_dict(sampling).items() if key != "from"}
     engine = settings[f"{section}.engine"]
     engine["parameters"] = {key: value for key, value in engine["parameters"].items() if key not in HOW_ONLY}
     return settings

@@ -17,7 +17,7 @@ from paced.pipeline.preflight import Inputs, check_all, check_methods
 from paced.problems.files import read_problems
 from paced.run.config import RunConfig
 from paced.run.folder import RunFolder
-from paced.train.native.trackers import check_trackers
+from paced.train.trackers import check_trackers
 
 Say = Callable[[str], None]
 """Called with each line."""

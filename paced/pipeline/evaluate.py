@@ -19,7 +19,7 @@ from paced.pipeline.held import HELD_OUT_FILE, also_read, computing, contents, f
 from paced.pipeline.prompts import stored_prompts
 from paced.problems.files import read_problems
 from paced.records import PassRate, Problem, Rollout
-from paced.rollouts.engine import describe_engine
+from paced.rollouts.engine import choose_engine, describe_engine
 from paced.rollouts.sampler import make_sampler
 from paced.run.config import TRAINING, RunConfig, SamplingConfig
 from paced.run.folder import RunFolder
@@ -82,10 +82,10 @@ def _sample(run: RunFolder, config: RunConfig, checkpoint: Checkpoint, names: li
     model = student_model(run, config, stage_number=entering)
     student = student_contents(run, entering)
     sets = [_read_set(run, config, name) for name in names]
-    for _, same_engine in groupby(sets, key=lambda rated: str(rated.sampling.engine)):
+    for _, same_engine in groupby(sets, key=lambda rated: str(choose_engine(rated.sampling))):
         group = list(same_engine)
-        engine = group[0].sampling.engine
-        with make_sampler(config, model, reader="student", engine=engine, progress=progress) as sampler:
+        sampling = group[0].sampling
+        with make_sampler(config, model, reader="student", sampling=sampling, progress=progress) as sampler:
             for rated in group:
                 step, file = Step("evaluate", part=f"{checkpoint}-{rated.name}"), run.evaluation_prompts(rated.name)
                 with computing(run, step, rated.contents | student):
@@ -99,4 +99,4 @@ def _sample(run: RunFolder, config: RunConfig, checkpoint: Checkpoint, names: li
                         label=f"evaluation of the {checkpoint} student on '{rated.name}'",
                         prompts=prompts,
                     )
-                    run.note_engine(step.label, describe_engine(engine, sampler.engine))
+                    run.note_engine(step.label, describe_engine(choose_engine(sampling), sampler.engine))

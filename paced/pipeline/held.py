@@ -9,14 +9,17 @@ student and whose training is of another would be wrong in silence.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from paced.errors import BadRows, RunFolderError
 from paced.models.contents import model_files, model_hash
 from paced.models.loading import teacher_model
 from paced.pipeline.dependence import QUICK, outputs_of, readers_of, settings_of, steps_of
+from paced.pipeline.taken import content_of, is_present, sources_of
 from paced.records import Grade
 from paced.rollouts.collect import first_fault, set_aside
 from paced.run.config import RunConfig
@@ -75,27 +78,30 @@ def finished(run: RunFolder, step: Step, progress: Progress) -> bool:
 
 
 @contextlib.contextmanager
-def computing(run: RunFolder, step: Step, read: Mapping[str, str]) -> Iterator[None]:
+def computing(
+    run: RunFolder, step: Step, read: Mapping[str, str], *, taken_from: Mapping[str, Any] | None = None
+) -> Iterator[None]:
     """Do a step inside: its record is begun with what it reads, and completed with what it wrote.
 
     Args:
         run: the run.
         step: which step.
         read: what it reads -> SHA-256.
+        taken_from: path, content and columns of the file that takes its place, if one does.
 
     Raises:
         RunFolderError: something from outside the run is no longer what an earlier step read.
     """
-    begin(run, step, read)
+    begin(run, step, read, taken_from=taken_from)
     yield
     complete(run, step)
 
 
-def begin(run: RunFolder, step: Step, read: Mapping[str, str]) -> None:
+def begin(run: RunFolder, step: Step, read: Mapping[str, str], *, taken_from: Mapping[str, Any] | None = None) -> None:
     """Write down that a step begins, see :func:`computing`."""
     refuse_changed(run, read)
-    config = run.config()
-    write_record(run, StepRecord(step=step, settings=settings_of(config, step), read=dict(read)))
+    settings = settings_of(run.config(), step)
+    write_record(run, StepRecord(step=step, settings=settings, read=dict(read), taken_from=dict(taken_from or {})))
 
 
 def also_read(run: RunFolder, step: Step, *files: Path) -> None:
@@ -109,7 +115,7 @@ def complete(run: RunFolder, step: Step) -> None:
     """Write down that a step has ended, with the hashes of its files."""
     record = read_record(run, step)
     assert record is not None, f"{step.label} has not begun"
-    write_record(run, StepRecord(step=step, settings=record.settings, read=record.read, wrote=hashes_of(run, step)))
+    write_record(run, dataclasses.replace(record, wrote=hashes_of(run, step)))
 
 
 def refuse_changed(run: RunFolder, read: Mapping[str, str]) -> None:
@@ -146,13 +152,16 @@ def refuse_changed_files(run: RunFolder) -> None:
     config = run.config()
     files = {PROBLEM_FILE: config.problems.path}
     files |= {f"{HELD_OUT_FILE} {item.name}": item.path for item in config.evaluation.sets}
-    refuse_changed(run, {name: file_hash(Path(path)) for name, path in files.items() if Path(path).is_file()})
+    read = {name: file_hash(Path(path)) for name, path in files.items() if Path(path).is_file()}
+    read |= {name: content_of(source) for name, source in sources_of(config).items() if is_present(source)}
+    refuse_changed(run, read)
 
 
 def place_of(config: RunConfig, name: str) -> str:
     """What a source is called in a message: with its path, where it has one."""
     paths = {"student": config.student.path, "teacher": config.teacher.path, PROBLEM_FILE: config.problems.path}
     paths |= {f"{HELD_OUT_FILE} {item.name}": item.path for item in config.evaluation.sets}
+    paths |= {name: source.path for name, source in sources_of(config).items()}
     return f"the {name} {paths[name]}" if paths.get(name) else f"the {name}"
 
 

@@ -16,7 +16,7 @@ from paced.pipeline.preflight_models import check_weights
 from paced.pipeline.steps import train_run
 from paced.run.folder import RunFolder
 from paced.run.progress import Progress
-from paced.train.native.trackers import check_trackers
+from paced.train.trackers import check_trackers
 
 
 def run_job(run: RunFolder, progress: Progress) -> None:

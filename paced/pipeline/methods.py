@@ -85,7 +85,7 @@ def share(run: RunFolder, method: RunFolder) -> None:
         wanted = [problem.problem_id for problem in stage_problems(method, number)]
         if number == 1 and _same(ours, theirs, *first, "prompts", "rollouts"):
             _share(run, Step("rollout", 1), method, Step("rollout", 1), wanted)
-            if ours["grading"] == theirs["grading"] and len(wanted) == len(stage_problems(run, 1)):
+            if _same(ours, theirs, "grading", "pass_rates") and len(wanted) == len(stage_problems(run, 1)):
                 _share(run, Step("grade", 1), method, Step("grade", 1))
         if stage.along == "reference" and _same(ours, theirs, *first, "teacher", "prompts", "references"):
             _share(run, Step("reference", 1), method, Step("reference", number), wanted)
@@ -113,7 +113,9 @@ def _share(run: RunFolder, source: Step, method: RunFolder, target: Step, proble
     for file, path in zip(outputs_of(run, source), outputs_of(method, target), strict=True):
         if not _copy(file, path, problem_ids):
             return
-    shared = StepRecord(step=target, settings=settings_of(method.config(), target), read=read)
+    shared = StepRecord(
+        step=target, settings=settings_of(method.config(), target), read=read, taken_from=record.taken_from
+    )
     write_record(method, dataclasses.replace(shared, wrote=hashes_of(method, target)))
 
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import glob
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from paced.errors import ConfigError, RunFolderError
 from paced.lab.files import with_lab_paths
 from paced.pipeline.change import adopt
-from paced.run.config import RunConfig, check_name
+from paced.run.config import CompletionsConfig, PassRatesConfig, RunConfig, check_name
 from paced.run.configfile import apply_overrides, build_config, load_config, to_dict, with_method
 from paced.run.folder import INSIDE, RunFolder
 from paced.run.progress import Lines, Progress
+from paced.run.schema import FileSource
+
+Taking = TypeVar("Taking", CompletionsConfig, PassRatesConfig)
 
 
 def open_run(
@@ -92,27 +97,40 @@ def read_recipe(recipe: Path, overrides: tuple[str, ...] = (), *, seed: int | No
 def with_paths(config: RunConfig, change: Callable[[str], str]) -> RunConfig:
     """The configuration with ``change`` applied to every path of a model or problem file that it names."""
     sets = tuple(dataclasses.replace(item, path=change(item.path)) for item in config.evaluation.sets)
+
+    def taken(section: Taking) -> Taking:
+        source: FileSource | None = section.from_
+        return dataclasses.replace(section, from_=source and dataclasses.replace(source, path=change(source.path)))
+
     return dataclasses.replace(
         config,
         student=dataclasses.replace(config.student, path=change(config.student.path)),
         teacher=dataclasses.replace(config.teacher, path=change(config.teacher.path)),
         problems=dataclasses.replace(config.problems, path=change(config.problems.path)),
         evaluation=dataclasses.replace(config.evaluation, sets=sets),
+        rollouts=taken(config.rollouts),
+        pass_rates=taken(config.pass_rates),
+        references=taken(config.references),
     )
 
 
 def _beside(folder: Path, path: str) -> str:
     """A relative path that is not found from the working folder, from ``folder`` if it is found there."""
-    if path and not path.startswith(INSIDE) and not Path(path).exists() and (folder / path).exists():
+    if path and not path.startswith(INSIDE) and not _names_a_file(path) and _names_a_file(str(folder / path)):
         return os.path.relpath(folder / path)
     return path
 
 
 def _from_run(run: RunFolder, path: str) -> str:
     """A relative path as one from the run folder; a hub name and what is absolute stay as they are."""
-    if path and not path.startswith(INSIDE) and not Path(path).is_absolute() and Path(path).exists():
+    if path and not path.startswith(INSIDE) and not Path(path).is_absolute() and _names_a_file(path):
         return INSIDE + os.path.relpath(Path(path).resolve(), run.root.resolve())
     return path
+
+
+def _names_a_file(path: str) -> bool:
+    """Whether there is something at a path, or at a pattern of several."""
+    return Path(path).exists() or bool(glob.glob(path, recursive=True))
 
 
 def method_folder(run: RunFolder, method: str, progress: Progress) -> RunFolder:

@@ -22,6 +22,7 @@ from paced.pipeline.preflight_models import generation_notes, model_faults
 from paced.pipeline.preflight_options import option_faults
 from paced.pipeline.preflight_problems import gold_faults, overlap
 from paced.pipeline.preflight_prompts import end_faults, prompt_faults, template_notes
+from paced.pipeline.preflight_taken import samples_rollouts, taken_faults
 from paced.problems.files import ProblemFile, read_problems
 from paced.problems.prompts import Prompt, Reader, make_prompts
 from paced.records import Problem
@@ -148,6 +149,10 @@ def _look(config: RunConfig) -> tuple[Inputs | None, list[Fault]]:
             faults += prompt_faults(file.problems, made, reader=reader, config=config.prompts, tokenizer=tokenizer)
             look = partial(template_notes, file.problems[0], made[0], reader=reader)
             notes += _try(faults, look, config=config.prompts, tokenizer=tokenizer) or []
+    if file is not None and student_tokenizer is not None and "student" in prompts:
+        refusals, said = taken_faults(config, file.problems, prompts, student_tokenizer)
+        faults += refusals
+        notes += said
     held_out: list[Prompt] = []
     for item in config.evaluation.sets:
         unseen = _read_graded(item.path, config, faults)
@@ -246,11 +251,12 @@ def _length_faults(config: RunConfig, prompts: Mapping[Reader, list[Prompt]], he
                 f"the {who} has {limit} positions. {fix}"
             )
 
-    fits(config.student, "student", seen, config.rollouts, "rollouts")
-    if any(stage.along == "reference" for stage in config.stages):
+    if samples_rollouts(config):
+        fits(config.student, "student", seen, config.rollouts, "rollouts")
+    if any(stage.along == "reference" for stage in config.stages) and not config.references.from_:
         fits(teacher_model(config), "teacher", shown, config.references, "references")
         fits(config.student, "student", seen, config.references, "references")
-    if any(stage.along == "rollout" for stage in config.stages):
+    if any(stage.along == "rollout" for stage in config.stages) and samples_rollouts(config):
         fits(teacher_model(config), "teacher", shown, config.rollouts, "rollouts")
     fits(config.student, "student", held_out, config.evaluation.sampling, "evaluation.sampling")
     return faults

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from paced.rollouts.engine import Engine, make_engine
-from paced.run.config import ModelConfig, RunConfig
-from paced.run.schema import Choice
+from paced.rollouts.engine import Engine, choose_engine, make_engine
+from paced.run.config import ModelConfig, RunConfig, SamplingConfig
 
 
 def engine_faults(config: RunConfig) -> list[str]:
@@ -14,9 +13,9 @@ def engine_faults(config: RunConfig) -> list[str]:
         config: the recipe; no engine is asked for completions, and no server is contacted.
     """
     faults: list[str] = []
-    rollouts = _build(config.rollouts.engine, config.student)
-    evaluation = _build(config.evaluation.sampling.engine, config.student)
-    references = _build(config.references.engine, config.student)
+    rollouts = _build(config.rollouts, config.student)
+    evaluation = _build(config.evaluation.sampling, config.student)
+    references = _build(config.references, config.student)
     later = [word for word, wanted in _weights_after_the_first(config).items() if wanted]
     if rollouts is not None and not rollouts.takes_new_weights and later:
         faults.append(
@@ -52,9 +51,9 @@ def _weights_after_the_first(config: RunConfig) -> dict[str, bool]:
     }
 
 
-def _build(choice: Choice, model: ModelConfig) -> Engine | None:
+def _build(sampling: SamplingConfig, model: ModelConfig) -> Engine | None:
     """The engine, or None where the choice is a fault of its own (``preflight_options.py``)."""
     try:
-        return make_engine(choice, model)
+        return make_engine(choose_engine(sampling), model)
     except (TypeError, ValueError):
         return None

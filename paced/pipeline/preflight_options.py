@@ -8,8 +8,8 @@ from typing import Any
 
 from paced.errors import ConfigError, did_you_mean
 from paced.grading.extract import EXTRACTIONS
-from paced.rollouts.engine import ENGINES
-from paced.run.config import ModelConfig, RunConfig
+from paced.rollouts.engine import AUTO, ENGINES, choose_engine, make_engine
+from paced.run.config import ModelConfig, RunConfig, SamplingConfig
 from paced.run.schema import Choice
 from paced.weights import WEIGHTS
 
@@ -45,15 +45,16 @@ def option_faults(config: RunConfig) -> dict[str, str]:
         "references": config.references,
         "evaluation.sampling": config.evaluation.sampling,
     }.items():
-        sentence = engine_fault(f"{section}.engine", sampling.engine, config.student)
+        sentence = engine_fault(f"{section}.engine", sampling, config.student)
         if sentence:
             faults[f"{section}.engine"] = sentence
     return faults
 
 
-def engine_fault(key: str, engine: Choice, model: ModelConfig) -> str:
+def engine_fault(key: str, sampling: SamplingConfig, model: ModelConfig) -> str:
     """What is wrong with the choice of an engine, if anything; ``key`` is what the sentence calls it."""
-    return _choice_fault(key, engine, ENGINES, lambda name, given: ENGINES[name](model, **given))
+    known = {**ENGINES, AUTO: choose_engine}
+    return _choice_fault(key, sampling.engine, known, lambda name, given: make_engine(choose_engine(sampling), model))
 
 
 def check_options(config: RunConfig) -> None:

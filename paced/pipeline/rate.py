@@ -60,7 +60,7 @@ def rate(config: RateConfig, table: str | Path, progress: Progress | None = None
     Example: ``rated = rate(RateConfig(problems=ProblemsConfig(path="p.jsonl"), student=ModelConfig(path="model")),
         "rates.parquet")``, then ``print(rated.report()[0])``.
     """
-    from paced.rollouts.engine import describe_engine
+    from paced.rollouts.engine import choose_engine, describe_engine
 
     table, progress = Path(table), progress or Silent()
     file = _read_problems(config, table)
@@ -81,7 +81,7 @@ def rate(config: RateConfig, table: str | Path, progress: Progress | None = None
         with folder.locked():
             claim_state(folder.root, _settings(config, file.problems))
             rollouts = _sample(config, folder.root, sampler, problems, prompts)
-            folder.note_engine("rollout", describe_engine(config.rollouts.engine, sampler.engine))
+            folder.note_engine("rollout", describe_engine(choose_engine(config.rollouts), sampler.engine))
             grades = grade_all(problems, rollouts, config.grading)
             return _finish(table, problems, grades, folder.root, left_out=left_out, notes=notes, screen=config.screen)
 
@@ -134,7 +134,7 @@ def _read_problems(config: RateConfig, table: Path) -> ProblemFile:
 def _open_sampler(config: RateConfig, progress: Progress) -> Sampler:
     from paced.models.loading import load_tokenizer
     from paced.pipeline.preflight_options import engine_fault
-    from paced.rollouts.engine import make_engine
+    from paced.rollouts.engine import choose_engine, make_engine
     from paced.rollouts.sampler import Sampler
 
     if not config.student.path:
@@ -142,11 +142,11 @@ def _open_sampler(config: RateConfig, progress: Progress) -> Sampler:
             "rate: a model must be named, a folder or a hub name, got none. Give --model; with a server too, for its "
             "tokenizer makes the prompts."
         )
-    fault = engine_fault("rollouts.engine", config.rollouts.engine, config.student)
+    fault = engine_fault("rollouts.engine", config.rollouts, config.student)
     if fault:
         raise ConfigError(f"rate: {fault}")
     tokenizer = load_tokenizer(config.student)
-    engine = make_engine(config.rollouts.engine, config.student, end_of_answer=config.prompts.end_of_answer)
+    engine = make_engine(choose_engine(config.rollouts), config.student, end_of_answer=config.prompts.end_of_answer)
     return Sampler(engine, tokenizer, reader="student", prompts=config.prompts, run_seed=config.seed, progress=progress)
 
 

@@ -9,15 +9,17 @@ Left out: the optimiser step (``train/native/loop.py``), evaluation (``evaluate.
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from paced.errors import ConfigError
-from paced.grading.grade import count_passes, grade_all
-from paced.models.loading import pick_device, student_model, teacher_model
+from paced.errors import BadRows, ConfigError
+from paced.grading.describe import describe_changes, describe_grades
+from paced.grading.grade import count_passes, explain, grade_all
+from paced.models.loading import load_tokenizer, pick_device, student_model, teacher_model
 from paced.pipeline.held import (
     PROBLEM_FILE,
     also_read,
@@ -33,10 +35,18 @@ from paced.pipeline.held import (
     written,
 )
 from paced.pipeline.prompts import stage_prompts
+from paced.pipeline.taken import (
+    needs_rollouts,
+    origin_of,
+    source_of,
+    take_pass_rates,
+    take_references,
+    take_rollouts,
+)
 from paced.pipeline.weighing import weights_of
 from paced.problems.files import read_problems
 from paced.records import Grade, PassRate, Problem, ProblemWeight, Rollout
-from paced.rollouts.engine import describe_engine
+from paced.rollouts.engine import choose_engine, describe_engine
 from paced.rollouts.sampler import make_sampler
 from paced.run.config import RunConfig
 from paced.run.folder import RunFolder
@@ -44,7 +54,7 @@ from paced.run.progress import Progress
 from paced.run.seeds import text_key
 from paced.run.steprecord import Step
 from paced.run.storage import encode_line, file_hash, read_parquet, read_records, write_atomic, write_parquet
-from paced.train.native.parallel import team_for_files
+from paced.train.team import team_for_files
 from paced.weights import normalise
 
 REFERENCE_DRAW = "references"
@@ -87,10 +97,11 @@ def stage_problems(run: RunFolder, stage_number: int) -> list[Problem]:
     """
     if not run.problems.exists():
         raise ConfigError(f"{run.root}: has no problems yet. Run: paced rollout {run.root}")
-    return _part(read_parquet(run.problems, Problem), run.config(), stage_number)
+    return part_of(read_parquet(run.problems, Problem), run.config(), stage_number)
 
 
-def _part(problems: list[Problem], config: RunConfig, stage_number: int) -> list[Problem]:
+def part_of(problems: Sequence[Problem], config: RunConfig, stage_number: int) -> list[Problem]:
+    """The problems of one stage among all, see :func:`stage_problems`."""
     if not 1 <= stage_number <= len(config.stages):
         raise ConfigError(f"{config.name}: stage must be between 1 and {len(config.stages)}, got {stage_number}.")
     order = np.random.default_rng([config.seed, text_key("stages")]).permutation(len(problems))
@@ -108,15 +119,23 @@ def _part(problems: list[Problem], config: RunConfig, stage_number: int) -> list
 def rollout(run: RunFolder, stage_number: int, progress: Progress) -> None:
     """Student + problems -> ``rollouts.jsonl``: K samples of each problem by the student that enters the stage."""
     config, stage, step = run.config(), run.stage(stage_number), Step("rollout", stage_number)
+    if not needs_rollouts(config, stage_number):
+        progress.note(f"stage {stage_number}: takes its pass rates from a file and has no rollouts")
+        return
     if finished(run, step, progress):
         return
     take_problems(run, progress)
     problems = stage_problems(run, stage_number)
+    if source_of(config, "rollout", stage_number):
+        with _taking(run, step) as others:
+            rollouts, notes = take_rollouts(config, problems, others, tokenizer=load_tokenizer(config.student))
+            _write_taken(stage.rollouts, rollouts, notes, progress)
+        return
     model = student_model(run, config, stage_number=stage_number)
     read = written(run, Step("problems")) | student_contents(run, stage_number)
     with (
         computing(run, step, read),
-        make_sampler(config, model, reader="student", engine=config.rollouts.engine, progress=progress) as sampler,
+        make_sampler(config, model, reader="student", sampling=config.rollouts, progress=progress) as sampler,
     ):
         prompts = stage_prompts(run, stage_number, sampler, problems)
         also_read(run, step, stage.student_prompts)
@@ -128,7 +147,7 @@ def rollout(run: RunFolder, stage_number: int, progress: Progress) -> None:
             file=stage.rollouts,
             label=f"rollouts of {len(problems):,} problems x {config.rollouts.num_samples} (stage {stage_number})",
         )
-        run.note_engine(step.label, describe_engine(config.rollouts.engine, sampler.engine))
+        run.note_engine(step.label, describe_engine(choose_engine(config.rollouts), sampler.engine))
 
 
 def grade(run: RunFolder, stage_number: int, progress: Progress) -> None:
@@ -136,15 +155,29 @@ def grade(run: RunFolder, stage_number: int, progress: Progress) -> None:
     config, stage, step = run.config(), run.stage(stage_number), Step("grade", stage_number)
     if finished(run, step, progress):
         return
+    if source_of(config, "grade", stage_number):
+        take_problems(run, progress)
+        with _taking(run, step) as others:
+            taken, notes = take_pass_rates(config, stage_problems(run, stage_number), others)
+            write_parquet(stage.pass_rates, taken, PassRate)
+        for note in notes:
+            progress.note(note)
+        return
     problems = stage_problems(run, stage_number)
     rollouts = read_records(stage.rollouts, Rollout)
     _refuse_gaps(run, stage_number, Counter(rollout.problem_id for rollout in rollouts), problems)
+    before: list[Grade] = []
+    with contextlib.suppress(OSError, BadRows):  # they are there to be compared with, nothing depends on them
+        before = read_records(stage.earlier_grades, Grade)
     with computing(run, step, written(run, Step("problems")) | contents(run, stage.rollouts)):
         grades = grade_all(problems, rollouts, config.grading)
         write_atomic(stage.grades, "".join(f"{encode_line(one)}\n" for one in grades))
         rates = count_passes(problems, grades)
         write_parquet(stage.pass_rates, rates, PassRate)
     progress.note(f"stage {stage_number}: {describe_grades(grades)}")
+    if before:
+        progress.note(f"stage {stage_number}: graded again, {describe_changes(before, grades)}")
+    stage.earlier_grades.unlink(missing_ok=True)
     ungradable = sum(rate.num_rollouts == 0 for rate in rates)
     if ungradable:
         progress.note(f"stage {stage_number}: {ungradable} problems could not be graded at all; they get weight 0")
@@ -161,11 +194,26 @@ def rate_stage(run: RunFolder, stage_number: int, progress: Progress) -> None:
     refuse_changed(run, student_contents(run, stage_number) | teacher_contents(run.config()))
 
 
-def describe_grades(grades: list[Grade]) -> str:
-    """Shares of the verdicts in words, most frequent first."""
-    counts = Counter(grade.verdict for grade in grades)
-    shares = ", ".join(f"{100 * count / len(grades):.1f} % {verdict}" for verdict, count in counts.most_common())
-    return f"{len(grades):,} completions: {shares}"
+def explain_grades(run: RunFolder, stage_number: int, problem_id: str) -> list[str]:
+    """Every rung that each completion of one problem took, as lines of text; nothing is written.
+
+    Raises:
+        ConfigError: the stage has no such problem, or no rollouts of it.
+    """
+    problems = [problem for problem in stage_problems(run, stage_number) if problem.problem_id == problem_id]
+    if not problems:
+        raise ConfigError(
+            f"{run.root}: stage {stage_number} must have the problem that --explain names, got {problem_id!r}."
+        )
+    file = run.stage(stage_number).rollouts
+    rollouts = [one for one in read_records(file, Rollout) if one.problem_id == problem_id] if file.exists() else []
+    if not rollouts:
+        raise ConfigError(f"{run.root}: has no rollouts of {problem_id!r} yet. Run: paced rollout {run.root}")
+    lines = []
+    for rollout in rollouts:
+        lines.append(f"{problem_id} sample {rollout.sample_index}")
+        lines += [f"  {rung:<10} {what}" for rung, what in explain(problems[0], rollout, run.config().grading)]
+    return lines
 
 
 def weigh(run: RunFolder, stage_number: int, progress: Progress) -> None:
@@ -193,10 +241,18 @@ def reference(run: RunFolder, stage_number: int, progress: Progress) -> None:
     problems = stage_problems(run, stage_number)
     if config.stages[stage_number - 1].along != "reference" or finished(run, step, progress):
         return
-    teacher, engine = teacher_model(config), config.references.engine
+    teacher = teacher_model(config)
+    if source_of(config, "reference", stage_number):
+        with _taking(run, step) as others:
+            references, notes = take_references(config, problems, others, tokenizer=load_tokenizer(teacher))
+            _write_taken(stage.references, references, notes, progress)
+        progress.note(
+            f"stage {stage_number}: references, {describe_grades(grade_all(problems, references, config.grading))}"
+        )
+        return
     with (
         computing(run, step, written(run, Step("problems")) | teacher_contents(config)),
-        make_sampler(config, teacher, reader="teacher", engine=engine, progress=progress) as sampler,
+        make_sampler(config, teacher, reader="teacher", sampling=config.references, progress=progress) as sampler,
     ):
         prompts = stage_prompts(run, stage_number, sampler, problems)
         also_read(run, step, stage.teacher_prompts)
@@ -208,7 +264,7 @@ def reference(run: RunFolder, stage_number: int, progress: Progress) -> None:
             file=stage.references,
             label=f"references of {len(problems):,} problems (stage {stage_number})",
         )
-        run.note_engine(step.label, describe_engine(engine, sampler.engine))
+        run.note_engine(step.label, describe_engine(choose_engine(config.references), sampler.engine))
     grades = grade_all(problems, references, config.grading)
     progress.note(f"stage {stage_number}: references, {describe_grades(grades)}")
 
@@ -233,10 +289,9 @@ def distill(run: RunFolder, stage_number: int, progress: Progress) -> None:
     if is_there(stage.student):
         return
     student, teacher = student_model(run, config, stage_number=stage_number), teacher_model(config)
-    rollouts, references = config.rollouts.engine, config.references.engine
     with (
-        make_sampler(config, student, reader="student", engine=rollouts, progress=progress) as asked,
-        make_sampler(config, teacher, reader="teacher", engine=references, progress=progress) as shown,
+        make_sampler(config, student, reader="student", sampling=config.rollouts, progress=progress) as asked,
+        make_sampler(config, teacher, reader="teacher", sampling=config.references, progress=progress) as shown,
     ):
         problems = StageProblems(
             run,
@@ -266,7 +321,8 @@ def _begin_training(run: RunFolder, stage_number: int, progress: Progress) -> No
         return
     along_reference = config.stages[stage_number - 1].along == "reference"
     completions = (stage.references, "reference") if along_reference else (stage.rollouts, "rollout")
-    for file, command in ((stage.pass_rates, "grade"), (stage.weights, "weigh"), completions):
+    along = [completions] if along_reference or needs_rollouts(config, stage_number) else []
+    for file, command in ((stage.pass_rates, "grade"), (stage.weights, "weigh"), *along):
         if not file.exists():
             raise ConfigError(
                 f"{run.root}: stage {stage_number} has no {file.name}. "
@@ -275,7 +331,27 @@ def _begin_training(run: RunFolder, stage_number: int, progress: Progress) -> No
     for earlier in (reference if along_reference else rollout, grade, weigh):  # again, where a file was damaged
         earlier(run, stage_number, progress)
     models = student_contents(run, stage_number) | teacher_contents(config)
-    begin(run, step, models | contents(run, stage.weights, completions[0]))
+    begin(run, step, models | contents(run, stage.weights, *(file for file, _ in along)))
+
+
+@contextlib.contextmanager
+def _taking(run: RunFolder, step: Step) -> Iterator[list[Problem]]:
+    """Do a step by taking a file; gives the run's other problems, whose rows are passed over."""
+    config = run.config()
+    taken = source_of(config, step.name, step.stage)
+    written_as = source_of(run.written_config(), step.name, step.stage)
+    assert taken is not None
+    assert written_as is not None
+    origin = origin_of(taken[1], written_as[1])
+    read = written(run, Step("problems")) | {taken[0]: origin["sha256"]}
+    with computing(run, step, read, taken_from=origin):
+        yield read_parquet(run.problems, Problem)
+
+
+def _write_taken(file: Path, rollouts: Sequence[Rollout], notes: Sequence[str], progress: Progress) -> None:
+    write_atomic(file, "".join(f"{encode_line(one)}\n" for one in rollouts))
+    for note in notes:
+        progress.note(note)
 
 
 def _refuse_gaps(run: RunFolder, stage_number: int, rollouts_of: Counter[str], problems: list[Problem]) -> None:

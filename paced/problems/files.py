@@ -15,9 +15,11 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from paced.errors import BadRow, BadRows, ConfigError
+from paced.grading.comparisons import answer_types
+from paced.grading.guess import answer_type_of
 from paced.grading.numerals import parse_integer
 from paced.problems.golds import as_text
 from paced.records import Problem
@@ -34,7 +36,6 @@ OFTEN_CALLED = {
 """What other data sets call a required column: named in the error, never used by itself."""
 MAYBE_ABSENT = ("None", "none", "null", "NULL", "N/A", "n/a", "NA")
 """Answers that may be meant and may be what a table makes of an absent value: said, not refused."""
-ANSWER_TYPES = ("exact", "integer")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +64,8 @@ def read_problems(path: str | Path, *, limit: int = 0) -> ProblemFile:
 
     Edges: a row that repeats the text and answer of an earlier one and has no id of its own is passed over, and the
         notes say how many; the same text with two answers is an error. An answer given as an integer, as a float that
-        is whole, or in digits in CSV, is compared as an integer unless ``answer_type`` says otherwise. NaN is absent.
+        is whole, or in digits in CSV, is compared as an integer; every other one without ``answer_type`` has the type
+        that :func:`paced.grading.guess.answer_type_of` reads from its text. NaN is absent.
 
     Example:
         >>> import tempfile
@@ -226,16 +228,15 @@ def _problem(
     values = {column: text(column) for column in ("problem_id", "problem", "answer", "solution", "source")}
     kind = row.get("answer_type")
     if is_missing(kind):
-        kind = "integer" if "answer" in integers else "exact"
-    if kind not in ANSWER_TYPES:
-        faults.append(_fault(number, "answer_type", kind, f"Write one of {', '.join(ANSWER_TYPES)}."))
+        kind = "integer" if "answer" in integers else answer_type_of(values["answer"])
+    if kind not in answer_types():
+        faults.append(_fault(number, "answer_type", kind, f"Write one of {', '.join(answer_types())}."))
     elif kind == "integer" and values["answer"].strip() and parse_integer(values["answer"]) is None:
         faults.append(_fault(number, "answer", values["answer"], "Write an integer, or set answer_type to exact."))
     if faults or any(not values[column].strip() for column in REQUIRED):
         return None, faults
     values["problem_id"] = values["problem_id"] or problem_id_of(values["problem"])
-    answer_type: Literal["exact", "integer"] = "integer" if kind == "integer" else "exact"
-    return Problem(answer_type=answer_type, **values), []
+    return Problem(answer_type=str(kind), **values), []
 
 
 def _bare(text: str) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from paced.errors import RunFolderError
+from paced.grading.extract import is_thinking_mark
 from paced.problems.prompts import Prompt
 from paced.records import Rollout
 from paced.rollouts.engine import Engine
@@ -79,9 +80,8 @@ def sample_rollouts(
     sampled = engine.sample([prompt.token_ids for prompt in prompts], keys, sampling)
     for row, completions in with_names(sampled, [prompt.problem_id for prompt in prompts]):
         # The end-of-sequence token is cut by place, not by name: some tokenizers do not mark theirs as special.
-        texts = tokenizer.batch_decode(
-            [one.token_ids[:-1] if one.finish_reason == "stop" else one.token_ids for one in completions],
-            skip_special_tokens=True,
+        texts = decoded(
+            tokenizer, [one.token_ids[:-1] if one.finish_reason == "stop" else one.token_ids for one in completions]
         )
         yield (
             row,
@@ -97,6 +97,18 @@ def sample_rollouts(
                 for index, key, completion, text in zip(indices, keys[row], completions, texts, strict=True)
             ],
         )
+
+
+def decoded(tokenizer: Any, rows: Sequence[Sequence[int]]) -> list[str]:
+    """Texts of token rows without control tokens, except for those that mark thinking: the grader must see these."""
+    control = dict(zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=True))
+    marks = {token_id for token_id, token in control.items() if is_thinking_mark(token)}
+    if not marks:
+        return tokenizer.batch_decode(rows, skip_special_tokens=True)
+    hidden = control.keys() - marks
+    return tokenizer.batch_decode(
+        [[one for one in row if one not in hidden] for row in rows], skip_special_tokens=False
+    )
 
 
 def collect_rollouts(

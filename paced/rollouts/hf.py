@@ -14,7 +14,6 @@ top_k, top_p and penalties silently); continuous batching (that is vLLM's task).
 from __future__ import annotations
 
 import dataclasses
-import inspect
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,10 +23,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from paced.errors import ArgumentTypeError, check_number
+from paced.errors import check_number
 from paced.models.loading import context_limit, load_config, load_model, load_tokenizer, pick_device
 from paced.models.tokens import absent_ids, end_tokens, padding_token, vocabulary_size
 from paced.records import SampledCompletion
+from paced.rollouts.causal_calls import CausalCalls
 from paced.rollouts.context import refuse_too_long
 from paced.run.config import ModelConfig, SamplingConfig
 from paced.run.seeds import uniforms
@@ -192,7 +192,7 @@ def sample_batches(
             completions: list[list[SampledCompletion]] = [[] for _ in chosen]
             for first in range(0, num_samples, samples_at_once):
                 sampled = _decode(
-                    _CausalCalls(model),
+                    CausalCalls(model),
                     prompts=[prompts[index] for index in chosen],
                     keys=keys[chosen, first : first + samples_at_once],
                     max_new_tokens=max_new_tokens,
@@ -209,6 +209,23 @@ def sample_batches(
     finally:
         if was_training:
             model.train()
+
+
+def known_logits(logits: Tensor, *, vocab_size: int | None, absent_ids: Sequence[int] = ()) -> Tensor:
+    """The logits of tokens that there are: padding rows of the head are cut off, gaps below them get -inf.
+
+    Args:
+        logits: [num_rows, rows of the head].
+        vocab_size: of the tokenizer; None for every row of the head.
+        absent_ids: ids below it that no token has.
+
+    Returns:
+        [num_rows, vocab_size].
+    """
+    known = logits[:, :vocab_size]
+    if absent_ids:
+        known = known.index_fill(-1, torch.tensor(absent_ids, device=known.device), -torch.inf)
+    return known
 
 
 def choose_tokens(
@@ -254,7 +271,7 @@ def choose_tokens(
 
 
 def _decode(
-    calls: _CausalCalls,
+    calls: CausalCalls,
     *,
     prompts: Sequence[Sequence[int]],
     keys: NDArray[np.uint64],
@@ -277,9 +294,7 @@ def _decode(
     rows = np.arange(len(row_keys))  # which completion each row of the batch is
     for position in range(max_new_tokens):
         noise = uniforms(row_keys[rows], position) if sampling_temperature > 0 else None
-        known = logits[:, :vocab_size]  # [num_rows, V]
-        if absent_ids:
-            known = known.index_fill(-1, torch.tensor(absent_ids, device=known.device), -torch.inf)
+        known = known_logits(logits, vocab_size=vocab_size, absent_ids=absent_ids)  # [num_rows, V]
         tokens = choose_tokens(known, noise, sampling_temperature=sampling_temperature, top_p=top_p)
         ids = tokens.cpu().numpy()
         if position == sampled.shape[1]:
@@ -312,62 +327,3 @@ def _pad_left(prompts: Sequence[Sequence[int]], pad_token_id: int) -> tuple[Tens
         tokens[row, longest - len(prompt) :] = prompt
         mask[row, longest - len(prompt) :] = 1
     return torch.from_numpy(tokens), torch.from_numpy(mask)
-
-
-class _CausalCalls:
-    """Forward calls of one batch on a causal LM, with the keywords that this model and this transformers know."""
-
-    def __init__(self, model: Any) -> None:
-        self.model = model
-        known = inspect.signature(model.forward).parameters
-        # transformers 5.24 renames past_key_values to cache; the field of the output keeps its name.
-        self.cache_argument = "cache" if "cache" in known else "past_key_values"
-        self.knows_position = "position_ids" in known
-        self.knows_logits_to_keep = "logits_to_keep" in known
-        self.cache: Any = None
-        self.mask = torch.empty(0)
-        self.position = torch.empty(0)
-        self.filled = 0
-
-    def prefill(self, tokens: Tensor, mask: Tensor, num_samples: int, max_new_tokens: int) -> Tensor:
-        """Read the prompts once, then make every row ``num_samples`` rows; logits [num_prompts·num_samples, V]."""
-        tokens, mask = tokens.to(self.model.device), mask.to(self.model.device)
-        self.position = (mask.cumsum(dim=-1) - 1).clamp(min=0)
-        self.mask, self.filled = mask, mask.shape[1]
-        logits = self._forward(tokens, self.position)
-        if not hasattr(self.cache, "batch_repeat_interleave") or not all(
-            hasattr(layer, "batch_repeat_interleave") for layer in getattr(self.cache, "layers", ())
-        ):
-            raise ArgumentTypeError(
-                f"sample_completions: the model must keep a key-value cache that can be repeated, got "
-                f"{type(self.cache).__name__} from {type(self.model).__name__}. Use another sampling engine."
-            )
-        self.cache.batch_repeat_interleave(num_samples)
-        self.position = self.position[:, -1:].repeat_interleave(num_samples, dim=0)
-        ones = mask.new_ones(mask.shape[0], max_new_tokens)  # room for every token to come: a slice a step, no copies
-        self.mask = torch.cat([mask, ones], dim=1).repeat_interleave(num_samples, dim=0)
-        return logits.repeat_interleave(num_samples, dim=0)
-
-    def step(self, tokens: Tensor) -> Tensor:
-        """Append one token to every row; logits [num_rows, V] of the next one."""
-        self.position = self.position + 1
-        self.filled += 1
-        return self._forward(tokens[:, None], self.position)
-
-    def keep_rows(self, rows: Tensor) -> None:
-        """Drop all rows but ``rows``."""
-        self.cache.batch_select_indices(rows)
-        self.mask, self.position = self.mask[rows], self.position[rows]
-
-    def _forward(self, tokens: Tensor, position: Tensor) -> Tensor:
-        arguments: dict[str, Any] = {"attention_mask": self.mask[:, : self.filled], "use_cache": True}
-        if self.knows_position:
-            arguments["position_ids"] = position
-        if self.knows_logits_to_keep:
-            arguments["logits_to_keep"] = 1
-        if self.cache is not None:
-            arguments[self.cache_argument] = self.cache
-        output = self.model(input_ids=tokens, **arguments)
-        self.cache = getattr(output, "past_key_values", None)
-        logits: Tensor = output.logits[:, -1, :]
-        return logits

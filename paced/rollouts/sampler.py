@@ -17,10 +17,9 @@ from paced.models.loading import load_tokenizer
 from paced.problems.prompts import Prompt, Reader, make_prompts
 from paced.records import PassRate, Problem, Rollout
 from paced.rollouts.collect import collect_rollouts, sample_rollouts
-from paced.rollouts.engine import Engine, make_engine
+from paced.rollouts.engine import Engine, choose_engine, make_engine
 from paced.run.config import GradingConfig, ModelConfig, PromptsConfig, RunConfig, SamplingConfig
 from paced.run.progress import Progress, Silent
-from paced.run.schema import Choice
 from paced.run.storage import read_records
 
 
@@ -157,7 +156,7 @@ class Sampler:
 
 
 def make_sampler(
-    config: RunConfig, model: ModelConfig, *, reader: Reader, engine: Choice, progress: Progress | None = None
+    config: RunConfig, model: ModelConfig, *, reader: Reader, sampling: SamplingConfig, progress: Progress | None = None
 ) -> Sampler:
     """A sampler as a recipe describes it; the engine loads its model when it is first asked.
 
@@ -165,14 +164,14 @@ def make_sampler(
         config: prompts and seed.
         model: who reads and answers.
         reader: which of the two prompts it gets.
-        engine: the recipe's choice for these completions, e.g. ``config.rollouts.engine``.
+        sampling: the recipe's section for these completions, e.g. ``config.rollouts``, with its engine.
         progress: where to show it.
 
     Raises:
         ConfigError: no such engine, or a tokenizer that cannot be loaded.
     """
     return Sampler(
-        make_engine(engine, model, end_of_answer=config.prompts.end_of_answer),
+        make_engine(choose_engine(sampling), model, end_of_answer=config.prompts.end_of_answer),
         load_tokenizer(model),
         reader=reader,
         prompts=config.prompts,

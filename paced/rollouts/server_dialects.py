@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from paced.rollouts.noise import ARGUMENT, Draw
 from paced.run.config import SamplingConfig
 from paced.run.seeds import splitmix64
 
@@ -105,8 +106,9 @@ def _common(key: int, terms: Terms) -> dict[str, Any]:
 
 
 def _noise(key: int, terms: Terms) -> dict[str, Any]:
-    sampling = terms.sampling
-    return {"paced": [key, sampling.sampling_temperature, sampling.top_p, terms.vocab_size]}
+    sampling, size = terms.sampling, terms.vocab_size
+    absent = tuple(one for one in terms.unreadable if one < size)
+    return {ARGUMENT: Draw(key, sampling.sampling_temperature, sampling.top_p, size, absent).as_list()}
 
 
 def _openai(model: str, prompt: Sequence[int], key: int, terms: Terms) -> dict[str, Any]:

@@ -1,8 +1,10 @@
 """What a server is and whether it samples as it is told, asked once before it gets any work.
 
-A server accepts fields that it does not know in silence, so what it does is measured: at temperature 100 every model is
-nearly uniform, and 32 first tokens must be nearly all different. A ``top_k`` or greedy default that had its way gives
-20 or 1. That our noise is known shows from a request that it must refuse: a server without the processor answers it.
+A server accepts fields that it does not know in silence, so what it does is measured on 32 first tokens. With our noise
+at temperature 100, where every model is nearly uniform, they must be nearly all different: a ``top_k`` or greedy
+default that had its way gives 20 or 1. With the server's own noise the temperature is 2, the largest that servers take,
+so only greedy ones are refused and the number is kept. That our noise is known shows from a request that it must
+refuse: a server without the processor answers it.
 Left out: /server_info, which only vLLM's development mode has.
 """
 
@@ -15,13 +17,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from paced.records import SampledCompletion
+from paced.rollouts.noise import ARGUMENT
 from paced.rollouts.server_dialects import Dialect, Reply, Terms
 from paced.rollouts.server_http import Server, ServerLost
 from paced.rollouts.server_replies import Unusable
 from paced.run.config import SamplingConfig
 
 NUM_PROBES = 32
-PROBES = SamplingConfig(num_samples=NUM_PROBES, sampling_temperature=100.0, max_new_tokens=1)
+TRIAL_TEMPERATURE = {"paced": 100.0, "server": 2.0}
+"""By whose noise it is; vLLM and OpenAI's own servers refuse a temperature over 2."""
 SHARE_DIFFERENT = 0.7
 """Of the different tokens that a uniform distribution over the vocabulary would give on average."""
 
@@ -71,9 +75,12 @@ async def greet(
     """
     entry = _pick(server.url, await server.get("/v1/models"), served_model)
     prompt = (terms.ends[0],)
+    temperature = TRIAL_TEMPERATURE[terms.noise]
+    trial = dataclasses.replace(
+        terms, sampling=SamplingConfig(num_samples=NUM_PROBES, sampling_temperature=temperature, max_new_tokens=1)
+    )
     if terms.noise == "paced":
-        await _refuse_without_noise(server, dialect, str(entry["id"]), prompt, terms)
-    trial = dataclasses.replace(terms, sampling=PROBES)
+        await _refuse_without_noise(server, dialect, str(entry["id"]), prompt, trial)
 
     async def probe(key: int) -> tuple[str, str]:
         body = dialect.body(str(entry["id"]), prompt, key, trial)
@@ -90,11 +97,12 @@ async def greet(
     answers = [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
     size = terms.vocab_size
     expected = size * (1 - (1 - 1 / size) ** NUM_PROBES)
+    needed = SHARE_DIFFERENT * expected if terms.noise == "paced" else min(2.0, expected)
     different = len({token for token, _ in answers})
-    if different < SHARE_DIFFERENT * expected:
+    if different < needed:
         raise Unfit(
-            f"{server.url} does not sample as it is told: {NUM_PROBES} first tokens at temperature 100 must be about "
-            f"{expected:.0f} different ones, got {different}. Start it with neutral sampling defaults (vLLM: "
+            f"{server.url} does not sample as it is told: of {NUM_PROBES} first tokens at temperature {temperature:g} "
+            f"{needed:.0f} or more must be different, got {different}. Start it with neutral sampling defaults (vLLM: "
             "--generation-config vllm)."
         )
     limit = entry.get("max_model_len")
@@ -104,7 +112,8 @@ async def greet(
         context_tokens=limit if isinstance(limit, int) and limit > 0 else None,
         version=await _version(server),
         fingerprint=next((fingerprint for _, fingerprint in answers if fingerprint), ""),
-        confirmed=f"{different} different of {NUM_PROBES} first tokens at temperature 100, {expected:.0f} expected; "
+        confirmed=f"{different} different of {NUM_PROBES} first tokens at temperature {temperature:g}, "
+        f"{expected:.0f} if uniform; "
         + ("our noise is validated there" if terms.noise == "paced" else "noise is the server's own"),
     )
 
@@ -127,7 +136,7 @@ def _pick(url: str, listing: Any, served_model: str) -> dict[str, Any]:
 async def _refuse_without_noise(
     server: Server, dialect: Dialect, model: str, prompt: tuple[int, ...], terms: Terms
 ) -> None:
-    body = dialect.body(model, prompt, 1, dataclasses.replace(terms, sampling=PROBES))
+    body = dialect.body(model, prompt, 1, terms)
     _spoil(body)
     try:
         await server.post(dialect.path, body, lambda reply: reply)
@@ -143,7 +152,7 @@ async def _refuse_without_noise(
 def _spoil(body: dict[str, Any]) -> None:
     """Leave the noise's key alone, without the settings that belong to it."""
     holder = body if "vllm_xargs" in body else body["sampling_params"]
-    holder["vllm_xargs" if "vllm_xargs" in body else "extra_args"] = {"paced": [1]}
+    holder["vllm_xargs" if "vllm_xargs" in body else "extra_args"] = {ARGUMENT: [1]}
 
 
 async def _version(server: Server) -> str:

@@ -37,9 +37,8 @@ def accept(
         if reply.finish == "stop":
             return SampledCompletion((*ids, terms.ends[0]), "stop")
         _refuse_cut(limit if reply.num_tokens is None else reply.num_tokens, limit)
-        if not ids:
-            raise Unusable("the completion is cut by the limit and has no text")
-        return SampledCompletion(ids, "length")
+        # Cut and without text (special tokens only): a completion has a token, and this one is left out of texts.
+        return SampledCompletion(ids or terms.ends[:1], "length")
     ids = tuple(reply.token_ids)
     strange = [one for one in ids if type(one) is not int or not 0 <= one < terms.vocab_size]
     if strange:

@@ -24,6 +24,7 @@ from paced.run.schema import (
     Choice,
     DecayRate,
     FilePath,
+    FileSource,
     Name,
     NonNegativeFloat,
     NonNegativeInt,
@@ -122,8 +123,31 @@ class SamplingConfig(Section):
     """Length limit of a completion, in tokens."""
     engine: Choice = field(default=Choice("hf"))
     """What samples: hf, transformers in this process, e.g. ``{name: hf, parameters: {max_rows: 256}}``: completions
-    decoded side by side, 1024 unless given, on which memory depends and results do not; server, servers that run
-    already, e.g. ``{name: server, parameters: {base_urls: [http://10.0.0.7:8000]}}`` (``docs/rollouts.md``)."""
+    decoded side by side, 1024 unless given, on which memory depends and results do not; vllm, in processes of its
+    own, e.g. ``{name: vllm, parameters: {python: .venv/vllm/bin/python, num_engines: 8}}``; server, servers that run
+    already, e.g. ``{name: server, parameters: {base_urls: [http://10.0.0.7:8000]}}``; ray, another engine in the
+    workers of a Ray cluster; auto, vllm where it is there and pays, else hf (``docs/rollouts.md``)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompletionsConfig(SamplingConfig):
+    """Completions that a step samples, or takes from a file."""
+
+    from_: FileSource | None = None
+    """A file of completions that takes the place of sampling: JSON lines, parquet, JSON or CSV, gzipped or not, one
+    completion a row or a list of them. ``columns`` names those that are not called ``problem_id`` or ``prompt`` (the
+    problem's text or prompt), ``text``, ``token_ids``, ``finish_reason``, ``sample_index``. Rollouts are those of the
+    first stage, and num_samples of each problem; references are those of every stage that follows them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PassRatesConfig(Section):
+    """The pass rates of the first stage, where they come from a file."""
+
+    from_: FileSource | None = None
+    """A table of counts, or of one graded rollout a row, that takes the place of rollouts and grading: what ``paced
+    weigh`` reads. ``columns`` names ``problem_id``, ``num_passed`` and ``num_rollouts``, or ``outcome`` and
+    ``sample_index``, where the table's own names do not tell."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +158,11 @@ class GradingConfig(Section):
     """Where the answer is written: whole, the completion itself; last_number; first_line, the last number of its first
     line; boxed, the last ``\\boxed{}`` or ``Answer:`` line; gsm8k, the first ``####`` line with a number; digits, all
     its digits in order."""
+    thinking: Literal["strip", "require", "keep"] = "strip"
+    """strip: text up to the last ``</think>`` and after a ``<think>`` that never closes does not count; require:
+    without a ``</think>`` there is no answer; keep: thinking counts as the rest does."""
+    several_boxes: Literal["last", "must_agree"] = "last"
+    """With ``answer_format: boxed``, last: the last box counts; must_agree: boxes that differ are no answer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,7 +206,9 @@ class TrainingConfig(Section):
     """The optimiser step (Table 10 of the paper where it states a value)."""
 
     backend: Choice = field(default=Choice("native"))
-    """Who trains: native, the compact loop of this package."""
+    """Who trains: native, the compact loop of this package; transformers, its ``Trainer``, which alone has LoRA:
+    ``{name: transformers, parameters: {lora_rank: 16, lora_targets: [q_proj, v_proj]}}``; verl, which is given a
+    bundle, e.g. ``{name: verl, parameters: {topk: 64, num_gpus: 8, teacher_gpus: 4}}`` (docs/other_trainers.md)."""
     batch_size: PositiveInt = 32
     """Problems in one optimiser step, over all ranks and accumulation steps."""
     micro_batch_tokens: PositiveInt = 16384
@@ -305,12 +336,16 @@ class RunConfig(Section):
     """The training set."""
     prompts: PromptsConfig = field(default_factory=PromptsConfig)
     """How a problem becomes the text that a model reads."""
-    rollouts: SamplingConfig = field(default_factory=SamplingConfig)
+    rollouts: CompletionsConfig = field(default_factory=CompletionsConfig)
     """The student's rollouts, which give the pass rates. Every key is sent, nothing is inherited from a model's own
     generation settings."""
     grading: GradingConfig = field(default_factory=GradingConfig)
     """How a completion is compared with the gold answer."""
-    references: SamplingConfig = field(default_factory=lambda: SamplingConfig(num_samples=1, sampling_temperature=0.0))
+    pass_rates: PassRatesConfig = field(default_factory=PassRatesConfig)
+    """The pass rates of the first stage, where they come from a file instead of rollouts."""
+    references: CompletionsConfig = field(
+        default_factory=lambda: CompletionsConfig(num_samples=1, sampling_temperature=0.0)
+    )
     """The teacher's solutions, Eq. (2); greedy by default."""
     weights: Choice = field(default=Choice("beta"))
     """The weight function: beta, uniform, drop_zero, hard_filter, target_difficulty, saturated, minimax or

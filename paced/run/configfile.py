@@ -15,7 +15,7 @@ from typing import Any
 from paced.errors import ConfigError, did_you_mean
 from paced.run.config import RunConfig
 from paced.run.rules import check_config
-from paced.run.schema import Choice, hints_of, item_of, read_section, section_of
+from paced.run.schema import hints_of, item_of, key_of, read_section, section_of, spelled_out
 from paced.run.yamltext import parse_yaml
 
 ALONE: dict[str, Any] = {"methods": {}, "report": {}}
@@ -108,7 +108,8 @@ def with_method(config: RunConfig, method: str) -> RunConfig:
 def to_dict(config: Any) -> dict[str, Any]:
     """The resolved configuration as plain data, every key with its value, ready for YAML or JSON."""
     # Not msgspec.to_builtins, which leaves out fields that hold their class's default.
-    data: dict[str, Any] = _deep_copy(dataclasses.asdict(config))
+    fields = dataclasses.asdict(config, dict_factory=lambda pairs: {key_of(name): value for name, value in pairs})
+    data: dict[str, Any] = _deep_copy(fields)
     return data
 
 
@@ -141,8 +142,7 @@ def _with_key(hint: Any, held: Any, path: Sequence[str], value: Any, place: str)
         items[int(key) - 1] = _with_key(item, items[int(key) - 1], rest, value, place)
         return items
     kind = section_of(hint)
-    if kind is Choice and isinstance(held, str):
-        held = {"name": held}
+    held = spelled_out(kind, held)
     if not isinstance(held, Mapping | None):
         raise ConfigError(f"{place} goes into {held!r}, which is not a section.")
     held = held or {}
@@ -153,10 +153,9 @@ def _with_key(hint: Any, held: Any, path: Sequence[str], value: Any, place: str)
 def _merged(hint: Any, held: Any, value: Any) -> Any:
     """``value`` in place of ``held``; for a section only the keys that it names."""
     kind = section_of(hint)
-    if kind is None or not isinstance(value, Mapping) or (kind is Choice and "name" in value):
+    if kind is None or not isinstance(value, Mapping) or (kind.short and kind.short in value):
         return _deep_copy(value)
-    if kind is Choice and isinstance(held, str):
-        held = {"name": held}
+    held = spelled_out(kind, held)
     hints = hints_of(kind)
     held = held if isinstance(held, Mapping) else {}
     return {**held, **{key: _merged(hints.get(key), held.get(key), one) for key, one in value.items()}}

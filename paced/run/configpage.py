@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from paced.run.config import RunConfig
-from paced.run.schema import Choice, Section, default_of, hints_of, item_of, join, rule, section_of
+from paced.run.schema import Choice, Section, default_of, hints_of, item_of, join, key_of, rule, section_of
 
 INTRODUCTION = """\
 # Every key of a recipe
@@ -49,6 +49,7 @@ paced run mine.yaml --dry-run training.learning_rate=1e-5 evaluation.sampling.nu
 A choice (`weights`, a stage's `divergence`, `grading.answer_format`, an `engine`) is a name with parameters. The name
 alone is short for it: `weights: uniform` is `weights: {name: uniform}`. A choice that is named anew begins without the
 parameters of the old one; `weights.name=…` and `weights.parameters.alpha=…` change one thing and leave the rest.
+In the same way `rollouts.from: dump.jsonl` is `rollouts.from: {path: dump.jsonl}`, a file that takes a step's place.
 Numbers are finite; a whole number is not written as `8.0`.
 """
 
@@ -68,7 +69,12 @@ class Key:
 
 
 def recipe_keys(
-    kind: type[Section] = RunConfig, *, default: Section | None = None, place: str = "", meaning: str = ""
+    kind: type[Section] = RunConfig,
+    *,
+    default: Section | None = None,
+    place: str = "",
+    meaning: str = "",
+    is_optional: bool = False,
 ) -> Iterator[Key]:
     """Every key of a section and of the sections inside it.
 
@@ -76,35 +82,47 @@ def recipe_keys(
         kind: the section's type.
         default: the section of this place; None for one that has the defaults of its type.
         place: dotted key of the section.
-        meaning: what the section is for at this place; a choice says it with its name.
+        meaning: what the section is for at this place; a section with a short form says it with that key.
+        is_optional: whether the place may be without the section, so that it has none of its keys.
 
     Example:
         >>> {key.name: key.default for key in recipe_keys()}["evaluation.sampling.top_p"]
         0.95
     """
     for entry in dataclasses.fields(kind):  # type: ignore[arg-type]
-        name, hint, value = join(place, entry.name), hints_of(kind)[entry.name], default_of(entry, default)
-        about = meanings_of(kind)[entry.name]
+        name, hint = join(place, key_of(entry.name)), hints_of(kind)[key_of(entry.name)]
+        value, about = default_of(entry, default), meanings_of(kind)[key_of(entry.name)]
         inner, item = section_of(hint), item_of(hint)
         if inner is not None:
             yield from recipe_keys(
-                inner, default=value if isinstance(value, inner) else None, place=name, meaning=about
+                inner,
+                default=value if isinstance(value, inner) else None,
+                place=name,
+                meaning=about,
+                is_optional=value is None,
             )
         elif item is not None:
             yield from recipe_keys(item, place=join(name, "N"))
         else:
-            about = meaning if kind is Choice and entry.name == "name" else about
+            about = meaning if kind.short == entry.name else about
+            value = None if is_optional and value is dataclasses.MISSING else value
             yield Key(name=name, hint=hint, default=value, meaning=about)
 
 
 def meanings_of(kind: type[Section]) -> dict[str, str]:
-    """Field of a section -> the docstring below it, on one line, in Markdown."""
-    (definition,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
-    assert isinstance(definition, ast.ClassDef)
+    """Key of a section -> the docstring below its field, on one line, in Markdown."""
     meanings = {}
-    for node, below in zip(definition.body, definition.body[1:], strict=False):
-        if isinstance(node, ast.AnnAssign) and isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
-            meanings[ast.unparse(node.target)] = " ".join(str(below.value.value).split()).replace("``", "`")
+    for section in reversed([one for one in kind.__mro__ if issubclass(one, Section)]):
+        (definition,) = ast.parse(textwrap.dedent(inspect.getsource(section))).body
+        assert isinstance(definition, ast.ClassDef)
+        for node, below in zip(definition.body, definition.body[1:], strict=False):
+            if (
+                isinstance(node, ast.AnnAssign)
+                and isinstance(below, ast.Expr)
+                and isinstance(below.value, ast.Constant)
+            ):
+                key = key_of(ast.unparse(node.target))
+                meanings[key] = " ".join(str(below.value.value).split()).replace("``", "`")
     return meanings
 
 

@@ -58,6 +58,11 @@ class StageFolder:
         return self.root / "grades.jsonl"
 
     @property
+    def earlier_grades(self) -> Path:
+        """Grades that other settings gave, kept until the rollouts are graded again."""
+        return self.root / "grades.jsonl.before"
+
+    @property
     def pass_rates(self) -> Path:
         """Parquet of PassRate."""
         return self.root / "pass_rates.parquet"
@@ -91,6 +96,11 @@ class StageFolder:
     def student(self) -> Path:
         """The trained student of this stage, a Hugging Face folder."""
         return self.root / "student"
+
+    @property
+    def adapter(self) -> Path:
+        """The adapters that were merged into it, by PEFT, when the student was trained with LoRA."""
+        return self.root / "adapter"
 
 
 @dataclass(frozen=True)

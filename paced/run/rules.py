@@ -11,6 +11,11 @@ def check_config(config: RunConfig) -> dict[str, str]:
     stages, training, parallel = config.stages, config.training, config.parallel
     if not (config.lab or config.problems.path):
         faults["problems.path"] = "must name a file of problems (or a lab section must build one), got none."
+    along_these = bool(stages) and stages[0].along == "rollout" and not stages[0].fresh_rollouts
+    if config.pass_rates.from_ and config.rollouts.from_ and not along_these:
+        faults["rollouts.from"] = (
+            "gives rollouts that nothing reads, as pass_rates.from gives the pass rates. Set one of them to null."
+        )
     if config.references.num_samples != 1:
         faults["references.num_samples"] = f"must be 1, got {config.references.num_samples}."
     total = sum(stage.share for stage in stages)

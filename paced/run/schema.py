@@ -38,6 +38,8 @@ class Section:
 
     moved: ClassVar[Mapping[str, str]] = {}
     """Key that an older recipe may have -> where that is written today."""
+    short: ClassVar[str] = ""
+    """The key that a text alone stands for, where a recipe gives a text in place of the section; empty for none."""
 
     def faults(self) -> dict[str, str]:
         """What fields of this section break together: field -> the rule and what came."""
@@ -54,6 +56,7 @@ class Choice(Section):
     """
 
     moved: ClassVar[Mapping[str, str]] = {"function": "name"}
+    short: ClassVar[str] = "name"
 
     name: Annotated[str, Meta(min_length=1, description="a name")]
     """Which one."""
@@ -68,15 +71,48 @@ class Choice(Section):
         return f"{self.name}({settings})" if settings else self.name
 
 
+@dataclass(frozen=True)
+class FileSource(Section):
+    """Files that another tool wrote, or another run; in a recipe a bare path is short for ``{path: …}``.
+
+    Example:
+        >>> print(FileSource("shards/*.jsonl", {"problem_id": "uid"}))
+        shards/*.jsonl (problem_id: uid)
+    """
+
+    short: ClassVar[str] = "path"
+
+    path: Annotated[str, Meta(min_length=1, description="the path of a file, or a pattern of several")]
+    """Where they are: one file, or a pattern such as `shards/*.jsonl`."""
+    columns: Annotated[dict[str, str], Meta(description="a mapping from names to columns")] = field(
+        default_factory=dict
+    )
+    """What a column holds -> its name in the file, or a path into it, where that is not called as in our own files."""
+
+    def __str__(self) -> str:
+        columns = ", ".join(f"{role}: {column}" for role, column in self.columns.items())
+        return f"{self.path} ({columns})" if columns else self.path
+
+
 AnySection = TypeVar("AnySection", bound=Section)
 UNIONS = (Union, types.UnionType)
 PLAIN = {int: "an integer", float: "a finite number", str: "text", bool: "true or false", types.NoneType: "null"}
 
 
+def key_of(name: str) -> str:
+    """The key of a recipe that a field has: its name, or ``from`` for ``from_``, since Python keeps that word.
+
+    Example:
+        >>> key_of("from_"), key_of("adam_betas")
+        ('from', 'adam_betas')
+    """
+    return name.removesuffix("_")
+
+
 def hints_of(kind: type[Section]) -> dict[str, Any]:
-    """Field of a section -> its type, range included."""
+    """Key of a section -> its type, range included."""
     hints = get_type_hints(kind, include_extras=True)
-    return {entry.name: hints[entry.name] for entry in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    return {key_of(entry.name): hints[entry.name] for entry in dataclasses.fields(kind)}  # type: ignore[arg-type]
 
 
 def section_of(hint: Any) -> type[Section] | None:
@@ -125,6 +161,8 @@ def rule(hint: Any) -> str:
     if origin in UNIONS:
         return " or ".join(map(rule, inner))
     if isinstance(hint, type) and issubclass(hint, Section):
+        if hint is FileSource:
+            return "a path, or {path: …, columns: {…}}"
         return "a name, or {name: …, parameters: {…}}" if hint is Choice else "a mapping of its keys"
     return PLAIN[hint]
 
@@ -136,7 +174,7 @@ def read_section(
 
     Args:
         kind: the section's type.
-        data: a mapping of plain data; for a :class:`Choice` also its bare name.
+        data: a mapping of plain data; for a section that has a short form also the text alone.
         default: the section of this place, or None for one that has the defaults of its type.
         place: dotted key of the section; empty for the whole recipe.
         faults: key -> sentence, to which every fault is added; one key has one sentence, the first.
@@ -144,23 +182,22 @@ def read_section(
     Returns:
         A section; what is at fault in it is as in ``default`` or as it came. ``default`` if ``data`` is not a mapping.
     """
-    if kind is Choice and isinstance(data, str):
-        data = {"name": data}
+    data = spelled_out(kind, data)
     if not isinstance(data, Mapping):
         faults.setdefault(place, f"{place or 'a recipe'} must be {rule(kind)}, got {_shown(data)}.")
         return default
-    if kind is Choice and "name" in data:
-        default = None  # parameters belong to the name
+    if kind.short and kind.short in data:
+        default = None  # parameters belong to the name, columns to the file
     hints = hints_of(kind)
     for key in data:
         if key not in hints:
             faults[join(place, key)] = _unknown(kind, place, str(key))
     values = {
         entry.name: _read_value(
-            hints[entry.name],
-            data.get(entry.name, dataclasses.MISSING),
+            hints[key_of(entry.name)],
+            data.get(key_of(entry.name), dataclasses.MISSING),
             default=default_of(entry, default),
-            place=join(place, entry.name),
+            place=join(place, key_of(entry.name)),
             faults=faults,
         )
         for entry in dataclasses.fields(kind)  # type: ignore[arg-type]
@@ -170,6 +207,11 @@ def read_section(
         key = join(place, name)
         faults.setdefault(key, f"{key} {sentence}")
     return section
+
+
+def spelled_out(kind: type[Section] | None, data: Any) -> Any:
+    """A section that is given as a text alone as the mapping for which it is short; anything else as it is."""
+    return {kind.short: data} if kind is not None and kind.short and isinstance(data, str) else data
 
 
 def _read_value(hint: Any, value: Any, *, default: Any, place: str, faults: dict[str, str]) -> Any:

@@ -58,11 +58,15 @@ class StepRecord:
     """What it read -> SHA-256: ``student``, ``teacher``, ``problem file`` …, or a file's path below the run."""
     wrote: Mapping[str, str] = field(default_factory=dict)
     """Its files, by their path below the run -> SHA-256; empty until it is complete."""
+    taken_from: Mapping[str, Any] = field(default_factory=dict)
+    """``path``, ``sha256`` and ``columns`` of the file that took the step's place; empty for one that was computed."""
 
 
 def write_record(run: RunFolder, record: StepRecord) -> None:
     """Write a record, in place of an older one of the same step; it holds a hash of itself."""
     data = dataclasses.asdict(record)
+    if not record.taken_from:
+        del data["taken_from"]
     write_json(record_file(run, record.step), data | {"sha256": _hash(data)})
 
 

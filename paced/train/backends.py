@@ -13,12 +13,17 @@ from paced.errors import ConfigError, did_you_mean
 from paced.run.config import RunConfig
 from paced.run.progress import Progress
 from paced.run.schema import Choice
+from paced.train.hf_backend import TransformersBackend
 from paced.train.inputs import StageInputs
 from paced.train.native.backend import NativeBackend
+from paced.train.verl.backend import VerlBackend
 
 
 class Backend(Protocol):
     """One way to train."""
+
+    trains_here: bool
+    """Whether :meth:`train` trains; otherwise it leaves a bundle for another system, and a sentence."""
 
     def check(self, config: RunConfig) -> list[str]:
         """A sentence for everything in a recipe that it cannot do; no weights are loaded and nothing is written."""
@@ -33,7 +38,11 @@ class Backend(Protocol):
         ...
 
 
-BACKENDS: dict[str, Callable[..., Backend]] = {"native": NativeBackend}
+BACKENDS: dict[str, Callable[..., Backend]] = {
+    "native": NativeBackend,
+    "transformers": TransformersBackend,
+    "verl": VerlBackend,
+}
 """``training.backend`` in a recipe -> a backend from its parameters."""
 
 
@@ -45,9 +54,9 @@ def make_backend(choice: Choice) -> Backend:
         TypeError, ValueError: parameters that it does not have, or out of range.
 
     Example:
-        >>> make_backend(Choice("nativ"))
+        >>> make_backend(Choice("nativ"))  # doctest: +ELLIPSIS
         Traceback (most recent call last):
-        paced.errors.ConfigError: training.backend must be one of native, got 'nativ'. Did you mean 'native'?
+        paced.errors.ConfigError: training.backend must be one of native, ..., got 'nativ'. Did you mean 'native'?
     """
     if choice.name not in BACKENDS:
         raise ConfigError(

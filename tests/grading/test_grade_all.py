@@ -52,6 +52,6 @@ def test_no_other_file_of_the_package_grades_rollouts_on_its_own():
         str(path.relative_to(root))
         for path in root.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Name | ast.alias) and getattr(node, "name", getattr(node, "id", "")) == "grade_rollout"
+        if isinstance(node, ast.Name | ast.alias) and getattr(node, "name", getattr(node, "id", "")) == "judge"
     }
     assert users == {"grading/grade.py"}

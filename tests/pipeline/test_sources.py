@@ -12,10 +12,10 @@ from paced.pipeline import steps
 from paced.pipeline.sources import FreshExamples, ReferenceExamples, RolloutExamples, StageProblems, open_source
 from paced.records import PassRate, Rollout
 from paced.rollouts.sampler import make_sampler
+from paced.run.config import SamplingConfig
 from paced.run.configfile import build_config
 from paced.run.folder import RunFolder
 from paced.run.progress import Silent
-from paced.run.schema import Choice
 from paced.run.storage import read_parquet, read_records
 from paced.train.backends import BACKENDS
 from paced.train.native.backend import NativeBackend
@@ -63,7 +63,8 @@ def begin(folder, root, stage, **training):
 def source_of(run):
     config = run.config()
     readers = {
-        who: make_sampler(config, config.student, reader=who, engine=Choice("hf")) for who in ("student", "teacher")
+        who: make_sampler(config, config.student, reader=who, sampling=SamplingConfig())
+        for who in ("student", "teacher")
     }
     return open_source(StageProblems(run, 1, steps.stage_problems(run, 1), progress=Silent(), **readers))
 

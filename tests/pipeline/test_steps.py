@@ -24,10 +24,10 @@ from paced.pipeline.sources import StageProblems, open_source
 from paced.problems.files import read_problems
 from paced.records import Rollout
 from paced.rollouts.sampler import make_sampler
+from paced.run.config import SamplingConfig
 from paced.run.configfile import apply_overrides, build_config
 from paced.run.folder import RunFolder
 from paced.run.progress import Silent
-from paced.run.schema import Choice
 from paced.run.storage import read_lines, read_records
 
 
@@ -63,7 +63,7 @@ def test_teacher_and_student_prompts_differ_in_length_and_share_the_completion(t
     problems = steps.stage_problems(run, 1)
 
     def reader(name):
-        return make_sampler(run.config(), run.config().student, reader=name, engine=Choice("hf"))
+        return make_sampler(run.config(), run.config().student, reader=name, sampling=SamplingConfig())
 
     readers = {"student": reader("student"), "teacher": reader("teacher")}
     source = open_source(StageProblems(run, 1, problems, progress=Silent(), **readers))

@@ -149,7 +149,7 @@ def test_every_format_gives_the_same_problems(tmp_path, suffix, packed):
     path.write_bytes(gzip.compress(content) if packed else content)
     found = read_problems(path).problems
     assert [{"problem": one.problem, "answer": one.answer} for one in found] == PROBLEMS
-    assert {one.answer_type for one in found} == {"exact"}
+    assert [one.answer_type for one in found] == ["exact", "math", "math"]
 
 
 def test_a_byte_order_mark_is_not_part_of_the_first_row(tmp_path):
@@ -163,13 +163,13 @@ def test_a_byte_order_mark_is_not_part_of_the_first_row(tmp_path):
     [
         (3.0, "3", "integer"),
         (-0.0, "0", "integer"),
-        (4.5, "4.5", "exact"),
-        (1e-7, "0.0000001", "exact"),
+        (4.5, "4.5", "math"),
+        (1e-7, "0.0000001", "math"),
         (3, "3", "integer"),
         ("3.0", "3.0", "integer"),
-        ("3", "3", "exact"),
-        ("3.5", "3.5", "exact"),
-        (" 3 ", " 3 ", "exact"),
+        ("3", "3", "integer"),
+        ("3.5", "3.5", "math"),
+        (" 3 ", " 3 ", "integer"),
     ],
 )
 def test_a_gold_answer_is_written_as_a_model_would_write_it(tmp_path, answer, text, kind):
@@ -224,7 +224,7 @@ def test_empty_cells_of_csv_are_absent_where_a_column_may_be(tmp_path):
 def test_nan_is_absent_in_every_column_that_may_be(tmp_path):
     line = '{"problem": "a", "answer": "1", "problem_id": NaN, "solution": NaN, "answer_type": NaN}'
     (problem,) = read_problems(write(tmp_path, line)).problems
-    assert (problem.problem_id, problem.solution, problem.answer_type) == (problem_id_of("a"), "", "exact")
+    assert (problem.problem_id, problem.solution, problem.answer_type) == (problem_id_of("a"), "", "integer")
 
 
 @pytest.mark.parametrize(

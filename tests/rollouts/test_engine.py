@@ -55,7 +55,7 @@ def folder(tmp_path_factory):
     return write_peaked(tmp_path_factory.mktemp("peaked"))
 
 
-@pytest.fixture(params=sorted(ENGINES))
+@pytest.fixture(params=[pytest.param(one, marks=pytest.mark.slow) if one == "ray" else one for one in ENGINES])
 def name(request):
     return request.param
 

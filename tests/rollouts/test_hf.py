@@ -27,6 +27,7 @@ from transformers import (
 from paced.models.loading import load_tokenizer
 from paced.models.tokens import absent_ids
 from paced.rollouts import hf
+from paced.rollouts.causal_calls import CausalCalls
 from paced.rollouts.hf import HfEngine, choose_tokens, sample_completions
 from paced.run.config import ModelConfig, SamplingConfig
 from paced.run.seeds import sample_key, sample_keys, splitmix64, uniforms
@@ -181,7 +182,7 @@ def test_the_distribution_is_the_models(model):
 
 def test_left_padded_logits_equal_unpadded_ones(model, prompts):
     """Logits, not tokens: a wrong mask can keep the most probable token and still be wrong."""
-    calls = hf._CausalCalls(model)
+    calls = CausalCalls(model)
     with torch.no_grad():
         padded = calls.prefill(*hf._pad_left(prompts, 0), 1, 4)
         second = calls.step(torch.full((len(prompts),), 7))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from paced.errors import ConfigError
-from paced.run.config import RunConfig, SamplingConfig, StageConfig, check_name
-from paced.run.configfile import build_config, load_config, to_dict, with_method
+from paced.run.config import CompletionsConfig, RunConfig, SamplingConfig, StageConfig, check_name
+from paced.run.configfile import apply_overrides, build_config, load_config, to_dict, with_method
 from paced.run.schema import Choice
 
 MINIMAL = {"name": "tiny", "problems": {"path": "p.jsonl"}}
@@ -39,7 +39,7 @@ def test_a_section_given_in_part_keeps_the_defaults_of_its_place():
     assert config.evaluation.sampling == SamplingConfig(
         num_samples=4, sampling_temperature=0.6, top_p=0.95, max_new_tokens=30000
     )
-    assert config.references == SamplingConfig(num_samples=1, sampling_temperature=0.0, max_new_tokens=4096)
+    assert config.references == CompletionsConfig(num_samples=1, sampling_temperature=0.0, max_new_tokens=4096)
 
 
 def test_a_config_survives_the_round_trip_through_plain_data():
@@ -226,3 +226,21 @@ def test_a_method_is_the_base_with_its_overrides():
     assert with_method(config, "slower").training.batch_size == 4
     assert with_method(config, "uniform").methods == {}
     assert with_method(config, "paced") == build_config(base)
+
+
+def test_a_bare_path_is_short_for_a_file_that_takes_a_steps_place():
+    short = build_config(MINIMAL | {"rollouts": {"from": "dump.jsonl"}})
+    assert short == build_config(MINIMAL | {"rollouts": {"from": {"path": "dump.jsonl"}}})
+    assert to_dict(short)["rollouts"]["from"] == {"path": "dump.jsonl", "columns": {}}
+    assert to_dict(build_config(MINIMAL))["rollouts"]["from"] is None
+    named = build_config(MINIMAL | {"rollouts": {"from": {"path": "a.jsonl", "columns": {"text": "answer"}}}})
+    assert apply_overrides(to_dict(named), ["rollouts.from=b.jsonl"], "")["rollouts"]["from"] == "b.jsonl"
+    with pytest.raises(ConfigError, match="rollouts.from must be a path, or {path: …, columns: {…}}, got 7"):
+        build_config(MINIMAL | {"rollouts": {"from": 7}})
+
+
+def test_pass_rates_and_the_rollouts_that_would_give_them_are_not_taken_both():
+    both = MINIMAL | {"rollouts": {"from": "dump.jsonl"}, "pass_rates": {"from": "rates.csv"}}
+    with pytest.raises(ConfigError, match="rollouts.from gives rollouts that nothing reads"):
+        build_config(both)
+    assert build_config(both | {"stages": [{"along": "rollout"}]}).rollouts.from_ is not None

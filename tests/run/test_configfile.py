@@ -55,6 +55,11 @@ ONE_VALUE = {"references.num_samples"}
 NOT_A_METHODS = {"methods", "report.method"}
 """Keys about several methods, of which a compared method has none."""
 BESIDE = {
+    **{
+        f"{section}.from.{key}": {f"{section}.from": {"path": "dump.jsonl"}}
+        for section in ("rollouts", "pass_rates", "references")
+        for key in ("path", "columns")
+    },
     "stages.1.fresh_rollouts": {"stages.1.along": "rollout"},
     "training.interpolation": {"stages.1.divergence": "mixed_kl", "stages.1.recompute_every": 2},
 }
@@ -70,6 +75,8 @@ def another(hint: Any, value: Any) -> Any:
     if get_origin(kind) is Literal:
         return next(one for one in get_args(kind) if one != value)
     if get_origin(kind) is dict:
+        if get_args(kind)[1] is str:
+            return {"other": "text"}
         return {"a-name": {}} if get_args(kind)[1] == dict[str, Any] else {"other": [0.5, "text", True]}
     if get_origin(kind) is tuple:
         return ["wandb"] if get_origin(get_args(kind)[0]) is Literal else [0.25, 0.75]

@@ -180,7 +180,7 @@ class _Measurement:
         """Prompts, and what ``anatomy/<name>.jsonl`` holds after it was completed, by problem."""
         samples: Samples = {problem.problem_id: [] for problem in problems}
         with make_sampler(
-            self.config, self.models[reader], reader=reader, engine=sampling.engine, progress=self.progress
+            self.config, self.models[reader], reader=reader, sampling=sampling, progress=self.progress
         ) as sampler:
             for rollout in sampler.complete(
                 problems,

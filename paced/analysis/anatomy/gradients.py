@@ -16,7 +16,7 @@ from torch import Tensor
 from paced.analysis.snr.losses import HeadLoss
 from paced.analysis.snr.measure import TokenIds, TokenReduction
 from paced.train.loss.rows import Scratch
-from paced.train.native.micro_batches import pack
+from paced.train.micro_batches import pack
 
 Gradient = NDArray[np.float32]
 

@@ -9,6 +9,7 @@ from paced.records import Table
 from paced.run.config import RunConfig
 from paced.run.configfile import with_method
 from paced.run.folder import RunFolder, config_text
+from paced.run.steprecord import read_all
 from paced.run.storage import read_json
 
 
@@ -21,6 +22,15 @@ def overview_section(run: RunFolder) -> Section:
         + f". Batches of {config.training.batch_size}, AdamW at {config.training.learning_rate:g}, "
         f"clip {config.training.clip_norm:g}, unless a method says otherwise."
     ]
+    prose += [
+        f"{record.step.label} was taken from {record.taken_from['path']} (SHA-256 {record.taken_from['sha256']}"
+        + "".join(f"; {role}: {column}" for role, column in record.taken_from["columns"].items())
+        + ")."
+        for folder in (run, *run.methods().values())
+        for record in read_all(folder)
+        if record.taken_from
+    ]
+    prose = list(dict.fromkeys(prose))
     details = [("Resolved configuration", config_text(run.written_config()))]
     if run.environment.exists():
         versions = read_json(run.environment)["versions"]

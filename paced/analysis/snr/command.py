@@ -90,7 +90,7 @@ def measure_run(run: RunFolder, settings: SnrSettings, progress: Progress) -> li
     sampling = dataclasses.replace(
         config.rollouts, num_samples=settings.num_samples, sampling_temperature=1.0, top_p=1.0
     )
-    with make_sampler(config, model, reader="student", engine=sampling.engine, progress=progress) as sampler:
+    with make_sampler(config, model, reader="student", sampling=sampling, progress=progress) as sampler:
         rollouts = sampler.complete(
             problems,
             sampling=sampling,
@@ -99,7 +99,7 @@ def measure_run(run: RunFolder, settings: SnrSettings, progress: Progress) -> li
             label=f"gradient SNR: rollouts of {len(problems):,} problems x {settings.num_samples}",
             source=config.problems.path,
         )
-    reader = make_sampler(config, teacher_model(config), reader="teacher", engine=config.references.engine)
+    reader = make_sampler(config, teacher_model(config), reader="teacher", sampling=config.references)
     prompts = {
         "student": sampler.prompts(problems, source=config.problems.path),
         "teacher": reader.prompts(problems, source=config.problems.path),

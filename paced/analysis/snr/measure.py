@@ -22,7 +22,7 @@ from paced.analysis.snr.rows import FLOAT32_ROUNDING, FLOAT64_ROUNDING, ProblemG
 from paced.analysis.snr.tokens import RolloutTokens, mean_weights
 from paced.arrays import Floats
 from paced.train.loss.head import head_of, trunk_of
-from paced.train.native.micro_batches import pack, split_batch
+from paced.train.micro_batches import pack, split_batch
 
 TokenReduction = Literal["sum", "mean"]
 MAX_TOKENS = 16_384

@@ -10,9 +10,10 @@ Left out: the teacher's forward. Its final hidden states [tokens, d'] are an inp
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from paced.train.loss.fused import FusedLoss, fused_divergence
@@ -47,11 +48,16 @@ class LossTargets:
 class DistillationStudent(nn.Module):
     """A causal language model whose forward returns the weighted distillation loss; ``model`` stays an ordinary one."""
 
-    def __init__(self, model: Any) -> None:
-        """Wrap a Hugging Face causal language model; parameters are shared, names get the prefix ``model.``."""
+    def __init__(self, model: Any, *, compute_dtype: torch.dtype | None = None) -> None:
+        """Wrap a Hugging Face causal language model; parameters are shared, names get the prefix ``model.``.
+
+        Args:
+            model: plain or wrapped by PEFT.
+            compute_dtype: type of matrix products of weights in another type (autocast); None computes in the weights'.
+        """
         super().__init__()
         head_of(model)  # an unreadable head is refused here, not in the first step
-        self.model = model
+        self.model, self.compute_dtype = model, compute_dtype
         self._scratch = Scratch()
 
     def forward(self, targets: LossTargets, **model_inputs: Any) -> FusedLoss:
@@ -62,11 +68,11 @@ class DistillationStudent(nn.Module):
             model_inputs: ``input_ids`` [sequences, length] and what else the trunk takes (attention_mask,
                 position_ids).
         """
-        hidden = trunk_of(self.model)(use_cache=False, **model_inputs).last_hidden_state
+        hidden = self.hidden(**model_inputs)  # [sequences, length, d]
         return fused_divergence(
             student_hidden=hidden.flatten(0, 1).index_select(0, targets.positions),
             teacher_hidden=targets.teacher_hidden,
-            student_head=head_of(self.model),
+            student_head=self.head(),
             teacher_head=targets.teacher_head,
             token_weights=targets.token_weights,
             divergence=targets.divergence,
@@ -76,6 +82,24 @@ class DistillationStudent(nn.Module):
             rollout_index=targets.rollout_index,
             scratch=self._scratch,
         )
+
+    def hidden(self, **model_inputs: Any) -> Tensor:
+        """Final hidden states [sequences, length, d] in the type that is computed in."""
+        trunk = trunk_of(self.model)
+        if self.compute_dtype is None:
+            states: Tensor = trunk(use_cache=False, **model_inputs).last_hidden_state
+            return states
+        with torch.autocast(next(trunk.parameters()).device.type, dtype=self.compute_dtype):
+            states = trunk(use_cache=False, **model_inputs).last_hidden_state
+        return states.to(self.compute_dtype)
+
+    def head(self) -> HeadSpec:
+        """The head in the type that is computed in; its gradient reaches the weights in theirs."""
+        head = head_of(self.model)
+        if self.compute_dtype is None:
+            return head
+        bias = None if head.bias is None else head.bias.to(self.compute_dtype)
+        return replace(head, weight=head.weight.to(self.compute_dtype), bias=bias)
 
     def take_sums(self) -> dict[str, float]:
         """Sums over tokens, since the last call, of the parts of a mixed divergence in nats; empty for a plain one."""

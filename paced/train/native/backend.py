@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-from paced.models.loading import build_empty, load_config, load_model, load_tokenizer, pick_device
+from paced.models.loading import load_config, load_model, load_tokenizer, pick_device
 from paced.run.config import RunConfig
 from paced.run.progress import Progress
 from paced.train.inputs import StageInputs
-from paced.train.loss.head import check_loaded_head, head_of, trunk_of
+from paced.train.loss.head import check_loaded_head
 from paced.train.native.loop import train_stage
 from paced.train.native.sequence_parallel import sharing_fault
 from paced.train.native.stage import Models
+from paced.train.readable import head_faults
 
 
 class NativeBackend:
     """Trains with ``native/loop.py``; it has no parameters of its own, ``training`` and ``parallel`` are all."""
 
+    trains_here = True
+
     def check(self, config: RunConfig) -> list[str]:
         """Models whose head or trunk the loss cannot read, or whose attention ranks cannot share."""
+        degree = config.parallel.sequence_parallel
         models = {"student": config.student} | ({"teacher": config.teacher} if config.teacher.path else {})
-        faults = []
-        for who, model in models.items():
-            settings = load_config(model)
-            if config.parallel.sequence_parallel > 1:
-                faults.append(sharing_fault(settings, config.parallel.sequence_parallel, who=who))
-            built, unbuilt = build_empty(settings, attention=model.attention, who=who)
-            if built is None:
-                faults += unbuilt
-                continue
-            try:
-                head_of(built)
-                trunk_of(built)
-            except TypeError as error:
-                faults.append(f"{who}: {error}")
-        return [fault for fault in faults if fault]
+        shared = [sharing_fault(load_config(model), degree, who=who) for who, model in models.items() if degree > 1]
+        return [fault for fault in shared if fault] + head_faults(config)
 
     def train(self, stage: StageInputs, progress: Progress) -> None:
         """Load both models, the student's master weights in float32, and train; see :func:`train_stage`.

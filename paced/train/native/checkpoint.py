@@ -1,14 +1,12 @@
-"""Checkpoints that are whole or absent, verified before use, and enough to go on with the same bits.
+"""What the native loop writes into a checkpoint (``train/checkpoints.py``): enough to go on with the same bits.
 
     step-000100/
-      manifest.json        the hash of every other file; written last, then the folder is renamed into place
-      state.json           step, stage, number of ranks, hash of the weights in force at the stage's beginning
       tensors.safetensors  master weights and AdamW's state of a run in one process
       shards/              the same, sharded over ranks (torch.distributed.checkpoint), of a run in several
 
 A run stores nothing else because nothing else is state: the order of problems, every seed, the schedule and the renewed
-pass rates are functions of the configuration, the step and files of the run. A checkpoint whose hashes differ is
-refused by name and the one before it is used. The torch format holds pickles, so no shard is opened before its hash.
+pass rates are functions of the configuration, the step and files of the run. The torch format holds pickles, so no
+shard is opened before its hash is verified.
 Resuming with another number of ranks works: shards are cut anew. Only the rounding of sums then differs.
 """
 
@@ -26,55 +24,22 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from paced.errors import RunFolderError
 from paced.models.loading import writing_weights
-from paced.run.folder import check_free_space
-from paced.run.progress import Progress
-from paced.run.storage import file_hash, read_json, sync_folder, write_json
+from paced.train.checkpoints import CheckpointFolder
 from paced.train.native.learner import Learner
-from paced.train.native.parallel import Team
 
-FORMAT = 1
-MANIFEST, STATE, TENSORS, SHARDS = "manifest.json", "state.json", "tensors.safetensors", "shards"
+TENSORS, SHARDS = "tensors.safetensors", "shards"
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 """What AdamW keeps for a parameter."""
 
 
-class Checkpoints:
-    """The checkpoints of one stage."""
+class Checkpoints(CheckpointFolder):
+    """The checkpoints of one stage of the native loop."""
 
-    def __init__(self, folder: Path, *, stage_number: int, keep: int, team: Team, progress: Progress) -> None:
-        """Use ``folder``; ``keep`` newest ones are kept, 0 for all."""
-        self.folder, self.stage_number, self.keep = folder, stage_number, keep
-        self.team, self.progress = team, progress
-
-    @property
-    def newest(self) -> str:
-        """Where to go on from, in words."""
-        found = self._found()
-        return str(found[-1]) if found else "the beginning of the stage (no checkpoint yet)"
-
-    def check_room(self, num_parameters: int) -> None:
-        """Refuse to begin when the disk cannot hold the checkpoints and the exported student, or cannot be written.
-
-        Raises:
-            RunFolderError: too little space, or a folder that cannot be written.
-        """
-        if not self.team.is_first:
-            return
-        try:
-            check_free_space(self.folder, room_for(num_parameters, self.keep))
-            probe = self.folder / ".probe"
-            probe.write_bytes(b"")
-            probe.unlink()
-        except OSError as error:
-            raise RunFolderError(
-                f"{self.folder}: cannot be written ({error.strerror}). Checkpoints go there."
-            ) from error
+    format = 1
 
     def save(self, step: int, learner: Learner, *, weights_hash: str) -> None:
         """Write the checkpoint after ``step`` steps; all ranks together."""
-        target = self.folder / f"step-{step:06d}"
         temporary = self.folder / f".step-{step:06d}"
         if self.team.is_first:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -89,23 +54,8 @@ class Checkpoints:
             import torch.distributed.checkpoint as dcp
 
             dcp.save(tensors, storage_writer=dcp.FileSystemWriter(temporary / SHARDS))
-        self.team.barrier()
-        if self.team.is_first:
-            facts = {
-                "format": FORMAT,
-                "step": step,
-                "stage": self.stage_number,
-                "num_ranks": self.team.size,
-                "weights_hash": weights_hash,
-                "trained": sorted({name.rpartition(".")[0] for name in tensors if name.startswith("optimizer.")}),
-            }
-            write_json(temporary / STATE, facts)
-        self.team.barrier()
-        hashes = self._hashes(temporary)
-        if self.team.is_first:
-            write_json(temporary / MANIFEST, hashes)
-            self._put(temporary, target)
-        self.team.barrier()
+        trained = sorted({name.rpartition(".")[0] for name in tensors if name.startswith("optimizer.")})
+        self.seal(temporary, step, weights_hash=weights_hash, trained=trained)
 
     def restore(self, learner: Learner, *, weights_hash: str) -> int:
         """Load the newest whole checkpoint into the learner and return its step; 0 when there is none.
@@ -113,74 +63,12 @@ class Checkpoints:
         Raises:
             RunFolderError: it belongs to other weights, or to another version of the format.
         """
-        if self.team.is_first:
-            for leftover in self.folder.glob(".step-*"):  # a write that a kill cut short
-                shutil.rmtree(leftover, ignore_errors=True)
-        self.team.barrier()
-        for folder in reversed(self._found()):
-            reason = self._fault(folder)
-            if reason:
-                self.progress.note(f"{folder} is not used: {reason}. Going on from the one before it.")
-                continue
-            facts = read_json(folder / STATE)
-            if facts["format"] != FORMAT or facts["stage"] != self.stage_number:
-                raise RunFolderError(f"{folder}: is of format {facts['format']} and stage {facts['stage']}. Delete it.")
-            if facts["weights_hash"] != weights_hash:
-                raise RunFolderError(
-                    f"{folder}: was trained with other problem weights than the stage now has. "
-                    "Restore the weights, or delete the stage's checkpoints to train it anew."
-                )
-            _load(folder, facts, learner)
-            if facts["num_ranks"] != self.team.size:
-                self.progress.note(
-                    f"{folder} was written by {facts['num_ranks']} ranks and is read by {self.team.size}: "
-                    "sums round differently from here on."
-                )
-            return int(facts["step"])
-        return 0
-
-    def _found(self) -> list[Path]:
-        return sorted(self.folder.glob("step-*")) if self.folder.exists() else []
-
-    def _fault(self, folder: Path) -> str:
-        """Why a checkpoint cannot be used; empty when it is whole. The ranks share the hashing."""
-        if not (folder / MANIFEST).exists():
-            return f"it has no {MANIFEST}"
-        try:
-            expected = read_json(folder / MANIFEST)
-        except RunFolderError:
-            expected = None
-        if not isinstance(expected, dict):
-            return f"{MANIFEST} cannot be read"
-        found = self._hashes(folder)
-        for name in sorted(expected.keys() | found.keys()):
-            if name not in found or name not in expected:
-                return f"{name} is {'absent' if name not in found else 'not in the manifest'}"
-            if found[name] != expected[name]:
-                return f"{name} does not have the hash that the manifest holds"
-        return ""
-
-    def _hashes(self, folder: Path) -> dict[str, str]:
-        files = sorted(file for file in folder.rglob("*") if file.is_file() and file.name != MANIFEST)
-        names = [str(file.relative_to(folder)) for file in files]
-        return dict(self.team.divide(names, lambda part: [(name, file_hash(folder / name)) for name in part]))
-
-    def _put(self, temporary: Path, target: Path) -> None:
-        """Rename into place, then drop the checkpoints that are too old; each step leaves a whole one behind."""
-        sync_folder(temporary)
-        if target.exists():
-            old = self.folder / f".{target.name}.old"
-            shutil.rmtree(old, ignore_errors=True)
-            target.rename(old)
-        temporary.rename(target)
-        sync_folder(self.folder)
-        for stale in (*self.folder.glob(".step-*.old"), *(self._found()[: -self.keep] if self.keep else [])):
-            shutil.rmtree(stale)
-
-
-def room_for(num_parameters: int, keep: int) -> int:
-    """Bytes for ``keep`` checkpoints, the one being written, and the exported student: 12 and 4 a parameter."""
-    return 4 * num_parameters + 12 * num_parameters * ((keep or 3) + 1)
+        newest = self.newest_whole(weights_hash=weights_hash)
+        if newest is None:
+            return 0
+        folder, facts = newest
+        _load(folder, facts, learner)
+        return int(facts["step"])
 
 
 def _state_of(learner: Learner) -> Iterator[tuple[str, Tensor]]:

@@ -16,8 +16,11 @@ from torch import Tensor
 
 from paced.models.loading import DTYPES
 from paced.run.config import RunConfig
+from paced.train.layers import layers_of, recompute_activations
 from paced.train.loss import DistillationStudent
-from paced.train.native.parallel import Team, layers_of, recompute_activations, shard_module, whole_tensor
+from paced.train.native.parallel import shard_module
+from paced.train.optimizer import make_adamw
+from paced.train.team import Team, whole_tensor
 
 
 class Learner:
@@ -38,13 +41,7 @@ class Learner:
         self.loss_of = DistillationStudent(model)
         if team.mesh is not None:
             shard_module(self.loss_of, layers_of(model), team, compute_dtype=self.dtype, offload=parallel.offload)
-        self.optimizer = torch.optim.AdamW(
-            self.loss_of.parameters(),
-            lr=training.learning_rate,
-            betas=training.adam_betas,
-            eps=training.adam_epsilon,
-            weight_decay=training.weight_decay,
-        )
+        self.optimizer = make_adamw(self.loss_of.parameters(), training, rate=training.learning_rate)
         self._sampling_copy: Any = None
 
     @property

@@ -3,18 +3,19 @@
 A step is decided before it begins: which problems, their weights w̃ and every denominator come from the whole batch
 over all ranks, so cutting it into micro-batches or dealing it out to ranks changes the memory and not the step.
 The loop never learns how weights were made, where completions come from, how models are spread over devices, or what a
-checkpoint looks like: ``batches.py``, ``pipeline/sources.py``, ``learner.py`` and ``teacher.py``, ``checkpoint.py``.
+checkpoint looks like: ``stage.py``, ``pipeline/sources.py``, ``learner.py`` and ``teacher.py``, ``checkpoint.py``.
 """
 
 from __future__ import annotations
 
 from paced.run.progress import Progress
 from paced.train.inputs import StageInputs
-from paced.train.loss import LossTargets, token_weights
-from paced.train.native.metrics import StepTally
-from paced.train.native.micro_batches import length_of, pack_for_student, split_batch
-from paced.train.native.schedule import divergence_at, learning_rate
-from paced.train.native.stage import Models, StageOutcome, open_stage
+from paced.train.loss import LossTargets
+from paced.train.metrics import StepTally
+from paced.train.micro_batches import pack_for_student
+from paced.train.native.stage import Models, open_stage
+from paced.train.schedule import learning_rate
+from paced.train.stage import StageOutcome
 
 
 def train_stage(inputs: StageInputs, models: Models, progress: Progress) -> StageOutcome:
@@ -34,30 +35,12 @@ def train_stage(inputs: StageInputs, models: Models, progress: Progress) -> Stag
     with open_stage(inputs, models, progress) as stage:
         team, learner = stage.team, stage.learner
         for step in stage.steps():
-            # Pass rates and weights stand still between renewals (Assumption 4); the batch follows from them.
-            batch = stage.batch(step)
-            divergence = divergence_at(settings, training, first=stage.first_ratings, now=stage.ratings)
+            # Which problems, their completions and w̃_i / (B T_i): over all ranks and micro-batches, before any of it.
+            plan = stage.prepare(step)
             tally = StepTally(team)
 
-            # The teacher's reference (forward track) or the student's own rollout (reverse track), Eq. (5).
-            # Problems of weight zero are not in the batch: neither model sees them.
-            with stage.clock.phase("completions"):
-                examples = stage.examples(batch, step)
-
-            # w̃_i / (B T_i) and its relatives, over all ranks and micro-batches, before the first backward.
-            multipliers = token_weights(
-                problem_weights=batch.weights,
-                token_counts=[len(example.completion_ids) for example in examples],
-                reduction=training.reduction,
-                normaliser=training.normaliser,
-                num_problems=batch.num_slots,
-                num_averaged_ranks=team.size,
-            )
-
-            lengths = [length_of(example) for example in examples]
-            for shares in split_batch(lengths, max_tokens=training.micro_batch_tokens, num_shares=team.num_shares):
-                part = [examples[index] for index in shares[team.share]]
-                packed = pack_for_student(part, multipliers[shares[team.share]], team)
+            for part, multipliers in plan.parts(team.share):
+                packed = pack_for_student(part, multipliers, team)
                 with stage.clock.phase("teacher"):
                     teacher_hidden = stage.teacher.states(part)
                 with stage.clock.phase("student"):
@@ -66,7 +49,7 @@ def train_stage(inputs: StageInputs, models: Models, progress: Progress) -> Stag
                         teacher_hidden=packed.select(teacher_hidden),
                         teacher_head=stage.teacher.head,
                         token_weights=packed.token_weights,
-                        divergence=divergence,
+                        divergence=plan.divergence,
                         loss_temperature=training.loss_temperature,
                         vocab_size=stage.vocab_size,
                         absent_ids=stage.absent_ids,
@@ -78,10 +61,10 @@ def train_stage(inputs: StageInputs, models: Models, progress: Progress) -> Stag
 
             with stage.clock.phase("update"):
                 norm = learner.gradient_norm()
-                tally.finish(learner, norm, examples, where=stage.place(step))
+                tally.finish(learner.loss_of, norm, plan.examples, where=stage.place(step))
                 rate = learning_rate(step, num_steps=stage.num_steps, training=training, stage=settings)
-                if examples:
+                if plan.examples:
                     learner.update(norm=norm, clip_norm=training.clip_norm, learning_rate=rate)
 
-            stage.finish(step, batch, tally, divergence=divergence, learning_rate=rate)
+            stage.finish(step, plan, tally, learning_rate=rate)
         return stage.outcome()

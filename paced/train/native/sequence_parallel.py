@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 from paced.errors import ConfigError
-from paced.train.native.parallel import Team
+from paced.train.team import Team
 
 NAME = "paced_ulysses"
 """Under which the attention stands in transformers' interface."""

@@ -8,7 +8,7 @@ rollout, and their number is said.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from paced.weights.table.ids import NameKinds, typed_names
 from paced.weights.table.readings import decide
 from paced.weights.table.rows import count_of, looks_like_row, name_of
 from paced.weights.table.samples import tally_samples, with_index
-from paced.weights.table.spellings import Layout, find_layout, has_a_role, plain_name
+from paced.weights.table.spellings import Layout, find_layout, has_a_role, named_layout, plain_name
 
 UNGRADABLE_COUNT = "num_ungradable"
 """Column of a table of counts that says how many rollouts left the denominator, as ``paced rate`` and runs write it."""
@@ -55,12 +55,14 @@ class CountTable:
     """What a person should know of how the file was read, one sentence each."""
 
 
-def read_counts(path: Path) -> CountTable:
+def read_counts(path: Path, *, columns: Mapping[str, str] | None = None) -> CountTable:
     """Read (num_passed, num_rollouts) of each problem, or one row for each graded rollout.
 
     Args:
         path: CSV, TSV, JSON lines, a JSON list or parquet, gzipped or not (:data:`paced.run.tablefile.FORMATS`);
             columns under any spelling that ``spellings.py`` lists.
+        columns: role -> column, where the names do not tell: ``problem_id`` with ``num_passed`` and ``num_rollouts``,
+            or with ``outcome`` and perhaps ``sample_index``; empty for the file's own names.
 
     Raises:
         FileNotFoundError: no such file.
@@ -79,7 +81,7 @@ def read_counts(path: Path) -> CountTable:
         ([7, 9], [0, 1], [8, 8])
     """
     names = column_names(path)
-    layout = find_layout(str(path), names)
+    layout = named_layout(str(path), names, columns) if columns else find_layout(str(path), names)
 
     def rows() -> Iterator[Row]:
         return read_rows(path, [], is_row=looks_like_row(layout))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -136,6 +136,38 @@ def find_layout(file: str, names: Sequence[str]) -> Layout:
     if outcome is not None and problem_id is not None and not only_counts:
         return Layout("samples", problem_id, outcome, "", sample or "")
     raise ValueError(_unknown(file, names, by_name, passed, rollouts, outcome))
+
+
+def named_layout(file: str, names: Sequence[str], columns: Mapping[str, str]) -> Layout:
+    """The columns of a file as a person names them.
+
+    Args:
+        file: what a message calls it.
+        names: of all its columns.
+        columns: ``problem_id``; ``num_passed`` and ``num_rollouts``, or ``outcome`` and perhaps ``sample_index``.
+
+    Raises:
+        ValueError: another role, a role without its partner, or a column that the file does not have.
+
+    Example:
+        >>> named_layout("a.csv", ["uid", "x", "y"], {"problem_id": "uid", "num_passed": "x", "num_rollouts": "y"}).kind
+        'counts'
+    """
+    given = set(columns)
+    counts, samples = {"problem_id", "num_passed", "num_rollouts"}, {"problem_id", "outcome"}
+    if given != counts and given - {"sample_index"} != samples:
+        raise ValueError(
+            f"{file}: columns must name problem_id with num_passed and num_rollouts, or with outcome and perhaps "
+            f"sample_index, got {', '.join(columns)}."
+        )
+    absent = [f"{role}: {column}" for role, column in columns.items() if column not in names]
+    if absent:
+        raise ValueError(
+            f"{file}: there is no column {', '.join(absent)}. Columns found: {', '.join(map(shown, names))}."
+        )
+    if given == counts:
+        return Layout("counts", columns["problem_id"], columns["num_passed"], columns["num_rollouts"])
+    return Layout("samples", columns["problem_id"], columns["outcome"], "", columns.get("sample_index", ""))
 
 
 def plain_name(name: str) -> str:

@@ -16,11 +16,13 @@ from paced.errors import RunFolderError
 from paced.run import folder as runfolder
 from paced.run.progress import Silent
 from paced.run.storage import file_hash
+from paced.train import checkpoints
+from paced.train.checkpoints import room_for
 from paced.train.examples import FixedExamples
 from paced.train.native import checkpoint
-from paced.train.native.checkpoint import Checkpoints, room_for
+from paced.train.native.checkpoint import Checkpoints
 from paced.train.native.learner import Learner
-from paced.train.native.parallel import Team
+from paced.train.team import Team
 
 
 class Notes(Silent):
@@ -142,7 +144,8 @@ def test_leftovers_of_a_write_that_was_cut_short_are_cleared(interrupted, finish
 @pytest.mark.parametrize("fails", ["save_file", "write_json", "sync_folder"])
 def test_a_disk_that_fills_up_in_a_write_leaves_the_older_checkpoint_whole(tmp_path, finished, monkeypatch, fails):
     """The second write meets a full disk; after the disk was cleared the run ends as if nothing had been."""
-    original, count = getattr(checkpoint, fails), 0
+    module = checkpoint if fails == "save_file" else checkpoints
+    original, count = getattr(module, fails), 0
     first_failure = {"save_file": 2, "write_json": 3, "sync_folder": 3}[fails]  # calls of one write: 1, 2, 2
 
     def full(*arguments, **named):
@@ -152,7 +155,7 @@ def test_a_disk_that_fills_up_in_a_write_leaves_the_older_checkpoint_whole(tmp_p
             raise OSError(errno.ENOSPC, "No space left on device")
         return original(*arguments, **named)
 
-    monkeypatch.setattr(checkpoint, fails, full)
+    monkeypatch.setattr(module, fails, full)
     with pytest.raises(OSError, match="No space left"):
         train(tmp_path, CONFIG)
     assert [folder.name for folder in checkpoints_of(tmp_path) if not folder.name.startswith(".")] == ["step-000001"]

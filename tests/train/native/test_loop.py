@@ -22,10 +22,11 @@ from training_setup import (
     weights_of,
 )
 
+from paced.train import stage
 from paced.train.examples import FixedExamples, Ratings
 from paced.train.native import loop
 from paced.train.native.learner import Learner
-from paced.train.native.teacher import Teacher
+from paced.train.teacher import Teacher
 
 
 def relative_difference(ours, theirs):
@@ -87,7 +88,7 @@ def test_the_step_does_not_depend_on_the_micro_batch(tmp_path, monkeypatch, size
     def of_size(lengths, *, max_tokens, num_shares):
         return [[list(range(start, min(start + size, len(lengths))))] for start in range(0, len(lengths), size)]
 
-    monkeypatch.setattr(loop, "split_batch", of_size)
+    monkeypatch.setattr(stage, "split_batch", of_size)
     cut = step_gradients(tmp_path / "cut", one_batch(**changes))
     assert relative_difference(cut, whole) < F32
     assert metrics_of(tmp_path / "cut")[0]["loss"] == pytest.approx(metrics_of(tmp_path / "whole")[0]["loss"], rel=F32)
@@ -130,7 +131,7 @@ def test_weight_one_is_unweighted_bit_for_bit(tmp_path, monkeypatch):
     def unweighted(*, token_counts, num_problems, **_):
         return torch.tensor([1.0 / (num_problems * count) for count in token_counts], dtype=torch.float64)
 
-    monkeypatch.setattr(loop, "token_weights", unweighted)
+    monkeypatch.setattr(stage, "token_weights", unweighted)
     train(tmp_path / "unweighted", config, source=FixedExamples(examples))
     ours, theirs = weights_of(tmp_path / "weighted"), weights_of(tmp_path / "unweighted")
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)

@@ -9,7 +9,7 @@ import torch
 from training_setup import build_teacher, make_config, make_examples, metrics_of, train, weights_of
 
 from paced.run.config import ModelConfig
-from paced.train.native.teacher_cache import TeacherCache, teacher_revision
+from paced.train.teacher_cache import TeacherCache, teacher_revision
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paced.train.native.batches import number_of_steps, plan_batches
+from paced.train.batches import number_of_steps, plan_batches
 
 WEIGHTS = st.lists(st.sampled_from([0.0, 0.5, 1.0, 2.5]), min_size=1, max_size=20)
 

@@ -11,7 +11,7 @@ from transformers import get_cosine_schedule_with_warmup
 from paced.run.config import StageConfig, TrainingConfig
 from paced.run.schema import Choice
 from paced.train.examples import Ratings
-from paced.train.native.schedule import divergence_at, forward_share, learning_rate, renewal_due
+from paced.train.schedule import divergence_at, forward_share, learning_rate, renewal_due
 
 FRACTIONS = st.floats(0, 1)
 

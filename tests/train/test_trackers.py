@@ -10,7 +10,7 @@ from training_setup import make_config, metrics_of, train
 
 from paced.errors import MissingExtraError
 from paced.run.folder import RunFolder
-from paced.train.native.trackers import TRACKERS, open_trackers
+from paced.train.trackers import TRACKERS, open_trackers
 
 
 @pytest.mark.parametrize("name", TRACKERS)

@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from paced.models.loading import load_model, load_tokenizer
 from paced.run.config import ModelConfig
 from paced.run.folder import RunFolder
-from paced.train.native.export import export_student, model_card
+from paced.train.export import export_student, model_card
 
 
 @pytest.mark.parametrize("tied", [True, False])

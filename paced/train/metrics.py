@@ -20,13 +20,12 @@ from torch import Tensor
 from paced.run.config import RunConfig
 from paced.run.folder import RunFolder
 from paced.run.storage import append_lines, read_lines, truncate_lines
+from paced.train.batches import Batch
 from paced.train.examples import Example, Ratings
-from paced.train.loss import Divergence, FusedLoss
-from paced.train.native.batches import Batch
-from paced.train.native.learner import Learner
-from paced.train.native.micro_batches import Packed
-from paced.train.native.parallel import Team, whole_tensor
-from paced.train.native.trackers import Tracker, open_trackers
+from paced.train.loss import DistillationStudent, Divergence, FusedLoss
+from paced.train.micro_batches import Packed
+from paced.train.team import Team, whole_tensor
+from paced.train.trackers import Tracker, open_trackers
 
 
 class Clock:
@@ -96,13 +95,13 @@ class StepTally:
             wrong = packed.owners[~torch.isfinite(result.token_losses)].unique().tolist()
             self._bad = [examples[index].problem_id for index in wrong]
 
-    def finish(self, learner: Learner, norm: Tensor, examples: Sequence[Example], *, where: str) -> None:
+    def finish(self, loss_of: DistillationStudent, norm: Tensor, examples: Sequence[Example], *, where: str) -> None:
         """Add up over all ranks; stop when the loss or the gradient is not finite, before anything was changed.
 
         Raises:
             FloatingPointError: with the step, the problems and the last good checkpoint.
         """
-        parts = learner.loss_of.take_sums()
+        parts = loss_of.take_sums()
         names = sorted(set().union(*self.team.gather(sorted(parts))))
         own = [self.loss, self.divergence_sum, self.num_tokens, self.num_processed, *self.head]
         loss, self.divergence_sum, tokens, processed, *sums = self.team.total(

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from paced.train.examples import Example
-from paced.train.native.parallel import Team
+from paced.train.team import Team
 
 Sequences = Sequence[tuple[Sequence[int], Sequence[int]]]
 """(prompt, completion) of each sequence, in token ids."""

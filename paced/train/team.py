@@ -1,0 +1,183 @@
+"""Processes that train together: who they are and how they agree, in one process and under ``torchrun``.
+
+Gradients are averaged over all ranks by FSDP or DDP, so the multipliers of a step carry the number of ranks
+(``num_averaged_ranks`` in ``loss/reductions.py``): the mean is the global one, whatever the split.
+Left out: how a model is spread over the ranks, which is each backend's own.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+
+from paced.errors import ConfigError, RunFolderError
+from paced.run.config import ParallelConfig
+from paced.run.signals import StopRequested
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+PATIENCE = timedelta(hours=12)
+"""How long ranks wait for each other: while pass rates are renewed, the first rank works alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Team:
+    """The ranks of one training run, seen from one of them; a single process is a team of one."""
+
+    rank: int = 0
+    """This process, 0 <= rank < size; rank 0 writes the files."""
+    size: int = 1
+    """Processes."""
+    degree: int = 1
+    """Ranks that share one sequence; neighbours in rank."""
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    """Where this rank computes."""
+    mesh: DeviceMesh | None = None
+    """Over which FSDP shards; none in a plain process."""
+    sequence_group: dist.ProcessGroup | None = None
+    """The ranks that share this rank's sequences, when ``degree`` > 1."""
+
+    @property
+    def num_shares(self) -> int:
+        """Micro-batches that run side by side."""
+        return self.size // self.degree
+
+    @property
+    def share(self) -> int:
+        """Which of them is this rank's."""
+        return self.rank // self.degree
+
+    @property
+    def part(self) -> int:
+        """Which piece of its sequences is this rank's."""
+        return self.rank % self.degree
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this rank writes files."""
+        return self.rank == 0
+
+    def total(self, values: Sequence[float]) -> list[float]:
+        """Sums over all ranks, in float64; the same on each."""
+        if self.size == 1:
+            return list(values)
+        sums = torch.tensor(values, dtype=torch.float64)
+        dist.all_reduce(sums)
+        return sums.tolist()
+
+    def any(self, flag: bool) -> bool:
+        """Whether the flag is set on any rank."""
+        return self.total([float(flag)])[0] > 0
+
+    def gather(self, item: Any) -> list[Any]:
+        """The items of all ranks, in order of rank, on each of them."""
+        if self.size == 1:
+            return [item]
+        items: list[Any] = [None] * self.size
+        dist.all_gather_object(items, item)
+        return items
+
+    def divide(self, items: Sequence[Item], work: Callable[[list[Item]], list[Result]]) -> list[Result]:
+        """Results of ``work`` for all items in their order, each rank doing its part of them."""
+        mine = list(items[self.rank :: self.size])
+        parts = self.gather(work(mine) if mine else [])
+        return [parts[index % self.size][index // self.size] for index in range(len(items))]
+
+    def first_then_others(self, work: Callable[[], Result]) -> Result:
+        """Do ``work`` on rank 0, which writes files, and then on the others, which find them; errors reach all."""
+        if self.size == 1:
+            return work()
+        if self.is_first:
+            try:
+                result = work()
+            except Exception as error:
+                self.gather((isinstance(error, StopRequested), str(error)))
+                raise
+            self.gather(None)
+            return result
+        fault = self.gather(None)[0]
+        if fault is not None:
+            raise StopRequested(fault[1]) if fault[0] else RunFolderError(f"first rank: {fault[1]}")
+        return work()
+
+    def barrier(self) -> None:
+        """Wait for all ranks."""
+        if self.size > 1:
+            dist.barrier()
+
+
+@contextlib.contextmanager
+def join_team(parallel: ParallelConfig, *, device: torch.device, dtype: torch.dtype) -> Iterator[Team]:
+    """Meet the other processes that ``torchrun`` started.
+
+    Args:
+        parallel: degree of sequence parallelism, sharding, offloading.
+        device: where this process computes.
+        dtype: type of the student's forward passes.
+
+    Raises:
+        ConfigError: the degree does not divide the number of processes.
+    """
+    rank, size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    degree = parallel.sequence_parallel
+    if size % degree:
+        raise ConfigError(
+            f"parallel.sequence_parallel must divide the number of processes, got {degree} for {size}. "
+            f"Start with: torchrun --nproc-per-node {degree} -m paced distill ..."
+        )
+    sharded = size > 1 or parallel.offload or dtype != torch.float32
+    if not sharded:
+        yield Team(device=device)
+        return
+    begun = _meet(device, rank=rank, size=size)
+    shape, names = ((size,), ("shard",)) if parallel.shard else ((size, 1), ("replicate", "shard"))
+    try:
+        yield Team(
+            rank=rank,
+            size=size,
+            degree=degree,
+            device=device,
+            mesh=init_device_mesh(device.type, shape, mesh_dim_names=names),
+            sequence_group=dist.new_subgroups(degree)[0] if degree > 1 else None,
+        )
+    finally:
+        if begun and size == 1:
+            dist.destroy_process_group()
+
+
+def team_for_files(device: torch.device) -> Team:
+    """The ranks that ``torchrun`` started, before any model is there: to let the first write files that all read."""
+    rank, size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    if size > 1:
+        _meet(device, rank=rank, size=size)
+    return Team(rank=rank, size=size, device=device)
+
+
+def _meet(device: torch.device, *, rank: int, size: int) -> bool:
+    """Form the process group; several processes meet once and part when they end, as one store serves one meeting."""
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    if dist.is_initialized():
+        return False
+    backend = "gloo" if device.type == "cpu" else f"cpu:gloo,{device.type}:nccl"  # small facts travel on the CPU
+    store = dist.HashStore() if size == 1 else None
+    dist.init_process_group(backend, rank=rank, world_size=size, timeout=PATIENCE, store=store)
+    if size > 1:
+        atexit.register(dist.destroy_process_group)
+    return True
+
+
+def whole_tensor(tensor: Tensor) -> Tensor:
+    """A sharded tensor in full (all ranks must ask for it together), any other as it is."""
+    return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor

@@ -1,0 +1,145 @@
+"""One optimiser step by any backend, and its gradient: what AdamW is given, parameter by parameter."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from training_setup import NUM_TOKENS, make_config
+
+from paced.models.loading import teacher_model
+from paced.run.folder import RunFolder
+from paced.run.progress import Silent
+from paced.run.schema import Choice
+from paced.train.backends import make_backend
+from paced.train.examples import Example, FixedExamples
+from paced.train.inputs import StageInputs
+
+LENGTH = 20
+"""Tokens of the longer sequence of every example below, so that a budget of tokens is a number of sequences."""
+
+TRACKS = {
+    "forward KL along references": {"stages": [{"divergence": "forward_kl", "num_steps": 1}]},
+    "reverse KL along rollouts, self-teacher": {
+        "stages": [{"divergence": "reverse_kl", "along": "rollout", "num_steps": 1}],
+        "teacher.path": "",
+    },
+}
+"""Both tracks of the paper; the teacher reads another prompt than the student in each."""
+
+CUTS = {
+    "micro-batch 1, accumulation 1": (1, 1),
+    "micro-batch 1, accumulation 4": (1, 4),
+    "micro-batch 4, accumulation 1": (4, 1),
+    "micro-batch 4, accumulation 4": (4, 4),
+}
+"""Sequences in a micro-batch, micro-batches in a step."""
+
+
+def even_examples(count: int = 16) -> list[Example]:
+    """Examples of one length, whose completions have different lengths; two weights are zero."""
+    random = np.random.default_rng(7)
+    weights = random.uniform(0.2, 2.0, count)
+    weights[[2, 5]] = 0.0
+    weights /= weights.mean()
+
+    def tokens(size: int) -> tuple[int, ...]:
+        return tuple(random.integers(4, NUM_TOKENS, size).tolist())
+
+    lengths = random.integers(3, 12, count).tolist()
+    return [
+        Example(
+            problem_id=f"problem-{index}",
+            sample_index=0,
+            student_prompt_ids=tokens(4),
+            teacher_prompt_ids=tokens(LENGTH - length),
+            completion_ids=tokens(length),
+            unit_mean_weight=float(weights[index]),
+        )
+        for index, length in enumerate(lengths)
+    ]
+
+
+def backend_config(models: Path, **changes: Any):
+    """A recipe of the student and the other teacher in ``models``; gradients are not clipped."""
+    paths = {"student.path": str(models / "student"), "teacher.path": str(models / "teacher")}
+    return make_config(**paths | {"training.clip_norm": 0.0} | changes)
+
+
+def cut_config(models: Path, track: str, cut: str, **changes: Any):
+    """One step of a track, cut so over the accumulation."""
+    size, accumulation = CUTS[cut]
+    settings = {"training.batch_size": size * accumulation, "training.micro_batch_tokens": size * LENGTH}
+    return backend_config(models, **settings | TRACKS[track] | changes)
+
+
+def run_stage(backend: Any, root: Path, config: Any, examples: list[Example], *, progress: Any = None) -> StageInputs:
+    """Train the first stage in ``root`` and return its inputs."""
+    stage = StageInputs(
+        run=RunFolder(root),
+        config=config,
+        stage_number=1,
+        student=config.student,
+        teacher=teacher_model(config),
+        source=FixedExamples(examples),
+    )
+    backend.train(stage, progress or Silent())
+    return stage
+
+
+def first_gradients(backend: Any, root: Path, config: Any, examples: list[Example]) -> list[torch.Tensor]:
+    """What AdamW's first step is given, whole, parameter by parameter."""
+    from paced.train.team import whole_tensor
+
+    first: list[torch.Tensor] = []
+    original = torch.optim.AdamW.step
+
+    def step(self, *given, **named):
+        if not first:
+            parameters = [parameter for group in self.param_groups for parameter in group["params"]]
+            first.extend(whole_tensor(parameter.grad).detach().clone() for parameter in parameters)
+        return original(self, *given, **named)
+
+    torch.optim.AdamW.step = step  # type: ignore[method-assign]
+    try:
+        run_stage(backend, root, config, examples)
+    finally:
+        torch.optim.AdamW.step = original  # type: ignore[method-assign]
+    return first
+
+
+def gradient_difference(ours: list[torch.Tensor], theirs: list[torch.Tensor]) -> float:
+    """Norm of the difference of two gradients over the norm of the second."""
+    assert [tensor.shape for tensor in ours] == [tensor.shape for tensor in theirs]
+    norm = torch.cat([tensor.flatten() for tensor in theirs]).norm()
+    assert norm > 0
+    difference = torch.cat([(one - other).flatten() for one, other in zip(ours, theirs, strict=True)]).norm()
+    return float(difference / norm)
+
+
+def gradients_on_ranks(folder: str, models: str, backends: list[str]) -> None:
+    """Every track and cut by every backend on these ranks; the first one leaves the gradients in files."""
+    for name in backends:
+        for number, (track, cut) in enumerate((track, cut) for track in TRACKS for cut in CUTS):
+            config = cut_config(Path(models), track, cut)
+            root = Path(folder) / name / str(number)
+            gradients = first_gradients(make_backend(Choice(name)), root, config, even_examples())
+            if int(os.environ.get("RANK", "0")) == 0:
+                torch.save(gradients, Path(folder) / f"{name}-{number}.pt")
+
+
+def train_long(folder: str, models: str, name: str) -> None:
+    """Seven steps with a checkpoint after every second, for tests that kill it."""
+    from paced.run.signals import stop_on_signals
+
+    torch.set_num_threads(1)
+    changes = {"training.checkpoint_every": 2, "training.batch_size": 3}
+    stages = [{"divergence": "reverse_kl", "num_steps": 7}]
+    with stop_on_signals():
+        run_stage(
+            make_backend(Choice(name)), Path(folder), backend_config(Path(models), stages=stages, **changes),
+            even_examples(),
+        )  # fmt: skip
