@@ -51,10 +51,18 @@ def build_vllm(folder, **settings):
     return vllm_engine(str(folder), **settings)
 
 
+@cache
+def begin_ray() -> None:
+    """One Ray cluster on this machine for all tests of this process."""
+    ray = pytest.importorskip("ray", reason="needs the extra 'ray': pip install 'paced[ray]'")
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
+    atexit.register(ray.shutdown)
+
+
 def build_ray(folder, **settings):
-    """The engine ``ray`` with ``hf`` in two workers."""
-    pytest.importorskip("ray", reason="needs the extra 'ray': pip install 'paced[ray]'")
-    return make_engine(Choice("ray"), ModelConfig(path=str(folder)), **settings)
+    """The engine ``ray`` with ``hf`` in a worker; that there may be several, and die, has a test of its own."""
+    begin_ray()
+    return make_engine(Choice("ray", {"num_engines": 1}), ModelConfig(path=str(folder)), **settings)
 
 
 BUILDERS = {"hf": build_hf, "vllm": build_vllm, "server": build_server, "ray": build_ray}

@@ -30,6 +30,8 @@ SIZES = {
 """Heads of 32: vLLM has no kernel for smaller ones on CPUs."""
 NUM_TOKENS = 260
 """Tokens of the tokenizer; the head has four rows more."""
+IN_RAY = (pytest.mark.slow, pytest.mark.xdist_group("ray"))
+"""One cluster on a machine is enough."""
 OTHER_DEFAULTS = {"do_sample": True, "temperature": 0.1, "top_k": 1, "top_p": 0.2, "repetition_penalty": 9.0}
 """What a model's own generation config may ask for and no rollout may follow."""
 
@@ -55,7 +57,7 @@ def folder(tmp_path_factory):
     return write_peaked(tmp_path_factory.mktemp("peaked"))
 
 
-@pytest.fixture(params=[pytest.param(one, marks=pytest.mark.slow) if one == "ray" else one for one in ENGINES])
+@pytest.fixture(params=[pytest.param(one, marks=IN_RAY) if one == "ray" else one for one in ENGINES])
 def name(request):
     return request.param
 

@@ -6,6 +6,7 @@ import signal
 
 import psutil
 import pytest
+from engines_setup import begin_ray
 from tiny_models import write_model
 
 from paced.rollouts.engine import make_engine
@@ -27,9 +28,10 @@ def build(name, folder, **parameters):
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("ray")
 @pytest.mark.timeout(300)
 def test_a_worker_that_is_killed_costs_nothing(folder):
-    pytest.importorskip("ray", reason="needs the extra 'ray': pip install 'paced[ray]'")
+    begin_ray()
     names = [str(row) for row in range(len(PROMPTS))]
     keys = sample_keys(run_seed=1, stage=1, problem_ids=names, num_samples=4)
     sampling = SamplingConfig(max_new_tokens=6)
@@ -37,7 +39,7 @@ def test_a_worker_that_is_killed_costs_nothing(folder):
     try:
         sampled = engine.sample(PROMPTS, keys, sampling)
         rows = [next(sampled)]
-        workers = [one for one in psutil.process_iter(["cmdline"]) if "ray::MapWorker" in str(one.info["cmdline"])]
+        workers = [one for one in psutil.Process().children(recursive=True) if "ray::MapWorker" in str(one.cmdline())]
         assert len(workers) == 2
         workers[0].send_signal(signal.SIGKILL)
         rows += sampled
