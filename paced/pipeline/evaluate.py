@@ -91,12 +91,11 @@ def _sample(run: RunFolder, config: RunConfig, checkpoint: Checkpoint, names: li
                 with computing(run, step, rated.contents | student):
                     prompts = stored_prompts(run, file, sampler, rated.problems, source=rated.name)
                     also_read(run, step, file)
-                    sampler.complete(
-                        rated.problems,
+                    sampler.collect(
+                        run.evaluation_rollouts(checkpoint, rated.name),
+                        prompts,
                         sampling=rated.sampling,
                         draw=f"evaluation of {rated.name}",
-                        file=run.evaluation_rollouts(checkpoint, rated.name),
                         label=f"evaluation of the {checkpoint} student on '{rated.name}'",
-                        prompts=prompts,
                     )
                     run.note_engine(step.label, describe_engine(choose_engine(sampling), sampler.engine))

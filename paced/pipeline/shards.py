@@ -59,12 +59,11 @@ def rollout_shard(config: RunConfig, root: Path, part: Shard, progress: Progress
         held,
         make_sampler(config, config.student, reader="student", sampling=config.rollouts, progress=progress) as sampler,
     ):
-        sampler.complete(
-            share,
+        sampler.collect(
+            file,
+            sampler.prompts(share, source=config.problems.path),
             sampling=config.rollouts,
             draw=1,
-            file=file,
             label=f"rollouts of {len(share):,} problems x {config.rollouts.num_samples} (part {part})",
-            source=config.problems.path,
         )
     return file

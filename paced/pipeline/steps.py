@@ -139,12 +139,11 @@ def rollout(run: RunFolder, stage_number: int, progress: Progress) -> None:
     ):
         prompts = stage_prompts(run, stage_number, sampler, problems)
         also_read(run, step, stage.student_prompts)
-        sampler.complete(
-            problems,
-            prompts=prompts,
+        sampler.collect(
+            stage.rollouts,
+            prompts,
             sampling=config.rollouts,
             draw=stage_number,
-            file=stage.rollouts,
             label=f"rollouts of {len(problems):,} problems x {config.rollouts.num_samples} (stage {stage_number})",
         )
         run.note_engine(step.label, describe_engine(choose_engine(config.rollouts), sampler.engine))

@@ -89,18 +89,36 @@ class Sampler:
         """
         if prompts is None:
             prompts = self.prompts(problems, source=source)
-        if file is None:
-            rollouts = dict(
-                sample_rollouts(
-                    prompts,
-                    engine=self.engine,
-                    tokenizer=self.tokenizer,
-                    sampling=sampling,
-                    run_seed=self.run_seed,
-                    draw=draw,
-                )
+        if file is not None:
+            self.collect(file, prompts, sampling=sampling, draw=draw, label=label)
+            return read_records(file, Rollout)
+        rollouts = dict(
+            sample_rollouts(
+                prompts,
+                engine=self.engine,
+                tokenizer=self.tokenizer,
+                sampling=sampling,
+                run_seed=self.run_seed,
+                draw=draw,
             )
-            return [rollout for row in range(len(prompts)) for rollout in rollouts[row]]
+        )
+        return [rollout for row in range(len(prompts)) for rollout in rollouts[row]]
+
+    def collect(
+        self, file: Path, prompts: Sequence[Prompt], *, sampling: SamplingConfig, draw: int | str, label: str = ""
+    ) -> None:
+        """K completions of each prompt into a file, which is not read back; as :meth:`complete` otherwise.
+
+        Args:
+            file: JSONL of Rollout, completed where it ends.
+            prompts: what the reader reads, one for each problem, ids unique.
+            sampling: as for :meth:`complete`.
+            draw: as there.
+            label: as there.
+
+        Raises:
+            StopRequested, RunFolderError: as there.
+        """
         collect_rollouts(
             file,
             engine=self.engine,
@@ -112,7 +130,6 @@ class Sampler:
             label=label,
             progress=self.progress,
         )
-        return read_records(file, Rollout)
 
     def rate(
         self,
