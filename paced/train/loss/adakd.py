@@ -28,6 +28,7 @@ class AdaKD(RowDivergence):
     τ = τ_base · exp(−c · tanh(log(s/s_ref))), with s the Hellinger distance (1/√2)‖√p − √q‖ at temperature 1:
     tokens on which the two disagree more than ``reference_score`` get a lower temperature. τ is detached.
     tanh(log x) = (x²−1)/(x²+1), so s = 0 gives τ_base·exp(c), not 0/0.
+    Shapes: N rows (token positions), V the vocabulary.
     """
 
     inner: Literal["forward_kl", "reverse_kl"] = "forward_kl"
@@ -66,20 +67,21 @@ class AdaKD(RowDivergence):
 
     def temperature(self, scores: Tensor) -> Tensor:
         """τ of each token from its Hellinger score."""
-        ratio_squared = (scores / self.reference_score).square()
+        ratio_squared = (scores / self.reference_score).square()  # [N]
         return self.base_temperature * torch.exp(-self.strength * (ratio_squared - 1) / (ratio_squared + 1))
 
     def _overwrite(self, student: Tensor, teacher: Tensor, scratch: Scratch) -> Tensor:
-        temperature = self.temperature(_hellinger(student, teacher, scratch)).unsqueeze(-1)
+        temperature = self.temperature(_hellinger(student, teacher, scratch)).unsqueeze(-1)  # [N, 1]
         student.div_(temperature)
         teacher.div_(temperature)
-        values = INNER[self.inner]._overwrite(student, teacher, scratch)
+        values = INNER[self.inner]._overwrite(student, teacher, scratch)  # [N]
         student.mul_(temperature)
         return values.mul_(temperature.squeeze(-1).square())
 
 
 def _hellinger(student: Tensor, teacher: Tensor, scratch: Scratch) -> Tensor:
-    root_p = torch.softmax(student, -1, out=scratch.like("p", student)).sqrt_()
-    root_q = torch.softmax(teacher, -1, out=scratch.like("q", teacher)).sqrt_()
-    difference = root_p.sub_(root_q)
+    """s [N] of logits [N, V]."""
+    root_p = torch.softmax(student, -1, out=scratch.like("p", student)).sqrt_()  # [N, V]
+    root_q = torch.softmax(teacher, -1, out=scratch.like("q", teacher)).sqrt_()  # [N, V]
+    difference = root_p.sub_(root_q)  # [N, V]
     return (torch.linalg.vecdot(difference, difference) / 2).sqrt_()

@@ -23,7 +23,10 @@ _FIRST_K = 64
 
 
 class _AdaptiveKL(RowDivergence):
-    """α·KL(q‖p) + (1−α)·KL(p‖q), α = g_head/(g_head + g_tail) of each token, detached; g = Σ|q_v − p_v|."""
+    """α·KL(q‖p) + (1−α)·KL(p‖q), α = g_head/(g_head + g_tail) of each token, detached; g = Σ|q_v − p_v|.
+
+    Shapes: N rows (token positions), V the vocabulary; R rows whose head is still open, k teacher tokens of each.
+    """
 
     infinite_without_student_support: ClassVar[bool] = True
     infinite_without_teacher_support: ClassVar[bool] = True
@@ -37,26 +40,26 @@ class _AdaptiveKL(RowDivergence):
         """Mask of the head among tokens by falling teacher probability; ``through`` is the mass up to and with each."""
 
     def _overwrite(self, student: Tensor, teacher: Tensor, scratch: Scratch) -> Tensor:
-        p, q, difference, shift = softmax_pair(student, teacher, scratch)
-        gaps = torch.sub(p, q, out=student).abs_()
-        share = self._forward_share(q, gaps)
+        p, q, difference, shift = softmax_pair(student, teacher, scratch)  # [N, V] thrice, [N]
+        gaps = torch.sub(p, q, out=student).abs_()  # [N, V]
+        share = self._forward_share(q, gaps)  # [N]
         return mix_kls(student, p, q, difference, shift, share, scratch)
 
     def _forward_share(self, q: Tensor, gaps: Tensor) -> Tensor:
         """α of each row; 0 where no gap is left (both KLs are 0 there)."""
-        total = gaps.sum(-1)
-        head = torch.empty_like(total)
-        open_rows = torch.arange(q.shape[0], device=q.device)
+        total = gaps.sum(-1)  # [N]
+        head = torch.empty_like(total)  # [N]
+        open_rows = torch.arange(q.shape[0], device=q.device)  # [R]
         k = min(_FIRST_K, q.shape[1])
         while open_rows.numel():
-            teacher = q if open_rows.numel() == q.shape[0] else q[open_rows]
-            mass, index = teacher.topk(k, dim=-1)
-            through = mass.cumsum(-1, dtype=torch.float64)
-            gap = gaps[open_rows.unsqueeze(-1), index]
-            head[open_rows] = (gap * self._head(through, mass)).sum(-1)
+            teacher = q if open_rows.numel() == q.shape[0] else q[open_rows]  # [R, V]
+            mass, index = teacher.topk(k, dim=-1)  # [R, k] both
+            through = mass.cumsum(-1, dtype=torch.float64)  # [R, k]
+            gap = gaps[open_rows.unsqueeze(-1), index]  # [R, k]
+            head[open_rows] = (gap * self._head(through, mass)).sum(-1)  # [R]
             if k == q.shape[1]:
                 break
-            open_rows = open_rows[through[:, -1] <= self._covers()]
+            open_rows = open_rows[through[:, -1] <= self._covers()]  # [R], fewer than before
             k = min(4 * k, q.shape[1])
         return torch.where(total > 0, head / total, 0.0).clamp_(0, 1)
 
@@ -79,7 +82,7 @@ class AKL(_AdaptiveKL):
         return self.head_mass
 
     def _head(self, through: Tensor, mass: Tensor) -> Tensor:
-        head = through <= self.head_mass
+        head = through <= self.head_mass  # [R, k]
         head[:, 0] = True
         return head
 

@@ -98,6 +98,7 @@ class _TokenDivergence(torch.autograd.Function):
     def forward(
         ctx: Any, student_logits: Tensor, teacher_logits: Tensor, divergence: Divergence, temperature: float
     ) -> Tensor:
+        # [...], [..., V]
         values, gradient = divergence.value_and_grad(
             student_logits=student_logits / temperature, teacher_logits=teacher_logits / temperature
         )
@@ -109,7 +110,7 @@ class _TokenDivergence(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None, None, None]:
         (gradient,) = ctx.saved_tensors
-        return gradient * (grad_output.unsqueeze(-1) * ctx.temperature), None, None, None
+        return gradient * (grad_output.unsqueeze(-1) * ctx.temperature), None, None, None  # [..., V]
 
 
 def forward_kl(*, teacher_logits: Tensor, student_logits: Tensor, **options: Any) -> Tensor:

@@ -171,7 +171,11 @@ Gradients = tuple[Tensor | None, Tensor | None, Tensor | None]
 def _forward(
     hidden: Tensor, weight: Tensor, bias: Tensor | None, work: _Work
 ) -> tuple[Tensor, Tensor, Tensor, Gradients]:
-    """Loss, token losses, which were computed, and gradients, in chunks of tokens of positive weight."""
+    """Loss, token losses, which were computed, and gradients, in chunks of tokens of positive weight.
+
+    Shapes: N tokens, M of them of positive weight, C in a full chunk and c in this one; V tokens of the tokenizer,
+        W >= V rows of the student's head, d wide.
+    """
     dtype = working_dtype(hidden, work.teacher_hidden)
     device = hidden.device
     scratch = work.scratch
@@ -184,31 +188,32 @@ def _forward(
         temperature=work.temperature,
         dtype=dtype,
     )
-    computed = work.token_weights != 0
-    kept = computed.nonzero().squeeze(-1)
+    computed = work.token_weights != 0  # [N]
+    kept = computed.nonzero().squeeze(-1)  # [M]
     norms = None
     if work.rollout_index is not None:
         norms = RolloutSquareNorms(work.rollout_index, kept, weight.shape, work.vocab, dtype)
-        kept = norms.kept
+        kept = norms.kept  # [M], rollout after rollout
     all_kept = kept.numel() == hidden.shape[0] and norms is None
-    weights = (work.token_weights if all_kept else work.token_weights[kept]).to(dtype)
-    factors = weights * (work.temperature**2 * student.slope)
-    values = torch.empty(kept.numel(), dtype=dtype, device=device)
-    hidden_grad = torch.zeros_like(hidden) if work.needs_hidden else None
+    weights = (work.token_weights if all_kept else work.token_weights[kept]).to(dtype)  # [M]
+    factors = weights * (work.temperature**2 * student.slope)  # [M]
+    values = torch.empty(kept.numel(), dtype=dtype, device=device)  # [M]
+    hidden_grad = torch.zeros_like(hidden) if work.needs_hidden else None  # [N, d]
+    # [W, d]
     weight_grad = torch.empty(weight.shape, dtype=dtype, device=device) if work.needs_weight or norms else None
     if weight_grad is not None:
         weight_grad[work.vocab if kept.numel() and norms is None else 0 :].zero_()
-    bias_grad = torch.zeros(weight.shape[0], dtype=dtype, device=device) if work.needs_bias else None
+    bias_grad = torch.zeros(weight.shape[0], dtype=dtype, device=device) if work.needs_bias else None  # [W]
 
     chunk = min(work.blocks.tokens, max(kept.numel(), 1))
-    student_logits = scratch.tile("student logits", (chunk, work.vocab), dtype, device)
-    teacher_logits = scratch.tile("teacher logits", (chunk, work.vocab), dtype, device)
+    student_logits = scratch.tile("student logits", (chunk, work.vocab), dtype, device)  # [C, V]
+    teacher_logits = scratch.tile("teacher logits", (chunk, work.vocab), dtype, device)  # [C, V]
     bounds = norms.bounds(chunk) if norms else range(0, kept.numel(), chunk)
     for start in bounds:
         stop = min(start + chunk, kept.numel()) if norms is None else norms.stop(start)
         rows = slice(start, stop) if all_kept else kept[start:stop]
-        h = student.scaled(hidden[rows])
-        z, z_teacher = student_logits[: stop - start], teacher_logits[: stop - start]
+        h = student.scaled(hidden[rows])  # [c, d]
+        z, z_teacher = student_logits[: stop - start], teacher_logits[: stop - start]  # [c, V] both
         student.logits(h, z, work.blocks, scratch)
         teacher.logits(teacher.scaled(work.teacher_hidden[rows]), z_teacher, work.blocks, scratch)
         for first in range(0, stop - start, work.blocks.rows):
@@ -225,9 +230,9 @@ def _forward(
             bias_grad[: work.vocab].add_(z.sum(0), alpha=student.factor)
     if norms is not None and weight_grad is not None:
         work.norms = norms.result(weight_grad)
-    losses = values * work.temperature**2
-    loss = torch.dot(weights.double(), losses.double()).to(dtype)
-    token_losses = losses if all_kept else torch.zeros(hidden.shape[0], dtype=dtype, device=device)
+    losses = values * work.temperature**2  # [M]
+    loss = torch.dot(weights.double(), losses.double()).to(dtype)  # []
+    token_losses = losses if all_kept else torch.zeros(hidden.shape[0], dtype=dtype, device=device)  # [N]
     if not all_kept:
         token_losses[kept] = losses
     return loss, token_losses, computed, (hidden_grad, weight_grad if work.needs_weight else None, bias_grad)
@@ -242,8 +247,11 @@ def _tile(
     factors: Tensor,
     values: Tensor,
 ) -> None:
-    """One cache-sized tile: finish the logits, take values, write the weighted gradient over the student's logits."""
-    bend = student.finish(z, work.scratch)
+    """One cache-sized tile: finish the logits, take values, write the weighted gradient over the student's logits.
+
+    Shapes: ``z`` and ``z_teacher`` [R, V], ``factors`` and ``values`` [R].
+    """
+    bend = student.finish(z, work.scratch)  # [R, V]
     teacher.finish(z_teacher)
     if work.absent is not None:
         z.index_fill_(-1, work.absent, -torch.inf)

@@ -43,12 +43,13 @@ class Product:
 
     The scale and the temperature are multiplied into the small hidden states, not into the large logits:
     without a softcap z/T = W·(h·scale/T); with one, z/T = (softcap/T)·tanh(W·(h·scale/softcap)).
+    Shapes: N tokens, V vocabulary rows, B of them in a block, d wide.
     """
 
     def __init__(
         self, spec: HeadSpec, weight: Tensor, bias: Tensor | None, *, vocab: int, temperature: float, dtype: torch.dtype
     ) -> None:
-        self.weight = weight.detach()[:vocab]
+        self.weight = weight.detach()[:vocab]  # [V, d]
         self.softcap = spec.softcap
         self.temperature = temperature
         self.factor = spec.scale / (temperature if spec.softcap is None else spec.softcap)
@@ -56,20 +57,20 @@ class Product:
         self.slope = 1.0 if spec.softcap is None else spec.softcap / temperature
         """d(z/T) / d(tanh): the constant part of the softcap's derivative."""
         self.dtype = dtype
-        self.bias = None if bias is None else bias.detach()[:vocab].to(dtype) * self.factor
+        self.bias = None if bias is None else bias.detach()[:vocab].to(dtype) * self.factor  # [V]
         self.tensor_cores = weight.is_cuda and weight.dtype == torch.bfloat16 and dtype == torch.float32
 
     def scaled(self, hidden: Tensor) -> Tensor:
         """h·factor [tokens, d] in the working dtype."""
-        hidden = hidden.detach().to(self.dtype)
+        hidden = hidden.detach().to(self.dtype)  # [N, d]
         return hidden if self.factor == 1 else hidden * self.factor
 
     def block(self, rows: slice, scratch: Scratch) -> Tensor:
         """Rows of the weight in the working dtype; a view when they already are."""
-        weight = self.weight[rows]
+        weight = self.weight[rows]  # [B, d]
         if weight.dtype == self.dtype:
             return weight
-        wide = scratch.tile("weight", weight.shape, self.dtype, weight.device)
+        wide = scratch.tile("weight", weight.shape, self.dtype, weight.device)  # [B, d]
         return wide.copy_(weight)
 
     def logits(self, hidden: Tensor, out: Tensor, blocks: BlockSizes, scratch: Scratch) -> None:
@@ -97,17 +98,17 @@ class Product:
         logits.tanh_()
         bend = None
         if scratch is not None:
-            bend = torch.mul(logits, logits, out=scratch.like("bend", logits)).neg_().add_(1)
+            bend = torch.mul(logits, logits, out=scratch.like("bend", logits)).neg_().add_(1)  # [N, V]
         logits.mul_(self.slope)
         return bend
 
     def hidden_grad(self, delta: Tensor, blocks: BlockSizes, scratch: Scratch) -> Tensor:
         """Return factor·delta·W [tokens, d]."""
-        out = torch.zeros(delta.shape[0], self.weight.shape[1], dtype=self.dtype, device=delta.device)
+        out = torch.zeros(delta.shape[0], self.weight.shape[1], dtype=self.dtype, device=delta.device)  # [N, d]
         for rows in _blocks(self.weight.shape[0], blocks.columns):
             if self.tensor_cores:
                 for part in _split(delta[:, rows]):
-                    out += torch.mm(part, self.weight[rows], out_dtype=torch.float32)
+                    out += torch.mm(part, self.weight[rows], out_dtype=torch.float32)  # [N, d]
             else:
                 out.addmm_(delta[:, rows], self.block(rows, scratch))
         return out if self.factor == 1 else out.mul_(self.factor)
@@ -118,11 +119,11 @@ class Product:
             if self.tensor_cores:
                 if first:
                     out[rows].zero_()
-                small = hidden.bfloat16()
-                rest = (hidden - small).bfloat16()
+                small = hidden.bfloat16()  # [N, d]
+                rest = (hidden - small).bfloat16()  # [N, d]
                 for part in _split(delta[:, rows]):
-                    out[rows] += torch.mm(part.T, small, out_dtype=torch.float32)
-                    out[rows] += torch.mm(part.T, rest, out_dtype=torch.float32)
+                    out[rows] += torch.mm(part.T, small, out_dtype=torch.float32)  # [B, d]
+                    out[rows] += torch.mm(part.T, rest, out_dtype=torch.float32)  # [B, d]
             else:
                 out[rows].addmm_(delta[:, rows].T, hidden, beta=0.0 if first else 1.0)
 
@@ -132,6 +133,6 @@ def _blocks(total: int, size: int) -> list[slice]:
 
 
 def _split(values: Tensor) -> tuple[Tensor, Tensor]:
-    """Two bfloat16 terms whose sum is the float32 value to 16 bits."""
-    high = values.bfloat16()
+    """Two bfloat16 terms whose sum is the float32 value to 16 bits, both of its shape [N, B]."""
+    high = values.bfloat16()  # [N, B]
     return high, (values - high).bfloat16()

@@ -27,6 +27,7 @@ class JSD(RowDivergence):
 
     Gradient (1−β) p ∘ (log(p/m) − Σ_u p_u log(p_u/m_u)). Bounded by the entropy of (β, 1−β), so always finite.
     Coded with e = log q − log p: log(p/m) = −log(1−β + β exp e), log(q/m) = e + log(p/m).
+    Shapes: N rows (token positions), V the vocabulary.
     """
 
     beta: float = 0.5
@@ -45,12 +46,12 @@ class JSD(RowDivergence):
         )
 
     def _overwrite(self, student: Tensor, teacher: Tensor, scratch: Scratch) -> Tensor:
-        p, q, difference, shift = softmax_pair(student, teacher, scratch)
-        log_ratio = difference.add_(shift.unsqueeze(-1)).neg_().clamp_(max=_CAP)  # e = log q - log p
+        p, q, difference, shift = softmax_pair(student, teacher, scratch)  # [N, V] thrice, [N]
+        log_ratio = difference.add_(shift.unsqueeze(-1)).neg_().clamp_(max=_CAP)  # [N, V] e
         # log1p and expm1 keep the digits where the two agree: the value is of second order in e.
-        student_part = torch.expm1(log_ratio, out=student).mul_(self.beta).log1p_().neg_()  # log(p/m)
-        mean = torch.linalg.vecdot(p, student_part)
-        teacher_part = torch.linalg.vecdot(q, log_ratio.add_(student_part))
+        student_part = torch.expm1(log_ratio, out=student).mul_(self.beta).log1p_().neg_()  # [N, V] log(p/m)
+        mean = torch.linalg.vecdot(p, student_part)  # [N]
+        teacher_part = torch.linalg.vecdot(q, log_ratio.add_(student_part))  # [N]
         student.sub_(mean.unsqueeze(-1)).mul_(p).mul_(1 - self.beta)
         return teacher_part.mul_(self.beta).add_(mean, alpha=1 - self.beta).clamp_(min=0, max=self._largest())
 

@@ -40,16 +40,19 @@ def square_norm(matrix: Tensor) -> float:
 
 
 class RolloutSquareNorms:
-    """Accumulates the norms chunk by chunk; whole rollouts share a chunk, a longer one takes several of its own."""
+    """Accumulates the norms chunk by chunk; whole rollouts share a chunk, a longer one takes several of its own.
+
+    Shapes: M kept tokens in L of the K rollouts; t tokens of one piece, V vocabulary rows, B in a block, d wide.
+    """
 
     def __init__(self, rollout_index: Tensor, kept: Tensor, shape: torch.Size, vocab: int, dtype: torch.dtype) -> None:
-        index = rollout_index[kept]
-        order = torch.argsort(index, stable=True)
-        self.kept = kept[order]
-        rollouts, lengths = torch.unique_consecutive(index[order], return_counts=True)
+        index = rollout_index[kept]  # [M]
+        order = torch.argsort(index, stable=True)  # [M]
+        self.kept = kept[order]  # [M]
+        rollouts, lengths = torch.unique_consecutive(index[order], return_counts=True)  # [L] both
         self._segments = list(zip(rollouts.tolist(), lengths.tolist(), strict=True))
         count = int(rollout_index.max()) + 1 if rollout_index.numel() else 0
-        self._square_norms = torch.zeros(count, dtype=torch.float64)
+        self._square_norms = torch.zeros(count, dtype=torch.float64)  # [K]
         self._vocab = vocab
         self._dtype = dtype
         self._shape = shape
@@ -95,17 +98,18 @@ class RolloutSquareNorms:
         for rollout, first, last, begins, ends in self._chunks[start]:
             whole = begins and ends
             if not whole and self._current is None:
+                # [V, d]
                 self._current = torch.zeros(self._vocab, self._shape[1], dtype=self._dtype, device=total.device)
             for low in range(0, self._vocab, blocks.columns):
                 rows = slice(low, min(low + blocks.columns, self._vocab))
-                left, right = delta[first:last, rows].T, hidden[first:last]
+                left, right = delta[first:last, rows].T, hidden[first:last]  # [B, t], [t, d]
                 if whole:
                     size = (rows.stop - rows.start, self._shape[1])
-                    part = scratch.tile("rollout", size, self._dtype, total.device)
+                    part = scratch.tile("rollout", size, self._dtype, total.device)  # [B, d]
                     torch.mm(left, right, out=part)
                 else:
                     assert self._current is not None
-                    part = self._current[rows]
+                    part = self._current[rows]  # [B, d]
                     part.addmm_(left, right, beta=0.0 if begins else 1.0)
                 if ends:
                     self._square_norms[rollout] += square_norm(part)

@@ -90,6 +90,8 @@ class RowDivergence(ABC):
             student_logits: [..., vocabulary], any floating dtype; −inf marks a token that cannot be chosen.
             teacher_logits: the same shape.
 
+        Shapes in comments: N rows, the leading axes made one; V the vocabulary.
+
         Returns:
             float32, or float64 when both are float64.
 
@@ -99,13 +101,13 @@ class RowDivergence(ABC):
         check_same_shape(type(self).__name__, student_logits, teacher_logits)
         dtype = working_dtype(student_logits, teacher_logits)
         shape = student_logits.shape
-        gradient = student_logits.detach().to(dtype, copy=True).reshape(-1, shape[-1])
-        teacher = teacher_logits.detach().to(dtype, copy=True).reshape(-1, shape[-1])
-        values = self.overwrite(student_logits=gradient, teacher_logits=teacher, scratch=Scratch())
+        gradient = student_logits.detach().to(dtype, copy=True).reshape(-1, shape[-1])  # [N, V]
+        teacher = teacher_logits.detach().to(dtype, copy=True).reshape(-1, shape[-1])  # [N, V]
+        values = self.overwrite(student_logits=gradient, teacher_logits=teacher, scratch=Scratch())  # [N]
         return values.view(shape[:-1]), gradient.view(shape)
 
     def overwrite(self, *, student_logits: Tensor, teacher_logits: Tensor, scratch: Scratch) -> Tensor:
-        """Return values [rows]; ``student_logits`` becomes the gradient, ``teacher_logits`` are lost.
+        """Return values [N]; ``student_logits`` [N, V] becomes the gradient, ``teacher_logits`` [N, V] are lost.
 
         Edges: equal rows give 0 and a zero gradient. A token that neither can choose (both −inf) counts as absent.
         Where the definition is +inf (one side's support is not covered) the value is +inf and, as no derivative
@@ -114,19 +116,20 @@ class RowDivergence(ABC):
         """
         if student_logits.numel() == 0:
             return student_logits.new_zeros(student_logits.shape[0])
-        lowest = torch.minimum(student_logits.amin(-1), teacher_logits.amin(-1))
+        lowest = torch.minimum(student_logits.amin(-1), teacher_logits.amin(-1))  # [N]
         if not bool((lowest == -torch.inf).any()):
             return self._overwrite(student_logits, teacher_logits, scratch)
-        student_absent, teacher_absent = student_logits == -torch.inf, teacher_logits == -torch.inf
-        empty = student_absent.all(-1) | teacher_absent.all(-1)
-        infinite = torch.zeros_like(empty)
+        student_absent = student_logits == -torch.inf  # [N, V]
+        teacher_absent = teacher_logits == -torch.inf  # [N, V]
+        empty = student_absent.all(-1) | teacher_absent.all(-1)  # [N]
+        infinite = torch.zeros_like(empty)  # [N]
         if self.infinite_without_student_support:
             infinite |= (student_absent & ~teacher_absent).any(-1)
         if self.infinite_without_teacher_support:
             infinite |= (teacher_absent & ~student_absent).any(-1)
         student_logits.masked_fill_(student_absent, -FAR)
         teacher_logits.masked_fill_(teacher_absent, -FAR)
-        values = self._overwrite(student_logits, teacher_logits, scratch)
+        values = self._overwrite(student_logits, teacher_logits, scratch)  # [N]
         student_logits.masked_fill_(infinite.unsqueeze(-1), 0.0).masked_fill_(empty.unsqueeze(-1), torch.nan)
         return values.masked_fill_(infinite, torch.inf).masked_fill_(empty, torch.nan)
 

@@ -70,7 +70,7 @@ class DistillationStudent(nn.Module):
         """
         hidden = self.hidden(**model_inputs)  # [sequences, length, d]
         return fused_divergence(
-            student_hidden=hidden.flatten(0, 1).index_select(0, targets.positions),
+            student_hidden=hidden.flatten(0, 1).index_select(0, targets.positions),  # [N, d]
             teacher_hidden=targets.teacher_hidden,
             student_head=self.head(),
             teacher_head=targets.teacher_head,
