@@ -106,10 +106,10 @@ def probit_entropies() -> dict[str, float]:
 
 
 def _base_measure_does_not_matter() -> Outcome:
-    found = probit_entropies()
-    if found["(pq)^lambda on the probit scale"] > found["Beta(2,2)"] + 1e-7:
+    entropies = probit_entropies()
+    if entropies["(pq)^lambda on the probit scale"] > entropies["Beta(2,2)"] + 1e-7:
         return refuted(
-            "on the probit scale another law with the same statistics has more entropy", engine="numeric", **found
+            "on the probit scale another law with the same statistics has more entropy", engine="numeric", **entropies
         )
     return undecided("numeric", "no law with more entropy found")
 
