@@ -130,7 +130,7 @@ def _tight_at_the_largest_rate(rate: float = 1.0) -> Outcome:
 
 
 def _smoothness_carries_over(each: bool = True) -> Outcome:
-    """L of the weighted mean is at most max |l_i''|; L of the plain mean is no bound on it."""
+    """L of the weighted mean is at most max |l_i''|; L of the plain mean is not a bound on it."""
     from hypothesis import strategies as st
 
     def law(rows: list[tuple[float, float]]) -> bool:

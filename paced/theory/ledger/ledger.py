@@ -111,7 +111,7 @@ def validate(claims: Iterable[Claim]) -> None:
     """Refuse a ledger that contradicts itself.
 
     Raises:
-        ValueError: with one line for each fault: an id used twice, a dependency that is no claim, a verdict without
+        ValueError: with one line for each fault: an id used twice, a dependency that is not a claim, a verdict without
             the checks, controls, counterexample, conditions or repair that it demands.
 
     Example:
