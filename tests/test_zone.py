@@ -20,7 +20,7 @@ EPSILONS = st.integers(0, 499).map(lambda thousandths: thousandths / 1000)
 
 @given(EPSILONS, st.integers(1, 3000))
 @example(0.07, 100)  # the float 1 - 0.07 is below 0.93
-@example(0.3, 10)  # 0.3 is no float
+@example(0.3, 10)  # 0.3 is not a float
 def test_a_count_is_inside_exactly_where_its_fraction_is_inside_the_decimal_bounds(epsilon, num_rollouts):
     bound = Fraction(Decimal(str(epsilon)))
     exact = [bound <= Fraction(s, num_rollouts) <= 1 - bound for s in range(num_rollouts + 1)]

@@ -2,7 +2,7 @@
 
 ``python -m paced.lab.arithmetic recipes/data`` writes the three files that ``recipes/smollm2-selfdistill.yaml`` reads:
 additions to train on, other additions held out, and subtractions, which are not trained and may be forgotten.
-A held-out pair of numbers never stands in the training file, in either order.
+A held-out pair of numbers never is in the training file, in either order.
 """
 
 from __future__ import annotations

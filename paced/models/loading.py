@@ -154,7 +154,7 @@ def load_tokenizer(model: ModelConfig) -> Any:
         and Path(source).is_dir()
         and not any((Path(source) / name).exists() for name in names)
     ):
-        raise ConfigError(  # transformers would go on with an empty vocabulary
+        raise ConfigError(  # transformers would continue with an empty vocabulary
             f"{model.path}: holds no tokenizer ({', '.join(sorted(names))}). Save the model's own tokenizer there."
         )
     if tokenizer.pad_token_id is None and tokenizer.eos_token_id is not None:
@@ -215,12 +215,12 @@ def locate(model: ModelConfig) -> str:
     if not folder.exists():
         if model.path.count("/") == 1 and not model.path.startswith((".", "/", "~")):
             return model.path  # a hub name; transformers says so when it is neither cached nor reachable
-        raise ConfigError(f"{model.path}: is no folder. Give a folder with config.json, weights and a tokenizer.")
+        raise ConfigError(f"{model.path}: is not a folder. Give a folder with config.json, weights and a tokenizer.")
     if not (folder / "config.json").exists():
         raise ConfigError(f"{folder}: holds no Hugging Face model (no config.json).")
     if (folder / "adapter_config.json").exists():
         raise ConfigError(
-            f"{folder}: holds an adapter, which stands on another model's weights. Merge it: "
+            f"{folder}: holds an adapter, which needs another model's weights. Merge it: "
             "model.merge_and_unload().save_pretrained(folder)."
         )
     if not any(folder.glob("*.safetensors")):

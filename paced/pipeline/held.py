@@ -200,7 +200,7 @@ def hashes_of(run: RunFolder, step: Step) -> dict[str, str]:
 
 
 def _metrics(run: RunFolder, stage_number: int) -> dict[str, str]:
-    """The lines of one stage in ``metrics.jsonl``, where later stages go on writing, as one hash."""
+    """The lines of one stage in ``metrics.jsonl``, where later stages continue to write, as one hash."""
     if not run.metrics.exists():
         return {}
     mark = b'{"stage":%d,' % stage_number

@@ -23,7 +23,7 @@ def run_job(run: RunFolder, progress: Progress) -> None:
     """Everything from the lab to the last evaluation; finished steps are kept.
 
     Raises:
-        StopRequested: a signal came; the same call goes on from there.
+        StopRequested: a signal came; the same call continues from there.
     """
     config = run.config()
     check_trackers(config)
@@ -32,9 +32,9 @@ def run_job(run: RunFolder, progress: Progress) -> None:
         for note in check_all(config).notes:
             progress.note(note)
     else:
-        progress.note(f"{config.problems.path} is not there any more; the run goes on with its own copy")
+        progress.note(f"{config.problems.path} is not there any more; the run continues with its own copy")
     prepare(run, progress)
-    if not run.stage(1).pass_rates.exists():  # a run that goes on has loaded these models before
+    if not run.stage(1).pass_rates.exists():  # a run that continues has loaded these models before
         check_weights(config)
     folders = {method: method_folder(run, method, progress) for method in config.methods}
     if not folders:

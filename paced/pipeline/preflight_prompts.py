@@ -61,7 +61,7 @@ def prompt_faults(
         (doubled, f"begins twice with {tokenizer.bos_token!r}", f"Take it out of prompts.{reader} or of the template."),
         (
             ended,
-            f"ends with {tokenizer.eos_token!r}, so the {reader} is asked to go on after the end",
+            f"ends with {tokenizer.eos_token!r}, so the {reader} is asked to continue after the end",
             "Set add_eos_token to false in the tokenizer's configuration, or take it out of the prompt.",
         ),
     )

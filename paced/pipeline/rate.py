@@ -235,7 +235,7 @@ def _sample(
     if not open_ids:
         return rollouts
     further = root / FURTHER
-    if not further.exists():  # it begins with the first K1 of those that go on, and is then topped up
+    if not further.exists():  # it begins with the first K1 of those that continue, and is then topped up
         begun = [rollout for rollout in rollouts if rollout.problem_id in open_ids]
         write_atomic(further, "".join(f"{encode_line(rollout)}\n" for rollout in begun))
     rows = [row for row, problem in enumerate(problems) if problem.problem_id in open_ids]

@@ -99,7 +99,7 @@ class Rated:
         data["screen"] = {"num_first": first, "num_all": whole, "num_ended": len(ended), "num_never_solved": never}
         return (
             f"screening {first}, then {whole}: {len(ended):,} problems ended after {first} rollouts ({never:,} never "
-            f"solved), {len(made) - len(ended):,} went on; {sum(made):,} rollouts, K = {whole} for all would be "
+            f"solved), {len(made) - len(ended):,} continued; {sum(made):,} rollouts, K = {whole} for all would be "
             f"{whole * len(made):,}. The intervals take K as fixed beforehand, which screening does not."
         )
 

@@ -2,7 +2,7 @@
 
 ``TABLE.rollouts/`` holds ``settings.json``, what the completions depend on; ``environment.json``, versions and what the
 engine says of itself; ``rollouts.jsonl``, the completions; of a screening ``undecided.json`` and ``further.jsonl``, the
-problems that go on and their completions; and ``grades.jsonl``, a verdict with its reason for each.
+problems that continue and their completions; and ``grades.jsonl``, a verdict with its reason for each.
 """
 
 from __future__ import annotations

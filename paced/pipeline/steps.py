@@ -65,7 +65,7 @@ def train_run(run: RunFolder, progress: Progress) -> None:
     """Take a run from its problems to the trained student of its last stage.
 
     Raises:
-        StopRequested: a signal came; everything finished so far is kept, and the same call goes on from there.
+        StopRequested: a signal came; everything finished so far is kept, and the same call continues from there.
     """
     take_problems(run, progress)
     for number in range(1, len(run.config().stages) + 1):

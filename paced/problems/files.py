@@ -254,5 +254,5 @@ def _bare(text: str) -> str:
     return bare.strip()
 
 
-def _fault(row: int, column: str, found: object, fix: str) -> BadRow:
-    return BadRow(row=row, column=column, found=shown(found), fix=fix)
+def _fault(row: int, column: str, value: object, fix: str) -> BadRow:
+    return BadRow(row=row, column=column, found=shown(value), fix=fix)

@@ -50,7 +50,7 @@ class LabConfig(Section):
     num_prior: PositiveInt = 600
     """Prior-skill problems (reverse, sort) that measure forgetting."""
     phrasing: Literal["plain", "stochastic"] = "plain"
-    """stochastic: a free style letter stands before every digit of a completion."""
+    """stochastic: a free style letter is written before every digit of a completion."""
     teacher: Literal["self", "big"] = "self"
     """self: the student with the expert hint; big: a larger model that also knows the unseen operators."""
 
@@ -162,7 +162,7 @@ class GradingConfig(Section):
     """strip: text up to the last ``</think>`` and after a ``<think>`` that never closes does not count; require:
     without a ``</think>`` there is no answer; keep: thinking counts as the rest does."""
     several_boxes: Literal["last", "must_agree"] = "last"
-    """With ``answer_format: boxed``, last: the last box counts; must_agree: boxes that differ are no answer."""
+    """With ``answer_format: boxed``, last: the last box counts; must_agree: boxes that differ are not an answer."""
 
 
 @dataclass(frozen=True, kw_only=True)

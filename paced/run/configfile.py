@@ -130,35 +130,35 @@ def _parse_override(override: str, place: str) -> tuple[str, Any]:
     return key.strip(), parse_yaml(value, f"override {key}")
 
 
-def _with_key(hint: Any, held: Any, path: Sequence[str], value: Any, place: str) -> Any:
-    """``held``, the data of a field of type ``hint``, with ``value`` at ``path`` below it."""
+def _with_key(hint: Any, current: Any, path: Sequence[str], value: Any, place: str) -> Any:
+    """``current``, the data of a field of type ``hint``, with ``value`` at ``path`` below it."""
     if not path:
-        return _merged(hint, held, value)
+        return _merged(hint, current, value)
     key, rest = path[0], path[1:]
     if (item := item_of(hint)) is not None:
-        items = list(held) if isinstance(held, list) else [{}]
+        items = list(current) if isinstance(current, list) else [{}]
         if not (key.isdecimal() and 1 <= int(key) <= len(items)):
             raise ConfigError(f"{place} must count the items of the list from 1 to {len(items)}, got {key!r}.")
         items[int(key) - 1] = _with_key(item, items[int(key) - 1], rest, value, place)
         return items
     kind = section_of(hint)
-    held = spelled_out(kind, held)
-    if not isinstance(held, Mapping | None):
-        raise ConfigError(f"{place} goes into {held!r}, which is not a section.")
-    held = held or {}
+    current = spelled_out(kind, current)
+    if not isinstance(current, Mapping | None):
+        raise ConfigError(f"{place} goes into {current!r}, which is not a section.")
+    current = current or {}
     inner = hints_of(kind).get(key) if kind else None
-    return {**held, key: _with_key(inner, held.get(key), rest, value, place)}
+    return {**current, key: _with_key(inner, current.get(key), rest, value, place)}
 
 
-def _merged(hint: Any, held: Any, value: Any) -> Any:
-    """``value`` in place of ``held``; for a section only the keys that it names."""
+def _merged(hint: Any, current: Any, value: Any) -> Any:
+    """``value`` in place of ``current``; for a section only the keys that it names."""
     kind = section_of(hint)
     if kind is None or not isinstance(value, Mapping) or (kind.short and kind.short in value):
         return _deep_copy(value)
-    held = spelled_out(kind, held)
+    current = spelled_out(kind, current)
     hints = hints_of(kind)
-    held = held if isinstance(held, Mapping) else {}
-    return {**held, **{key: _merged(hints.get(key), held.get(key), one) for key, one in value.items()}}
+    current = current if isinstance(current, Mapping) else {}
+    return {**current, **{key: _merged(hints.get(key), current.get(key), one) for key, one in value.items()}}
 
 
 def _read(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Where things lie in a run, and who may write there.
+"""Where things are in a run, and who may write there.
 
     runs/<name>/
       config.yaml  environment.json          what was asked for, resolved; versions, device, commit

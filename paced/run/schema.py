@@ -222,8 +222,8 @@ def _read_value(hint: Any, value: Any, *, default: Any, place: str, faults: dict
         return ""
     kind, item = section_of(hint), item_of(hint)
     if kind is not None and not (value is None and default is None):
-        held = default if isinstance(default, kind) else None
-        return read_section(kind, value, default=held, place=place, faults=faults)
+        own_default = default if isinstance(default, kind) else None
+        return read_section(kind, value, default=own_default, place=place, faults=faults)
     if item is not None and isinstance(value, (list, tuple)) and value:
         items = [
             read_section(item, one, default=None, place=join(place, number), faults=faults)

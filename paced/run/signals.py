@@ -20,7 +20,7 @@ from types import FrameType
 from typing import NoReturn
 
 EXIT_CODE = 75
-"""What the process returns when it stopped on request: the same command goes on from here (EX_TEMPFAIL)."""
+"""What the process returns when it stopped on request: the same command continues from here (EX_TEMPFAIL)."""
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -44,7 +44,7 @@ def stop_if_requested() -> None:
         StopRequested: a signal came since :func:`stop_on_signals` began.
     """
     if _wish is not None:
-        raise StopRequested(f"stopped by {_wish.name}; run the same command again to go on.")
+        raise StopRequested(f"stopped by {_wish.name}; run the same command again to continue.")
 
 
 @contextlib.contextmanager

@@ -221,7 +221,7 @@ def climb(
         function: x -> (value, first derivative, second derivative).
         start: where to begin.
         reach: largest first step.
-        bounds: where to stop if the hill goes on.
+        bounds: where to stop if the hill continues.
 
     Returns: the place and the value.
     """

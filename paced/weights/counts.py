@@ -98,19 +98,19 @@ def _cells(passed: Integers, rollouts: Integers) -> tuple[CountHistogram, NDArra
     width = int(rollouts.max()) + 1
     if rollouts.strides == (0,) and width <= LARGEST_TABLE:  # one K for all problems: nothing to combine, s is the key
         (only,) = rollouts[:1].tolist()
-        found = np.bincount(passed, minlength=only + 1)
-        kept = np.flatnonzero(found)
-        position = np.cumsum(found > 0) - 1
-        index = passed if kept.size == only + 1 else position[passed]
-        return CountHistogram(kept, np.full(kept.shape, only), found[kept]), index
+        num_problems = np.bincount(passed, minlength=only + 1)
+        occupied = np.flatnonzero(num_problems)
+        position = np.cumsum(num_problems > 0) - 1
+        index = passed if occupied.size == only + 1 else position[passed]
+        return CountHistogram(occupied, np.full(occupied.shape, only), num_problems[occupied]), index
     if width * width <= LARGEST_TABLE:
         key = rollouts * width
         key += passed
-        found = np.bincount(key, minlength=width * width)
-        kept = np.flatnonzero(found)
-        position = np.cumsum(found > 0) - 1
-        return CountHistogram(kept % width, kept // width, found[kept]), position[key]
-    pairs, index, found = np.unique(
+        num_problems = np.bincount(key, minlength=width * width)
+        occupied = np.flatnonzero(num_problems)
+        position = np.cumsum(num_problems > 0) - 1
+        return CountHistogram(occupied % width, occupied // width, num_problems[occupied]), position[key]
+    pairs, index, num_problems = np.unique(
         np.stack([rollouts, passed], axis=1), axis=0, return_inverse=True, return_counts=True
     )
-    return CountHistogram(pairs[:, 1], pairs[:, 0], found), index.reshape(-1)
+    return CountHistogram(pairs[:, 1], pairs[:, 0], num_problems), index.reshape(-1)

@@ -2,7 +2,7 @@
 
 A kernel is a weight function (counts in, weights out) that also knows its exact value ``at(pass_rate)``. How counts
 become a weight is the ``estimator`` of :class:`BetaKernel`, by name (``estimates.py``); the relatives use the plug-in,
-since they are no polynomials and have no unbiased estimate.
+since they are not polynomials and have no unbiased estimate.
 """
 
 from __future__ import annotations

@@ -100,10 +100,10 @@ def fit_exponents(rows: ArrayLike, snr_squared: ArrayLike, *, variance: ArrayLik
 
     Example:
         >>> p = np.arange(1, 8) / 8
-        >>> found = fit_exponents(regressors(p), 0.5 * p * (1 - p) ** 2)
-        >>> round(found.alpha, 9), round(found.beta, 9)
+        >>> estimate = fit_exponents(regressors(p), 0.5 * p * (1 - p) ** 2)
+        >>> round(estimate.alpha, 9), round(estimate.beta, 9)
         (1.0, 2.0)
-        >>> round(max(found.error_per_delta), 6)
+        >>> round(max(estimate.error_per_delta), 6)
         2.702281
     """
     x, y, weight, dropped = _usable("fit_exponents", rows, snr_squared, variance)
@@ -132,8 +132,8 @@ def project(theta: Floats, information: Floats) -> Floats:
         [0.0, 0.0, 2.0]
     """
     best, smallest = theta, np.inf
-    for held in ((), (1,), (2,), (1, 2)):
-        free = [index for index in range(3) if index not in held]
+    for fixed in ((), (1,), (2,), (1, 2)):
+        free = [index for index in range(3) if index not in fixed]
         candidate = np.zeros(3)
         target = information[np.ix_(free, range(3))] @ theta
         candidate[free] = np.linalg.solve(information[np.ix_(free, free)], target)

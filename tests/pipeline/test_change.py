@@ -73,7 +73,7 @@ def test_what_nothing_computed_depends_on_is_taken_on_and_shown(tmp_path, whole,
     run, data = copy_of(whole[0], tmp_path), whole[1]
     before, at = contents(run.root), times(run)
     said = take_on(run, data, changes)
-    assert "goes on with other settings (- held, + asked)" in said
+    assert "continues with other settings (- held, + asked)" in said
     assert run.written_config() == changed(data, changes)
     assert {name: raw for name, raw in contents(run.root).items() if name != "config.yaml"} == {
         name: raw for name, raw in before.items() if name != "config.yaml"

@@ -18,7 +18,7 @@ from paced.weights.table.rated import write_rated
 from paced.weights.table.report import weigh_file
 
 TEXTS = [
-    "Let $f(x) = \\frac{1}{x}$, {problem} and {solution} are no placeholders; {{x}}?",
+    "Let $f(x) = \\frac{1}{x}$, {problem} and {solution} are not placeholders; {{x}}?",
     "=SUM(A1:A9) <|im_end|> \u202e \U0001f600 é, e\u0301 and \u2028 stay",
     "  spaces, a tab\t and\nlines\r\n stay  ",
     "<img src=x onerror=alert(1)> 'quotes' \"and\" \\ backslashes",

@@ -278,7 +278,7 @@ def test_a_run_needs_its_problem_file_no_more_once_it_was_read(tmp_path, gpt2):
     (tmp_path / "sums.jsonl").unlink()
     notes = Notes()
     run_job(run, notes)
-    assert any("is not there any more; the run goes on with its own copy" in text for text in notes.said)
+    assert any("is not there any more; the run continues with its own copy" in text for text in notes.said)
     assert run.stage(1).student.exists()
 
 

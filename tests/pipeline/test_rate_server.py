@@ -1,4 +1,4 @@
-"""Pass rates from servers: the same table whatever goes wrong on the way, and a call that goes on where one gave up."""
+"""Pass rates from servers: the same table whatever goes wrong on the way, and a call that resumes where one gave up."""
 
 from __future__ import annotations
 

@@ -159,7 +159,7 @@ def test_stages_take_disjoint_parts_of_the_problems(tmp_path, gpt2):
         ({"stages.1.divergence.parameters.beta": 2}, r"forward_kl takes no parameters, got beta"),
         ({"grading.answer_format": "box"}, "grading.answer_format must be one of whole, .* Did you mean 'boxed'?"),
         ({"prompts.use_chat_template": True}, "Set prompts.use_chat_template=false"),
-        ({"student.path": "/nowhere"}, "is no folder"),
+        ({"student.path": "/nowhere"}, "is not a folder"),
         (
             {"training.backend": "nativ"},
             "training.backend must be one of native, transformers, verl, got 'nativ'. Did you mean 'native'?",

@@ -222,7 +222,7 @@ def test_rows_come_before_all_are_done(name, folder):
 
 def test_an_engine_loads_nothing_before_it_is_asked_and_may_be_closed_twice(name, tmp_path):
     engine = build(name, tmp_path / "nowhere")
-    with pytest.raises(ConfigError, match="is no folder"):
+    with pytest.raises(ConfigError, match="is not a folder"):
         draw(engine)
     engine.close()
     engine.close()

@@ -1,4 +1,4 @@
-"""What a person reads while work goes on: how far, how fast, how long; what was there before counts as no speed."""
+"""What a person reads while work continues: how far, how fast, how long; what was there before counts as no speed."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ SECONDS = 240
 
 
 def faults(text: str) -> Iterator[tuple[int, str, str]]:
-    """(line number, line, faulty line) for each number, binary operator and comparison that stands on one line."""
+    """(line number, line, faulty line) for each number, binary operator and comparison that is on one line."""
     lines = text.splitlines()
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Constant) and type(node.value) in (int, float) and node.lineno == node.end_lineno:

@@ -118,7 +118,7 @@ def test_the_frozen_teacher_and_the_students_folder_stay_as_they_were(backend, t
 
 def test_a_backend_loads_the_models_and_says_what_they_lack(backend, tmp_path, folders):
     config = recipe(folders, **{"teacher.path": str(tmp_path / "nowhere")})
-    with pytest.raises(ConfigError, match="nowhere: is no folder"):
+    with pytest.raises(ConfigError, match="nowhere: is not a folder"):
         train(backend, tmp_path / "run", config)
     assert not RunFolder(tmp_path / "run").metrics.exists()
 

@@ -31,7 +31,7 @@ def test_unbiased_weight_has_the_kernel_as_its_exact_mean(K, alpha, beta, p):
 
 
 def test_plugin_is_biased_in_shape_where_the_unbiased_weight_is_not():
-    """The negative control: for (1, 2) the plug-in's mean is no multiple of the kernel."""
+    """The negative control: for (1, 2) the plug-in's mean is not a multiple of the kernel."""
     ratios = {
         oracle.mean_over_binomial(lambda s: oracle.kernel(Fraction(s, 8), 1, 2), 8, p) / oracle.kernel(p, 1, 2)
         for p in (Fraction(1, 10), Fraction(1, 2))

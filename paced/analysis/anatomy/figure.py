@@ -27,7 +27,7 @@ def anatomy_figure(table: Table) -> Figure:
     losses = list(dict.fromkeys(table["loss"]))
     for panel, (name, text) in zip(figure.axes, PANELS, strict=True):
         for index, loss in enumerate(losses):
-            rows = [row for row, found in enumerate(table["loss"]) if found == loss]
+            rows = [row for row, loss_of_row in enumerate(table["loss"]) if loss_of_row == loss]
             value, low, high = (
                 np.array([table[key][row] for row in rows], float) for key in (name, f"{name}_low", f"{name}_high")
             )

@@ -60,9 +60,10 @@ def problem_gradient(
         scale /= len(completions)
         rows *= (scale if coefficients is None else scale * coefficients).unsqueeze(-1)
     parameters = list(student.parameters())
-    found = torch.autograd.grad(logits, parameters, grad_outputs=rows, allow_unused=True)
+    derivatives = torch.autograd.grad(logits, parameters, grad_outputs=rows, allow_unused=True)
     parts = [
-        torch.zeros_like(one) if gradient is None else gradient for one, gradient in zip(parameters, found, strict=True)
+        torch.zeros_like(one) if gradient is None else gradient
+        for one, gradient in zip(parameters, derivatives, strict=True)
     ]
     return torch.cat([part.detach().float().flatten() for part in parts]).cpu().numpy()
 

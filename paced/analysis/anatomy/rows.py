@@ -131,22 +131,22 @@ def anatomy_row(
     counts = np.vstack([np.ones(count), rng.multinomial(count, np.full(count, 1 / count), resamples)]).astype(float)
     gram = _products(gradients, gradients)
     norms = np.sqrt(np.diagonal(gram))
-    found = {"norm": counts @ norms / count, "pair_cosine": _pair_cosine(gram, norms, counts)}
+    samples = {"norm": counts @ norms / count, "pair_cosine": _pair_cosine(gram, norms, counts)}
     means = np.sqrt(np.maximum(np.einsum("rx,xy,ry->r", counts, gram, counts), 0.0))
     for name, direction in (("useful", useful), ("prior", prior)):
         if direction is None or not len(direction):
-            found[f"{name}_cosine"] = np.full(len(counts), np.nan)
+            samples[f"{name}_cosine"] = np.full(len(counts), np.nan)
             continue
         size = len(direction)
-        drawn = np.vstack([np.ones(size), rng.multinomial(size, np.full(size, 1 / size), resamples)]).astype(float)
-        products = np.einsum("rx,xy,ry->r", counts, _products(gradients, direction), drawn)
-        lengths = np.sqrt(np.maximum(np.einsum("rx,xy,ry->r", drawn, _products(direction, direction), drawn), 0.0))
-        found[f"{name}_cosine"] = _ratio(products, means * lengths)
+        draws = np.vstack([np.ones(size), rng.multinomial(size, np.full(size, 1 / size), resamples)]).astype(float)
+        products = np.einsum("rx,xy,ry->r", counts, _products(gradients, direction), draws)
+        lengths = np.sqrt(np.maximum(np.einsum("rx,xy,ry->r", draws, _products(direction, direction), draws), 0.0))
+        samples[f"{name}_cosine"] = _ratio(products, means * lengths)
     values: dict[str, float] = {}
-    for name, sample in found.items():
+    for name, sample in samples.items():
         values[name] = float(sample[0])
-        kept = sample[1:][np.isfinite(sample[1:])]
-        tails = np.quantile(kept, [(1 - level) / 2, (1 + level) / 2]) if len(kept) else (np.nan, np.nan)
+        finite = sample[1:][np.isfinite(sample[1:])]
+        tails = np.quantile(finite, [(1 - level) / 2, (1 + level) / 2]) if len(finite) else (np.nan, np.nan)
         values[f"{name}_low"], values[f"{name}_high"] = float(tails[0]), float(tails[1])
     return AnatomyRow(loss=loss, group=group, num_problems=count, **values)
 

@@ -2,7 +2,7 @@
 
 :data:`SECTIONS` follow the data flow. A part whose files are not there is named with the command that makes it. Each
 figure is also saved in ``figures/`` with the CSV it was drawn from. Nothing that differs between two equal runs (times,
-paths of the machine) stands on the page, so that a resumed run ends with the same bytes as an uninterrupted one.
+paths of the machine) is on the page, so that a resumed run ends with the same bytes as an uninterrupted one.
 """
 
 from __future__ import annotations

@@ -117,18 +117,18 @@ def curriculum_checkpoints(run: RunFolder) -> dict[str, list[PassRate]]:
     """Pass rates of the training problems along a run, restricted to the problems that every checkpoint rated.
 
     Before training, at each renewal of stage 1 (``recompute_every``), and after training. Later stages rate problems of
-    their own, which are no checkpoint of these.
+    their own, which are not checkpoints of these.
     """
-    found: dict[str, list[PassRate]] = {}
+    checkpoints: dict[str, list[PassRate]] = {}
     stage = run.stage(1)
     if stage.pass_rates.exists():
-        found["before"] = read_parquet(stage.pass_rates, PassRate)
+        checkpoints["before"] = read_parquet(stage.pass_rates, PassRate)
         for renewed in sorted(stage.root.glob("renewed/step-*/pass_rates.parquet")):
-            found[f"step {int(renewed.parent.name.removeprefix('step-'))}"] = read_parquet(renewed, PassRate)
+            checkpoints[f"step {int(renewed.parent.name.removeprefix('step-'))}"] = read_parquet(renewed, PassRate)
     after = run.counts("final", TRAINING)
     if after.exists():
-        found["after"] = read_parquet(after, PassRate)
-    if not found:
+        checkpoints["after"] = read_parquet(after, PassRate)
+    if not checkpoints:
         return {}
-    shared = set.intersection(*({rate.problem_id for rate in rates} for rates in found.values()))
-    return {label: [rate for rate in rates if rate.problem_id in shared] for label, rates in found.items()}
+    shared = set.intersection(*({rate.problem_id for rate in rates} for rates in checkpoints.values()))
+    return {label: [rate for rate in rates if rate.problem_id in shared] for label, rates in checkpoints.items()}

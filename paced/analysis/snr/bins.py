@@ -113,8 +113,8 @@ def bin_index(pass_rates: ArrayLike, edges: Floats) -> Integers:
         >>> bin_index([0.0, 0.5, 1.0], np.array([0.0, 0.5, 1.0])).tolist()
         [0, 1, 1]
     """
-    found = np.searchsorted(edges, np.asarray(pass_rates, dtype=np.float64), side="right") - 1
-    return np.clip(found, 0, len(edges) - 2).astype(np.int64)
+    index = np.searchsorted(edges, np.asarray(pass_rates, dtype=np.float64), side="right") - 1
+    return np.clip(index, 0, len(edges) - 2).astype(np.int64)
 
 
 def choose_equally(pass_rates: ArrayLike, *, edges: Floats, per_bin: int, seed: int = 0) -> Integers:

@@ -79,7 +79,7 @@ def measure_run(run: RunFolder, settings: SnrSettings, progress: Progress) -> li
     Raises:
         ConfigError: the folder was measured with other settings, or too few samples are asked for.
         RunFolderError: the student or teacher is no longer the one that the run has read.
-        StopRequested: a signal came; the same call goes on from there.
+        StopRequested: a signal came; the same call continues from there.
     """
     quiet_transformers()
     _claim(run, settings)
@@ -151,15 +151,15 @@ def _claim(run: RunFolder, settings: SnrSettings) -> None:
     num_stages = len(run.config().stages)
     if not 1 <= settings.stage <= num_stages:
         raise ConfigError(f"snr: stage must be between 1 and {num_stages}, got {settings.stage}.")
-    asked = {k: v for k, v in dataclasses.asdict(settings).items() if k != "losses"}  # more losses may follow later
+    requested = {k: v for k, v in dataclasses.asdict(settings).items() if k != "losses"}  # more losses may follow later
     file = run.snr / "settings.json"
-    if file.exists() and (held := read_json(file)) != asked:
-        changed = ", ".join(f"{k}: {held.get(k)} -> {v}" for k, v in asked.items() if held.get(k) != v)
+    if file.exists() and (recorded := read_json(file)) != requested:
+        changed = ", ".join(f"{k}: {recorded.get(k)} -> {v}" for k, v in requested.items() if recorded.get(k) != v)
         raise ConfigError(
             f"{run.snr}: was measured with other settings ({changed}). Delete the folder to measure anew."
         )
     run.snr.mkdir(parents=True, exist_ok=True)
-    write_json(file, asked)
+    write_json(file, requested)
 
 
 def _choose(run: RunFolder, settings: SnrSettings) -> list[Problem]:
@@ -259,13 +259,13 @@ def _cross(
 ) -> list[bins.CrossBin]:
     """Spread between the mean gradients of equally many problems of each bin."""
     pairs = [
-        (asked, shown)
-        for asked, shown in zip(prompts["student"], prompts["teacher"], strict=True)
-        if rates[asked.problem_id].num_rollouts
+        (student_prompt, teacher_prompt)
+        for student_prompt, teacher_prompt in zip(prompts["student"], prompts["teacher"], strict=True)
+        if rates[student_prompt.problem_id].num_rollouts
     ]
-    p = [rates[asked.problem_id].pass_rate_estimate for asked, _ in pairs]
+    p = [rates[student_prompt.problem_id].pass_rate_estimate for student_prompt, _ in pairs]
     edges = bins.bin_edges(p, num_bins=settings.num_bins)
-    found = []
+    cross_bins = []
     for one, members in bins.equal_groups(p, edges).items():
         gram = problem_gram(
             student,
@@ -276,8 +276,8 @@ def _cross(
             **(options | {"loss": make_head_loss(options["loss"])}),
         )
         mean = sum(p[index] for index in members) / len(members)
-        found.append(bins.cross_bin(gram, low=float(edges[one]), high=float(edges[one + 1]), pass_rate=mean))
-    return found
+        cross_bins.append(bins.cross_bin(gram, low=float(edges[one]), high=float(edges[one + 1]), pass_rate=mean))
+    return cross_bins
 
 
 def _write_rows(path: Path, rows: Sequence[ProblemSnr]) -> None:

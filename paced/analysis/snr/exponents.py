@@ -137,22 +137,22 @@ def fit_kernel_exponents(
     data = _Data.of(place, signal, noise, *check_counts(place, num_passed, num_rollouts))
     if resamples < 2:
         raise ValueError(f"{place}: resamples must be >= 2, got {resamples}.")
-    found = _fit(data)
-    if not found.solution.converged[0]:
+    fit = _fit(data)
+    if not fit.solution.converged[0]:
         raise ValueError(
             f"{place}: no power law fits the {len(data.cell)} problems that were solved sometimes; their pooled "
             f"SNR² is {pooled_snr_squared(data.signal, data.noise):.3g}. Measure more problems or rollouts."
         )
-    samples = _resampled(data, found, resamples, seed)
+    samples = _resampled(data, fit, resamples, seed)
     failed = int(np.count_nonzero(~samples.converged))
     if failed > MOST_FAILED * resamples:
         raise ValueError(
             f"{place}: {failed} of {resamples} bootstrap samples have no power law that fits, so there is no interval. "
             "Measure more problems or rollouts."
         )
-    log_scale, alpha, beta = found.solution.theta[0].tolist()
+    log_scale, alpha, beta = fit.solution.theta[0].tolist()
     reach = float(ndtri((1 + LEVEL) / 2)) * samples.theta[samples.converged].std(axis=0, ddof=1)
-    bound = misfit_bound(found.tilted, found.points, found.sums, found.weights, found.solution)
+    bound = misfit_bound(fit.tilted, fit.points, fit.sums, fit.weights, fit.solution)
     return KernelExponents(
         alpha=alpha, alpha_low=float(alpha - reach[1]), alpha_high=float(alpha + reach[1]),
         beta=beta, beta_low=float(beta - reach[2]), beta_high=float(beta + reach[2]),
@@ -238,7 +238,7 @@ def _fit(data: _Data) -> _Fit:
     return _Fit(points, like, sums, tilted, weights, solution)
 
 
-def _resampled(data: _Data, found: _Fit, resamples: int, seed: int) -> Solution:
+def _resampled(data: _Data, fit: _Fit, resamples: int, seed: int) -> Solution:
     """The fit to bootstrap samples of problems: new law, new noise, new exponents.
 
     Problems that only counts are known of are drawn by cell: a million of them cost no more than a thousand.
@@ -252,7 +252,7 @@ def _resampled(data: _Data, found: _Fit, resamples: int, seed: int) -> Solution:
     times, counts = drawn[:, : len(alone)], drawn[:, len(alone) :]
     sums = data.sums(times)
     counts[:, data.inner] += sums.num_problems  # [B, num_cells]
-    laws = np.stack([mixing_weights(found.like, one) for one in counts])  # [B, G + 2]
-    within = posterior(found.like[data.inner, 1:-1], laws[:, 1:-1])  # [B, C, G]
-    tilted, _ = tilt(within, fit_noise(within, found.points, sums))
-    return solve(tilted, found.points, sums, weights=found.weights, start=found.solution.theta[0])
+    laws = np.stack([mixing_weights(fit.like, one) for one in counts])  # [B, G + 2]
+    within = posterior(fit.like[data.inner, 1:-1], laws[:, 1:-1])  # [B, C, G]
+    tilted, _ = tilt(within, fit_noise(within, fit.points, sums))
+    return solve(tilted, fit.points, sums, weights=fit.weights, start=fit.solution.theta[0])

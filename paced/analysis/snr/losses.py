@@ -99,23 +99,25 @@ class DivergenceLoss(HeadLoss):
         kind = self.divergence
         student_lse, teacher_lse = torch.logsumexp(student, -1), torch.logsumexp(teacher, -1)
         p = (student - student_lse.unsqueeze(-1)).exp_()
-        found = {"student_lse": student_lse, "teacher_lse": teacher_lse}
+        statistics = {"student_lse": student_lse, "teacher_lse": teacher_lse}
         if isinstance(kind, JSD):
             log_ratio = (teacher - teacher_lse.unsqueeze(-1)).sub_(student).add_(student_lse.unsqueeze(-1))
-            found["mean_log_ratio"] = torch.linalg.vecdot(p, _jsd_log_ratio_(log_ratio.clamp_(max=_CAP), kind.beta))
+            statistics["mean_log_ratio"] = torch.linalg.vecdot(
+                p, _jsd_log_ratio_(log_ratio.clamp_(max=_CAP), kind.beta)
+            )
         else:
             gap = student - teacher
-            found["mean_gap"] = torch.linalg.vecdot(p, gap)
+            statistics["mean_gap"] = torch.linalg.vecdot(p, gap)
         if isinstance(kind, (AKL, AscendingAKL)):
             # δ is linear in the forward share λ: δ = (1−λ)·reverse + λ·forward, so λ is read off the trainer's own δ.
-            reverse = gap.sub_(found["mean_gap"].unsqueeze(-1)).mul_(p)
+            reverse = gap.sub_(statistics["mean_gap"].unsqueeze(-1)).mul_(p)
             forward = p.sub_((teacher - teacher_lse.unsqueeze(-1)).exp_()).sub_(reverse)
             kind.overwrite(student_logits=student, teacher_logits=teacher, scratch=scratch)
             share = torch.linalg.vecdot(student.sub_(reverse), forward) / torch.linalg.vecdot(forward, forward)
-            found["forward_share"] = share.nan_to_num_(0.0).clamp_(0.0, 1.0)
+            statistics["forward_share"] = share.nan_to_num_(0.0).clamp_(0.0, 1.0)
         names = self.statistic_names
         assert names is not None
-        return {name: found[name] for name in names}
+        return {name: statistics[name] for name in names}
 
     def block_(self, student: Tensor, teacher: Tensor, statistics: Statistics, targets: Tensor) -> None:
         """δ's columns in place, from the closed forms of ``paced/train/loss/kl.py`` and ``jsd.py``."""

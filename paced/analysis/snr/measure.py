@@ -199,8 +199,8 @@ def completion_states(
     try:
         for group in _batches([len(p) + len(c) for p, c in sequences], max_tokens, padded=weight.dtype.itemsize > 2):
             packed = pack([sequences[index] for index in group], device=weight.device)
-            found = trunk(**packed.inputs, use_cache=False).last_hidden_state.flatten(0, 1)[packed.positions]
-            parts = found.split([len(sequences[index][1]) for index in group])
+            hidden = trunk(**packed.inputs, use_cache=False).last_hidden_state.flatten(0, 1)[packed.positions]
+            parts = hidden.split([len(sequences[index][1]) for index in group])
             for index, part in zip(group, parts, strict=True):
                 states[index] = part
     finally:

@@ -85,15 +85,15 @@ class HeadPasses:
         assert names is not None
         if self.online:
             return self._online_statistics(plan, names)
-        found = {name: self.student.new_empty(len(self.student)) for name in names}
+        statistics = {name: self.student.new_empty(len(self.student)) for name in names}
         scratch = Scratch()
         for start, student, teacher in self._row_logits(plan, None):
             for rows in _slices(len(student), SLICE_ROWS):
                 here = slice(start + rows.start, start + rows.stop)
                 part = self.loss.statistics(student[rows], teacher[rows], self.tokens.targets[here], scratch)
                 for name in names:
-                    found[name][here] = part[name]
-        return found
+                    statistics[name][here] = part[name]
+        return statistics
 
     def multipliers(self, values: Tensor | None) -> Tensor | None:
         """w_n c_n s [N] of each token: token weight, the loss's coefficient, the head's scale; None when all are 1.
@@ -165,13 +165,13 @@ class HeadPasses:
                     gap_sum[rows] = gap_sum[rows] * factor + torch.linalg.vecdot(z, gap).double()
                 if wants_teacher:
                     teacher_sum.add_(rows, other)
-        found = {
+        statistics = {
             "student_lse": student_sum.result(),
             "teacher_lse": teacher_sum.result(),
             "mean_gap": gap_sum / student_sum.total,
             "log_ratio": ratio - student_sum.result() + teacher_sum.result(),
         }
-        return {name: found[name].to(self.dtype) for name in names}
+        return {name: statistics[name].to(self.dtype) for name in names}
 
 
 class _RunningLogSum:

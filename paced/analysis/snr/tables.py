@@ -69,8 +69,8 @@ def curve_columns(curve: Sequence[BinSnr], cross: Sequence[CrossBin] = (), fit: 
     }
     by_edge = {round(one.low, 9): one for one in cross}
     for name in ("debiased_snr_squared", "debiased_snr_squared_low", "debiased_snr_squared_high", "num_problems"):
-        found = [by_edge.get(round(one.low, 9)) for one in curve]
-        table[f"cross_{name}"] = [float("nan") if one is None else float(getattr(one, name)) for one in found]
+        matches = [by_edge.get(round(one.low, 9)) for one in curve]
+        table[f"cross_{name}"] = [float("nan") if one is None else float(getattr(one, name)) for one in matches]
     if fit is not None:
         table["fitted_snr_squared"] = fit.snr_squared(table["pass_rate"]).tolist()
     return table

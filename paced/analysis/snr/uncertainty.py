@@ -154,7 +154,7 @@ def sign_flip_null(gram: ArrayLike, *, seed: int = 0) -> SignFlipNull:
     with np.errstate(divide="ignore", invalid="ignore"):
         # Eq. (8) of the flipped gradients: ‖ḡ'‖² / ((Q − S'/K)/K); a nil denominator is a pattern of perfect agreement.
         ratio = np.sqrt(sum_square / K / np.maximum(square_sum - sum_square / K, 0.0))
-    flipped = ratio[..., 1:]  # the observed pattern is no part of its own null
+    flipped = ratio[..., 1:]  # the observed pattern is not part of its own null
     finite = np.where(np.isfinite(flipped), flipped, np.nan)
     observed = sum_square[..., :1]
     at_least = (sum_square >= observed * (1 - 1e-12)).mean(axis=-1)

@@ -21,7 +21,7 @@ def is_missing(value: object) -> bool:
 def number_of(value: object) -> int | float | None:
     """The number that a cell holds or writes in digits, an int where it is whole; None for anything else.
 
-    Truth values are no numbers here, and neither is what only Python reads as one (``1_000``, other scripts' digits).
+    Truth values are not numbers here, and neither is what only Python reads as one (``1_000``, other scripts' digits).
 
     Example:
         >>> [number_of(value) for value in ("8", " 8.0", 2.5, "3e2", "1_0", True, "eight")]

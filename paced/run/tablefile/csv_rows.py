@@ -1,6 +1,6 @@
 """Rows of CSV and TSV with strict quotes: every line of the file belongs to a row or to a fault.
 
-A quote that is not closed where its cell ends is a fault of the line that opened it, and reading goes on with the line
+A quote that is not closed where its cell ends is a fault of the line that opened it, and reading resumes with the line
 after that one. A reader that is not strict takes the lines up to the next quote for one cell: fewer rows, and the
 numbers of another one. The cells themselves are split by :mod:`csv`.
 """

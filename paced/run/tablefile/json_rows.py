@@ -24,8 +24,8 @@ def rows(path: Path, faults: list[BadRow]) -> Iterator[tuple[int, dict[str, Any]
     for row, value in _values(path):
         if isinstance(value, _DoubledKeys):
             for key in value.twice:
-                held = " and ".join(shown(one) for name, one in value.pairs if name == key)
-                faults.append(BadRow(row=row, column=key, found=held, fix="The key is given twice: keep one."))
+                values = " and ".join(shown(one) for name, one in value.pairs if name == key)
+                faults.append(BadRow(row=row, column=key, found=values, fix="The key is given twice: keep one."))
         elif isinstance(value, dict):
             yield row, value
         else:
@@ -94,7 +94,7 @@ def _values(path: Path) -> Iterator[tuple[int, Any]]:
 
 
 def _refuse_holder(path: Path, only: object) -> None:
-    """Refuse the one value of a file if it is an object of lists or objects: rows, or columns, lie inside it."""
+    """Refuse the one value of a file if it is an object of lists or objects: rows, or columns, are inside it."""
     if isinstance(only, dict) and only and all(isinstance(value, (dict, list)) for value in only.values()):
         raise ValueError(f"{path}: holds one JSON object of lists or objects. {WANTED}, in one list.")
 

@@ -38,19 +38,19 @@ def _noise_game(part: str) -> Outcome:
     import z3
 
     x, t, first, second = z3.Reals("x t X Y")
-    given = [x > 1, t > 0, t < 1, first > 0, second > 0, t * first + (1 - t) * second == 1]
+    hypotheses = [x > 1, t > 0, t < 1, first > 0, second > 0, t * first + (1 - t) * second == 1]
     plus = t * first * first + (1 - t) * second * second * x * x - (t + (1 - t) * x * x)  # times 1/x
     minus = t * first * first * x * x + (1 - t) * second * second - (t * x * x + (1 - t))
     m1, m2, v1, v2 = z3.Reals("m1 m2 v1 v2")
     parts = {
-        "value": [*given, plus < 0, minus < 0],
-        "unique": [*given, plus <= 0, minus <= 0, first != 1],
+        "value": [*hypotheses, plus < 0, minus < 0],
+        "unique": [*hypotheses, plus <= 0, minus <= 0, first != 1],
         "cauchy": [
             m1 > 0,
             m2 > 0,
             (m1 + m2) * (m1 * v1 * v1 + m2 * v2 * v2) < (m1 * v1 + m2 * v2) * (m1 * v1 + m2 * v2),
         ],
-        "one adversary": [*given, plus < 0],
+        "one adversary": [*hypotheses, plus < 0],
     }
     return unsatisfiable(*parts[part])
 
@@ -76,10 +76,10 @@ def _kantorovich(part: str = "both") -> Outcome:
     import z3
 
     x, y, mean, square, cosh = z3.Reals("x y Ey Eyy C")
-    given = [x > 1, 2 * x * cosh == x * x + 1]
-    pointwise = unsatisfiable(*given, x * y >= 1, y <= x, y * y + 1 > 2 * cosh * y)
+    hypotheses = [x > 1, 2 * x * cosh == x * x + 1]
+    pointwise = unsatisfiable(*hypotheses, x * y >= 1, y <= x, y * y + 1 > 2 * cosh * y)
     bound = square + 1 <= 2 * cosh * mean if part == "both" else square + 1 <= 3 * cosh * mean
-    means = unsatisfiable(*given, square > 0, mean > 0, bound, cosh * cosh * mean * mean < square)
+    means = unsatisfiable(*hypotheses, square > 0, mean > 0, bound, cosh * cosh * mean * mean < square)
     return all_of(pointwise, means)
 
 

@@ -134,15 +134,17 @@ def _screened_is_unbiased(weight: str = "screened") -> Outcome:
     cases = []
     for num_first, num_all, alpha, bet in ((2, 5, 1, 1), (3, 6, 1, 2), (4, 8, 1, 1)):
         table = {}
-        for _, s, made in _outcomes(num_first, num_all):
+        for _, s, num_rollouts in _outcomes(num_first, num_all):
             value = float(
-                screened_weight([s], [made], num_first=num_first, num_all=num_all, alpha=alpha, beta=bet)[0]
+                screened_weight([s], [num_rollouts], num_first=num_first, num_all=num_all, alpha=alpha, beta=bet)[0]
                 if weight == "screened"
-                else (0 if made == num_first else s * (num_all - s) / (num_all * (num_all - 1)))
+                else (0 if num_rollouts == num_first else s * (num_all - s) / (num_all * (num_all - 1)))
             )
-            table[s, made] = Fr(value).limit_denominator(10**6)
+            table[s, num_rollouts] = Fr(value).limit_denominator(10**6)
         for p in RATES:
-            mean = sum((_chance(q, p) * table[s, made] for q, s, made in _outcomes(num_first, num_all)), Fr(0))
+            mean = sum(
+                (_chance(q, p) * table[s, num_rollouts] for q, s, num_rollouts in _outcomes(num_first, num_all)), Fr(0)
+            )
             cases.append(({"p": str(p), "K1": num_first}, mean, p**alpha * (1 - p) ** bet))
     return equal_exactly(cases)
 
@@ -155,8 +157,8 @@ def _naive_bias(shift: float = 0.0) -> Outcome:
             mean = sum(
                 (
                     _chance(q, p) * Fr(s * (num_all - s), num_all * (num_all - 1))
-                    for q, s, made in _outcomes(num_first, num_all)
-                    if made == num_all
+                    for q, s, num_rollouts in _outcomes(num_first, num_all)
+                    if num_rollouts == num_all
                 ),
                 Fr(0),
             )
@@ -169,7 +171,7 @@ def _naive_bias(shift: float = 0.0) -> Outcome:
 def _screening_costs(shift: int = 0) -> Outcome:
     """Expected rollouts and wrong exits by enumeration, and their means over Beta laws by mpmath."""
     rates = [float(p) for p in RATES]
-    cost = [sum(float(_chance(q, p)) * made for q, _, made in _outcomes(3, 7)) for p in RATES]
+    cost = [sum(float(_chance(q, p)) * num_rollouts for q, _, num_rollouts in _outcomes(3, 7)) for p in RATES]
     exits = [float(p**3 + (1 - p) ** 3) for p in RATES]
     laws = [(1.0, 1.0), (0.5, 0.5), (2.2, 0.7)]
 

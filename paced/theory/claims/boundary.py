@@ -66,9 +66,13 @@ def _gradients_against_differences(swap: bool = False) -> Outcome:
 
     outcomes = []
     for direction, function in (("forward", forward_kl_gradient), ("reverse", reverse_kl_gradient)):
-        asked = direction if not swap else {"forward": "reverse", "reverse": "forward"}[direction]
+        expected_direction = direction if not swap else {"forward": "reverse", "reverse": "forward"}[direction]
         want = [
-            float(mpmath.diff(lambda x, i=i, d=asked: kl(d, [*student[:i], x, *student[i + 1 :]]), student[i]))
+            float(
+                mpmath.diff(
+                    lambda x, i=i, d=expected_direction: kl(d, [*student[:i], x, *student[i + 1 :]]), student[i]
+                )
+            )
             for i in range(4)
         ]
         outcomes.append(

@@ -52,9 +52,9 @@ def _step_over_the_reals(largest: int = 1) -> Outcome:
     import z3
 
     eta, lip, var, g, before, after = z3.Reals("eta L V g l l_next")
-    given = [eta > 0, lip > 0, var >= 0, g >= 0, eta * lip <= largest]
+    hypotheses = [eta > 0, lip > 0, var >= 0, g >= 0, eta * lip <= largest]
     step = after <= before - eta * g + eta * eta * lip / 2 * (g + var)
-    return unsatisfiable(*given, step, eta / 2 * g > before - after + eta * eta * lip * var / 2)
+    return unsatisfiable(*hypotheses, step, eta / 2 * g > before - after + eta * eta * lip * var / 2)
 
 
 def _bound_numbers() -> Outcome:
@@ -130,7 +130,7 @@ def _tight_at_the_largest_rate(rate: float = 1.0) -> Outcome:
 
 
 def _smoothness_carries_over(each: bool = True) -> Outcome:
-    """L of the weighted mean is at most max |l_i''|; L of the plain mean is no bound on it."""
+    """L of the weighted mean is at most max |l_i''|; L of the plain mean is not a bound on it."""
     from hypothesis import strategies as st
 
     def law(rows: list[tuple[float, float]]) -> bool:

@@ -106,10 +106,10 @@ def probit_entropies() -> dict[str, float]:
 
 
 def _base_measure_does_not_matter() -> Outcome:
-    found = probit_entropies()
-    if found["(pq)^lambda on the probit scale"] > found["Beta(2,2)"] + 1e-7:
+    entropies = probit_entropies()
+    if entropies["(pq)^lambda on the probit scale"] > entropies["Beta(2,2)"] + 1e-7:
         return refuted(
-            "on the probit scale another law with the same statistics has more entropy", engine="numeric", **found
+            "on the probit scale another law with the same statistics has more entropy", engine="numeric", **entropies
         )
     return undecided("numeric", "no law with more entropy found")
 
@@ -123,7 +123,7 @@ CLAIMS: tuple[Claim, ...] = (
         paper="p^alpha (1-p)^beta maximises entropy among distributions on (0,1) with given expected sufficient statistics.",
         statement=(
             "Beta(alpha+1, beta+1) is the unique maximiser for Lebesgue measure and for any base measure p^c q^d dp; for "
-            "others, such as the probit scale, it is not. Nothing in the problem gives the two statistics, and a weight is no law."
+            "others, such as the probit scale, it is not. Nothing in the problem gives the two statistics, and a weight is not a law."
         ),
         latex=r"H(\mathrm{Beta})-H(f)=\mathrm{KL}(f\,\|\,\mathrm{Beta})\ge0\quad\text{if }\mathbb E_f\log p,\ \mathbb E_f\log(1-p)\text{ agree}",
         functions=(expected_logs, beta_entropy),

@@ -169,9 +169,9 @@ def _noise_makes_a_bell(bins: tuple[int, ...] = NATURAL_BINS) -> Outcome:
 
 def _a_bell_means_signal() -> Outcome:
     """The inference that Figure 3 invites, on gradients that have no mean at all."""
-    found = _noise_makes_a_bell()
-    if found.result is not Result.SUPPORTED:
-        return found
+    outcome = _noise_makes_a_bell()
+    if outcome.result is not Result.SUPPORTED:
+        return outcome
     ends, middle = raw_cross_problem_floor([max(NATURAL_BINS), min(NATURAL_BINS)]).tolist()
     return refuted("noise alone is a bell over natural bins", ends=ends, middle=middle)
 

@@ -154,7 +154,7 @@ CLAIMS: tuple[Claim, ...] = (
         depends_on=("thm4.optimum", "eq4"),
         proof="Eq. (20) contains w and eta only as eta w. The constrained optimum is Lagrange's: eta s2 - eta^2 w L M2 = lambda.",
         counterexample=Counterexample(
-            "Three problems at the fixed rate eta = 0.7: the best weights of mean 1, over w*, are no constant.",
+            "Three problems at the fixed rate eta = 0.7: the best weights of mean 1, over w*, are not constant.",
             lambda: dict(
                 zip(
                     ("first", "second", "third"),

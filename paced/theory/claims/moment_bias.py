@@ -63,9 +63,9 @@ def _truncated_likelihood(method: str = "mle") -> Outcome:
     outcomes = []
     for law in ((1, 1), (2, 2), (3, 1)):
         for epsilon in (0.1, 0.2):
-            found = fit_cells(population(16, law), method, epsilon)  # type: ignore[arg-type]
+            estimate = fit_cells(population(16, law), method, epsilon)  # type: ignore[arg-type]
             want = [law[0] - 1, law[1] - 1]
-            outcomes.append(agree([found.alpha, found.beta], want, atol=1e-6, epsilon=epsilon, law=str(law)))
+            outcomes.append(agree([estimate.alpha, estimate.beta], want, atol=1e-6, epsilon=epsilon, law=str(law)))
     return all_of(*outcomes)
 
 
@@ -87,9 +87,9 @@ def _variance_of_estimates(extra: int = 0) -> Outcome:
 
 def _noise_is_harmless() -> Outcome:
     """The paper's reading: moments of s/K, no zone, give the exponents of the law."""
-    found = fit_cells(population(8, (2, 2)), "paper", 0.0)
-    if abs(found.alpha - 1) > 1e-9:
-        return refuted("rollout noise is taken for spread", truth=1, fitted=found.alpha, K=8)
+    estimate = fit_cells(population(8, (2, 2)), "paper", 0.0)
+    if abs(estimate.alpha - 1) > 1e-9:
+        return refuted("rollout noise is taken for spread", truth=1, fitted=estimate.alpha, K=8)
     return supported(1)
 
 
@@ -98,9 +98,9 @@ def _recipe_numbers(K: int = 8) -> Outcome:
     outcomes = []
     for law in ((2, 2), (1, 1), (3, 2)):
         for epsilon in (Fr(0), Fr(1, 10), Fr(1, 5)):
-            found = fit_cells(population(8, law), "paper", float(epsilon))
+            estimate = fit_cells(population(8, law), "paper", float(epsilon))
             want = exponents(moments_in_zone(law, epsilon, K))
-            outcomes.append(agree([found.alpha, found.beta], [float(x) for x in want], rtol=1e-9, atol=1e-12))
+            outcomes.append(agree([estimate.alpha, estimate.beta], [float(x) for x in want], rtol=1e-9, atol=1e-12))
     cases = {
         ((2, 2), Fr(1, 10)): Fr(5, 6),
         ((2, 2), Fr(1, 5)): Fr(149, 54),
@@ -118,8 +118,8 @@ def _corrected(method: str = "moments") -> Outcome:
     outcomes = []
     for law in ((2, 2), (1, 3), (4, 2)):
         for K in (2, 3, 8):
-            found = fit_cells(population(K, law), method, None if method == "moments" else 0.0)  # type: ignore[arg-type]
-            outcomes.append(agree([found.alpha, found.beta], [law[0] - 1, law[1] - 1], rtol=1e-9, atol=1e-9, K=K))
+            estimate = fit_cells(population(K, law), method, None if method == "moments" else 0.0)  # type: ignore[arg-type]
+            outcomes.append(agree([estimate.alpha, estimate.beta], [law[0] - 1, law[1] - 1], rtol=1e-9, atol=1e-9, K=K))
     return all_of(*outcomes)
 
 
@@ -130,7 +130,7 @@ MIXED = ([3, 1, 4, 0, 2, 1, 6, 0, 1], [4, 5, 8, 3, 2, 1, 8, 1, 1])
 def _corrected_on_mixed_counts(pairs: int = 1) -> Outcome:
     """Both means, and the covariance of (alpha, beta), when K differs: rationals and derivatives by mpmath."""
     passed, rollouts = MIXED
-    found = corrected_moments(CountHistogram.of(passed, rollouts))
+    estimate = corrected_moments(CountHistogram.of(passed, rollouts))
     rates = [Fr(s, k) for s, k in zip(passed, rollouts, strict=True)]
     squares = [Fr(s * (s - pairs), k * (k - 1)) for s, k in zip(passed, rollouts, strict=True) if k > 1]
     several = [rate for rate, k in zip(rates, rollouts, strict=True) if k > 1]
@@ -147,8 +147,8 @@ def _corrected_on_mixed_counts(pairs: int = 1) -> Outcome:
         slopes.append([float(mpmath.diff(law, point, order)) for order in ((1, 0), (0, 1))])
     jacobian = np.array(slopes)
     return all_of(
-        agree([found.first, found.second], [float(m), float(e2)]),
-        agree(found.cov, want, rtol=1e-10),
+        agree([estimate.first, estimate.second], [float(m), float(e2)]),
+        agree(estimate.cov, want, rtol=1e-10),
         agree(fit(passed, rollouts, "moments").cov, jacobian @ want @ jacobian.T, rtol=1e-7),
     )
 

@@ -29,9 +29,9 @@ def _peak_of_fits(sign: int = 1) -> Outcome:
     """The peak of fitted kernels: off the mean by (2m-1)/(alpha+beta), so away from 1/2; at m = 1/2 exact."""
     got, want, means = [], [], []
     for passed in ([3, 4, 3, 5, 4, 4], [2, 3, 3, 2, 4], [6, 5, 6, 7, 5, 6, 6], [4, 3, 5]):
-        found = fit(passed, 8, "paper", zpd=0.1)
+        estimate = fit(passed, 8, "paper", zpd=0.1)
         alpha, beta, m, _ = paper_exponents((list(passed), [8] * len(passed)), 0.1)
-        got.append(found.peak)
+        got.append(estimate.peak)
         want.append(float(m + sign * (2 * m - 1) / (alpha + beta)))
         means.append(float(m))
     pushed = np.sign(np.array(got).round(12) - np.array(means)) == np.sign(np.array(means) - 0.5)
@@ -53,7 +53,7 @@ CLAIMS: tuple[Claim, ...] = (
         hypotheses=("alpha, beta > 0",),
         depends_on=("prop11", "prop11.condition"),
         proof="alpha - m (alpha+beta) = m k - 1 - m k + 2m.",
-        numbers=lambda: {"mean": (found := fit([2, 3, 3, 2, 4], 8, "paper", zpd=0.1)).mean, "peak": found.peak},
+        numbers=lambda: {"mean": (estimate := fit([2, 3, 3, 2, 4], 8, "paper", zpd=0.1)).mean, "peak": estimate.peak},
         checks=(
             Check("sympy", "the identity", "m, k > 0", _peak_identity, fails={"with the peak at m": {"exact": True}}),
             Check(

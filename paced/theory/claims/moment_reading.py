@@ -23,12 +23,12 @@ def _middle_mean(low: str, high: str, average: str = "0.61", below: bool = True)
     import z3
 
     bottom, middle, top = z3.Reals("mean_low mean_middle mean_high")
-    given = [
+    hypotheses = [
         bottom >= 0, bottom <= z3.RealVal(low), middle >= z3.RealVal(low), middle <= z3.RealVal(high),
         top >= z3.RealVal(high), top <= 1,
         z3.RealVal("0.17") * bottom + z3.RealVal("0.51") * middle + z3.RealVal("0.32") * top == z3.RealVal(average),
     ]  # fmt: skip
-    return unsatisfiable(*given, middle < z3.Q(1, 2) if below else middle >= z3.Q(1, 2))
+    return unsatisfiable(*hypotheses, middle < z3.Q(1, 2) if below else middle >= z3.Q(1, 2))
 
 
 def _lowest_middle_mean(slack: Fr = Fr(0)) -> Outcome:
@@ -83,8 +83,8 @@ def _same_fit_other_optimum(exponents_2: tuple[float, float] = (3.0, 1.0)) -> Ou
 def _measured_exponents() -> Outcome:
     """Repaired: the SNR curve itself gives (3, 1)."""
     p = np.arange(1, 8) / 8
-    found = fit_exponents(regressors(p), 0.2 * p**3 * (1 - p))
-    return agree([found.alpha, found.beta], [3.0, 1.0], rtol=1e-8)
+    estimate = fit_exponents(regressors(p), 0.2 * p**3 * (1 - p))
+    return agree([estimate.alpha, estimate.beta], [3.0, 1.0], rtol=1e-8)
 
 
 CLAIMS: tuple[Claim, ...] = (

@@ -93,10 +93,10 @@ def _fit_is_the_formula(shift: int = 0) -> Outcome:
     """``fit(method="paper")`` against rationals on counts inside, outside and on the edge of the zone."""
     outcomes = []
     for (passed, rollouts), epsilon in SAMPLES:
-        found = fit(passed, rollouts, "paper", zpd=epsilon)
+        estimate = fit(passed, rollouts, "paper", zpd=epsilon)
         alpha, beta, m, v = paper_exponents((passed, rollouts), epsilon)
         want = [float(alpha + shift), float(beta), float(m)]
-        outcomes.append(agree([found.alpha, found.beta, found.mean], want, rtol=1e-11, epsilon=epsilon))
+        outcomes.append(agree([estimate.alpha, estimate.beta, estimate.mean], want, rtol=1e-11, epsilon=epsilon))
         law = beta_from_moments(Moments(float(m), float(v + m * m), np.zeros((2, 2))))
         outcomes.append(agree([law.a, law.b], [float(alpha + 1 + shift), float(beta + 1)], rtol=1e-10))
     return all_of(*outcomes)
@@ -131,14 +131,14 @@ def _no_law() -> Outcome:
     ends = fit([0, 8, 8], 8, "paper", zpd=0.0)
     constant = fit([4, 4, 4], 8, "paper")
     outside = fit([0, 8, 0], 8, "paper")
-    for name, found, text in (
+    for name, estimate, text in (
         ("all at the ends", ends, "no Beta law"),
         ("no spread", constant, "spread no more"),
         ("none in the zone", outside, "No problem lies in the zone 0.1"),
         ("none passed", fit([0, 0], 8, "paper", zpd=0.0), "No rollout passed"),
     ):
-        if found.success or found.has_kernel or text not in found.message:
-            return refuted("a fit without a law calls itself one", counts=name, message=found.message)
+        if estimate.success or estimate.has_kernel or text not in estimate.message:
+            return refuted("a fit without a law calls itself one", counts=name, message=estimate.message)
     return all_of(
         supported(4),
         agree([constant.alpha, constant.beta], [np.inf, np.inf]) if not np.isinf(constant.alpha) else supported(1),
@@ -151,17 +151,17 @@ def _positivity(condition: str) -> Outcome:
     import z3
 
     m, v = z3.Reals("m v")
-    given = [m > 0, m < 1, v > 0, v < m * (1 - m)]
+    hypotheses = [m > 0, m < 1, v > 0, v < m * (1 - m)]
     alpha_positive = m * (m * (1 - m) - v) > v
     beta_positive = (1 - m) * (m * (1 - m) - v) > v
     both = z3.And(alpha_positive, beta_positive)
     if condition == "paper":
-        return unsatisfiable(*given, 3 * v < m * (1 - m), z3.Not(both))
+        return unsatisfiable(*hypotheses, 3 * v < m * (1 - m), z3.Not(both))
     if condition == "sum":
         total = m * (1 - m) - 3 * v > 0
-        return unsatisfiable(*given, total != (3 * v < m * (1 - m)))
+        return unsatisfiable(*hypotheses, total != (3 * v < m * (1 - m)))
     left = z3.If(m <= 1 - m, m, 1 - m) if condition == "repair" else z3.If(m <= 1 - m, 1 - m, m)
-    return unsatisfiable(*given, (v * (1 + left) < m * (1 - m) * left) != both)
+    return unsatisfiable(*hypotheses, (v * (1 + left) < m * (1 - m) * left) != both)
 
 
 SKEWED = ([1, 1, 1, 1, 6], 10)
@@ -170,16 +170,16 @@ SKEWED = ([1, 1, 1, 1, 6], 10)
 
 def _skewed_numbers(mean: float = 0.2) -> Outcome:
     """The fit of the five problems is (-0.4, 1.4), and it refuses to be a kernel; one more spread out meets no condition."""
-    found = fit(*SKEWED, "paper")
+    estimate = fit(*SKEWED, "paper")
     k = mean * (1 - mean) / 0.04 - 1
     wide = fit([1, 1, 9, 9], 10, "paper")
-    if found.has_kernel or not found.success or "negative exponent" not in found.message:
-        return refuted("a diverging kernel is called one", alpha=found.alpha, message=found.message)
-    if "v < m(1-m)/3 fails" in found.message or "v < m(1-m)/3 fails: 0.16 >= 0.08333" not in wide.message:
+    if estimate.has_kernel or not estimate.success or "negative exponent" not in estimate.message:
+        return refuted("a diverging kernel is called one", alpha=estimate.alpha, message=estimate.message)
+    if "v < m(1-m)/3 fails" in estimate.message or "v < m(1-m)/3 fails: 0.16 >= 0.08333" not in wide.message:
         return refuted("the paper's condition is misjudged", message=wide.message)
     return all_of(
-        agree([found.alpha, found.beta], [mean * k - 1, (1 - mean) * k - 1], rtol=1e-9),
-        agree([found.alpha, found.beta], [-0.4, 1.4], rtol=1e-9),
+        agree([estimate.alpha, estimate.beta], [mean * k - 1, (1 - mean) * k - 1], rtol=1e-9),
+        agree([estimate.alpha, estimate.beta], [-0.4, 1.4], rtol=1e-9),
     )
 
 
@@ -275,15 +275,15 @@ CLAIMS: tuple[Claim, ...] = (
         "k from below but not by enough: alpha can be -1/9 at m = 1/2, e = 0.2.",
         repair="Require v < m(1-m) l/(1+l); otherwise the law is fine and no kernel follows from it.",
         numbers=lambda: {
-            "alpha": (found := fit(*SKEWED, "paper")).alpha,
-            "beta": found.beta,
+            "alpha": (estimate := fit(*SKEWED, "paper")).alpha,
+            "beta": estimate.beta,
             "right threshold at m = 0.2": 0.16 / 6,
         },
         counterexample=Counterexample(
             "Four problems with pass rate 0.1 and one with 0.6: m = 0.2, v = 0.04 < m(1-m)/3 = 0.0533, and alpha = -0.4 weighs p = 0 infinitely.",
             lambda: {
-                "alpha": (found := fit(*SKEWED, "paper")).alpha,
-                "beta": found.beta,
+                "alpha": (estimate := fit(*SKEWED, "paper")).alpha,
+                "beta": estimate.beta,
                 "m(1-m)/3": 0.16 / 3,
                 "v": 0.04,
             },

@@ -143,7 +143,7 @@ def _b_is_delta_zero() -> Outcome:
 
 
 def _arguments_are_independent() -> Outcome:
-    """The paper's wording: two independent lines. One remainder breaks both, so neither stands without r = const."""
+    """The paper's wording: two independent lines. One remainder breaks both, so neither holds without r = const."""
     snr_squared = two_peak_profile(GRID)
     structural, descent = num_peaks(snr_squared), num_peaks(snr_squared / (1 + snr_squared))
     if structural != 1 and descent != 1:
@@ -300,7 +300,7 @@ CLAIMS: tuple[Claim, ...] = (
         checks=(
             Check(
                 "numeric",
-                "the paper's wording: one argument stands without the other's assumption",
+                "the paper's wording: one argument holds without the other's assumption",
                 "bump = 40",
                 _arguments_are_independent,
                 Result.REFUTED,

@@ -60,7 +60,7 @@ def _saturated_game(part: str) -> Outcome:
     import z3
 
     x, s0, u, v, cosh, sinh, loss = z3.Reals("x S0 u v C s loss")
-    given = [x > 1, s0 > 0, 2 * x * cosh == x * x + 1, 2 * x * sinh == x * x - 1, loss * (s0 + cosh) == sinh]
+    hypotheses = [x > 1, s0 > 0, 2 * x * cosh == x * x + 1, 2 * x * sinh == x * x - 1, loss * (s0 + cosh) == sinh]
     best = v * (s0 + cosh) == 1
 
     def lost(ratio: z3.ArithRef) -> z3.ArithRef:
@@ -73,7 +73,7 @@ def _saturated_game(part: str) -> Outcome:
         "above sech^2": [loss * cosh > sinh],
         "with sech": [v * cosh == 1, x * u >= 1, u <= x, lost(v * (s0 + u)) > loss * loss],
     }
-    return unsatisfiable(*given, *parts[part])
+    return unsatisfiable(*hypotheses, *parts[part])
 
 
 def _saturated_limit() -> Outcome:

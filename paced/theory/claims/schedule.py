@@ -22,9 +22,11 @@ def _recovers_without_misfit(floor: float = 0.0) -> Outcome:
     outcomes = []
     for alpha, beta, size in ((1.0, 2.0, 0.5), (0.3, 0.9, 4.0)):
         snr = size * EIGHTHS**alpha * (1 - EIGHTHS) ** beta + floor
-        found = fit_exponents(regressors(EIGHTHS), snr, variance=0.1 + EIGHTHS)
+        estimate = fit_exponents(regressors(EIGHTHS), snr, variance=0.1 + EIGHTHS)
         plain = fit_exponents(regressors(EIGHTHS), snr)
-        outcomes.append(agree((found.alpha, found.beta, np.exp(found.log_scale)), (alpha, beta, size), rtol=1e-8))
+        outcomes.append(
+            agree((estimate.alpha, estimate.beta, np.exp(estimate.log_scale)), (alpha, beta, size), rtol=1e-8)
+        )
         outcomes.append(agree((plain.alpha, plain.beta), (alpha, beta), rtol=1e-8))
     return all_of(*outcomes)
 
@@ -33,8 +35,8 @@ def _error_bound(shrink: float = 1.0) -> Outcome:
     """|r| <= delta moves each exponent by at most delta times the l1 norm of its row of the pseudo-inverse; attained."""
     x = regressors(EIGHTHS)
     rows = np.abs(np.linalg.pinv(x)).sum(axis=1)[1:]
-    found = fit_exponents(x, 0.5 * EIGHTHS * (1 - EIGHTHS))
-    bound = np.array(found.error_bound(0.3))
+    estimate = fit_exponents(x, 0.5 * EIGHTHS * (1 - EIGHTHS))
+    bound = np.array(estimate.error_bound(0.3))
     worst = []
     for index in (1, 2):
         r = 0.3 * np.sign(np.linalg.pinv(x)[index])
@@ -56,8 +58,8 @@ def _no_misfit_exceeds_the_bound(scale: float = 1.0) -> Outcome:
     extremes = st.sampled_from([tuple(0.5 * np.sign(row)) for row in np.linalg.pinv(x)[1:]])
 
     def law(r: list[float] | tuple[float, ...]) -> bool:
-        found = fit_exponents(x, EIGHTHS * (1 - EIGHTHS) * np.exp(np.array(r)))
-        return bool((np.abs(np.array(found.unprojected) - 1) <= bound + 1e-9).all())
+        estimate = fit_exponents(x, EIGHTHS * (1 - EIGHTHS) * np.exp(np.array(r)))
+        return bool((np.abs(np.array(estimate.unprojected) - 1) <= bound + 1e-9).all())
 
     return holds_for_all(st.one_of(misfits, extremes), law, examples=200)
 

@@ -24,8 +24,8 @@ def _two_stage_gains(against: str = "KL, KL") -> Outcome:
     """KL then RevKL minus single-loss KL: 1.6, 2.3 and 1.9 points, as the text says."""
     rows = REASONING["Table 8"]
     cases = [
-        ({"benchmark": name}, Fr(best) - Fr(other), Fr(said))
-        for name, best, other, said in zip(
+        ({"benchmark": name}, Fr(best) - Fr(other), Fr(difference))
+        for name, best, other, difference in zip(
             ("MATH-500", "AIME 24", "AIME 25"), rows["KL, RevKL"], rows[against], ("1.6", "2.3", "1.9"), strict=True
         )
     ]
@@ -33,7 +33,7 @@ def _two_stage_gains(against: str = "KL, KL") -> Outcome:
 
 
 def _rows_repeat() -> Outcome:
-    """The default run stands in three tables with the same numbers."""
+    """The default run is in three tables with the same numbers."""
     paced = REASONING["Table 2"]["Paced Forward KL"]
     return equal_exactly(
         ({"table": table, "column": column}, Fr(REASONING[table][row][column]), Fr(paced[column]))
@@ -43,7 +43,7 @@ def _rows_repeat() -> Outcome:
 
 
 def aime_values() -> dict[str, str]:
-    """Every AIME value once: where it stands -> as printed."""
+    """Every AIME value once: where it is printed -> as printed."""
     repeated = {("Table 7", "K = 8"), ("Table 8", "KL, KL")}
     return {
         f"{table}: {row}, {name}": value
@@ -68,7 +68,7 @@ def _all_reachable(num_samples: int) -> Outcome:
     if bad:
         place, value = next(iter(bad.items()))
         return refuted(
-            f"{len(bad)} of {len(aime_values())} values are no mean@{num_samples}",
+            f"{len(bad)} of {len(aime_values())} values are not a mean@{num_samples}",
             place=place,
             value=value,
             engine="exact",
@@ -152,7 +152,7 @@ CLAIMS = (
     Claim(
         id="tab.aime",
         where="Tables 2, 3, 7 and 8, AIME columns",
-        title="Most AIME values are no mean@8 on 30 problems",
+        title="Most AIME values are not a mean@8 on 30 problems",
         verdict=Verdict.LOOSE,
         paper="For each problem 8 responses are sampled and mean@8 is reported.",
         statement="mean@8 on 30 problems is a multiple of 1/240. Of the 30 AIME values printed, 17 are none, neither rounded nor cut; an average of several runs could print as any of them.",
@@ -163,7 +163,7 @@ CLAIMS = (
         repair="State the number of runs averaged, and the interval: one run's standard error is several points.",
         numbers=lambda: {"values printed": float(len(aime_values())), "no mean@8": float(len(unreachable()))},
         counterexample=Counterexample(
-            "35.9 % stands between 86/240 = 35.83 % and 87/240 = 36.25 %.",
+            "35.9 % is between 86/240 = 35.83 % and 87/240 = 36.25 %.",
             evaluate=lambda: {"86/240": 100 * 86 / 240, "printed": 35.9, "87/240": 100 * 87 / 240},
         ),
         checks=(

@@ -28,20 +28,20 @@ GRADIENTS = ((Fr(1), Fr(-2)), (Fr(1, 2), Fr(3)), (Fr(0), Fr(1)), (Fr(-1), Fr(1, 
 
 # --- Proposition 7 ----------------------------------------------------------------------------------------------------
 def _mean(values: Iterable[Fr]) -> Fr:
-    found = list(values)
-    return sum(found, Fr(0)) / len(found)
+    terms = list(values)
+    return sum(terms, Fr(0)) / len(terms)
 
 
 def _estimates(batch_size: int, replace: bool, own_sum: bool) -> list[tuple[Fr, Fr]]:
     """Eq. (32) for every batch that can be drawn, in rationals."""
     n = len(WEIGHTS)
     batches = product(range(n), repeat=batch_size) if replace else permutations(range(n), batch_size)
-    found = []
+    estimates = []
     for batch in batches:
         scale = _mean(WEIGHTS[i] for i in batch) if own_sum else _mean(WEIGHTS)
         first, second = (_mean(WEIGHTS[i] / scale * GRADIENTS[i][d] for i in batch) for d in (0, 1))
-        found.append((first, second))
-    return found
+        estimates.append((first, second))
+    return estimates
 
 
 def _spread(rows: Sequence[tuple[Fr, Fr]]) -> Fr:
@@ -152,10 +152,10 @@ def _condition_36_suffices(with_means: bool = True) -> Outcome:
     import z3
 
     square, moment, cov, weighted, plain = z3.Reals("E_ww E_M2 Cov weighted_mean_sq mean_sq")
-    given = [square >= 1, moment > 0, weighted >= 0, plain >= 0, plain < moment, cov < (1 - square) * moment]
+    hypotheses = [square >= 1, moment > 0, weighted >= 0, plain >= 0, plain < moment, cov < (1 - square) * moment]
     if with_means:
-        given.append(weighted >= plain)
-    return unsatisfiable(*given, square * moment + cov - weighted >= moment - plain)
+        hypotheses.append(weighted >= plain)
+    return unsatisfiable(*hypotheses, square * moment + cov - weighted >= moment - plain)
 
 
 def _condition_36_flags() -> Outcome:

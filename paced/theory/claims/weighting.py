@@ -97,15 +97,15 @@ def _unit_mean(scope: str = "training set") -> Outcome:
     if scope == "micro-batch":
         got = np.array([normalise([w]).unit_mean_weights[0] if w else 0.0 for w in kernel])
         return agree(got, want, s=counts)
-    done = normalise(kernel)
+    normalised = normalise(kernel)
     ess = sum(exact) ** 2 / sum(w * w for w in exact)
     return all_of(
-        agree(done.unit_mean_weights, want, s=counts),
-        agree(done.ess, float(ess)),
+        agree(normalised.unit_mean_weights, want, s=counts),
+        agree(normalised.ess, float(ess)),
         agree(sampling_probabilities(kernel), [float(w / sum(exact)) for w in exact], s=counts),
-        agree(done.ess_fraction, float(ess / len(exact))),
-        agree(done.share_zero, 2 / 7),
-        agree(done.largest, float(max(exact) / mean)),
+        agree(normalised.ess_fraction, float(ess / len(exact))),
+        agree(normalised.share_zero, 2 / 7),
+        agree(normalised.largest, float(max(exact) / mean)),
         agree(normalise(1e-200 * kernel).unit_mean_weights, want, s=counts),
     )
 

@@ -2,7 +2,7 @@
 
 Everything is about L_w, the weighted loss; nothing here compares it with the unweighted one. ``variance`` is that of
 the step's gradient: V_w/B for a batch of B problems, the largest over the steps. Left out: momentum and Adam, for which
-the bound does not hold as it stands (``rem1.scale``).
+the bound does not hold as printed (``rem1.scale``).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a claim is: a sentence of the paper (or of ours), the machine checks that decide it, and the ways it must fail.
 
-A **Claim** says where the sentence stands, what the paper writes, what we verify instead, and our verdict. Its
+A **Claim** says where the sentence is, what the paper writes, what we verify instead, and our verdict. Its
 **checks** return an **Outcome** each; the check records which outcome is expected, so a refuted sentence of the paper
 is as green as a proved one, and anything else is red. Every claim also has **controls**: the same check with a
 hypothesis dropped or a constant perturbed. A control must be *refuted with a witness*; one that passes shows that the
@@ -231,7 +231,7 @@ class Claim:
     picture: Picture | None = None
     checks: tuple[Check, ...] = ()
     other_controls: tuple[Control, ...] = ()
-    """Controls that are no check with one thing changed."""
+    """Controls that are not a check with one thing changed."""
 
     @property
     def function_names(self) -> tuple[str, ...]:

@@ -111,7 +111,7 @@ def validate(claims: Iterable[Claim]) -> None:
     """Refuse a ledger that contradicts itself.
 
     Raises:
-        ValueError: with one line for each fault: an id used twice, a dependency that is no claim, a verdict without
+        ValueError: with one line for each fault: an id used twice, a dependency that is not a claim, a verdict without
             the checks, controls, counterexample, conditions or repair that it demands.
 
     Example:
@@ -173,22 +173,22 @@ def _changes_something(check: Check) -> bool:
 
 def dependents(claims: dict[str, Claim], name: str) -> set[str]:
     """Ids of all claims whose proof rests on ``name``, directly or through others."""
-    found: set[str] = set()
+    ids: set[str] = set()
     queue = [name]
     while queue:
         here = queue.pop()
-        new = {claim.id for claim in claims.values() if here in claim.depends_on} - found
-        found |= new
+        new = {claim.id for claim in claims.values() if here in claim.depends_on} - ids
+        ids |= new
         queue += new
-    return found
+    return ids
 
 
 def foundations(claims: dict[str, Claim], name: str) -> set[str]:
     """Ids of everything that the proof of ``name`` rests on."""
-    found: set[str] = set()
+    ids: set[str] = set()
     queue = [name]
     while queue:
-        new = set(claims[queue.pop()].depends_on) - found
-        found |= new
+        new = set(claims[queue.pop()].depends_on) - ids
+        ids |= new
         queue += new
-    return found
+    return ids

@@ -91,13 +91,13 @@ def select(names: Sequence[str]) -> list[Claim]:
         return list(claims.values())
     chosen = []
     for name in map(str.casefold, names):  # Thm6 is read as thm6
-        found = [claim for claim in claims.values() if claim.id == name or claim.id.startswith(f"{name}.")]
-        if not found:
+        matches = [claim for claim in claims.values() if claim.id == name or claim.id.startswith(f"{name}.")]
+        if not matches:
             from difflib import get_close_matches
 
             near = ", ".join(get_close_matches(name, claims, n=3)) or "see paced verify --list"
             raise ConfigError(f"paced verify: claim must be in the ledger, got {name!r}. Nearest: {near}.")
-        chosen += [claim for claim in found if claim not in chosen]
+        chosen += [claim for claim in matches if claim not in chosen]
     return chosen
 
 

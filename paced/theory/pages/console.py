@@ -64,10 +64,10 @@ def show_report(report: Report, console: Console) -> None:
     names = list(dict.fromkeys(one.task.claim for one in report.ran))
     console.print(_by_check(report) if len(names) <= 4 else _by_claim(report, names))
     for one in report.failures:
-        found = one.error.strip() if one.outcome is None else str(one.outcome)
+        outcome = one.error.strip() if one.outcome is None else str(one.outcome)
         decided = "" if one.engine == one.declared else f" (decided by {one.engine})"
         console.print(f"{one.task.claim} {one.task.kind} ({one.declared}) {one.says}", style="bold red", markup=False)
-        console.print(f"  expected {one.expected}, got {found}{decided}", style="red", markup=False)
+        console.print(f"  expected {one.expected}, got {outcome}{decided}", style="red", markup=False)
     good = len(report.ran) - len(report.failures)
     controls = [one for one in report.ran if one.task.kind == "control"]
     refuted = sum(one.as_expected for one in controls)
@@ -110,8 +110,8 @@ def _by_check(report: Report) -> Table:
     table = Table("claim", "kind", "engine", "sentence or change", "domain", "outcome", "seconds", box=None)
     table.columns[-1].justify = "right"
     for one in report.ran:
-        found = f"{_mark(one)} {one.outcome or 'crashed'}"
-        table.add_row(one.task.claim, one.task.kind, one.engine, one.says, one.domain, found, f"{one.seconds:.2f}")
+        outcome = f"{_mark(one)} {one.outcome or 'crashed'}"
+        table.add_row(one.task.claim, one.task.kind, one.engine, one.says, one.domain, outcome, f"{one.seconds:.2f}")
     return table
 
 

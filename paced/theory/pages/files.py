@@ -114,7 +114,7 @@ def _section(claim: Claim, ran: tuple[Ran, ...]) -> str:
 
 
 def _row(one: Ran) -> str:
-    found = str(one.outcome) if one.outcome is not None else one.error
-    cells = (one.task.kind, one.engine, one.says, one.domain, found, f"{one.seconds:.2f}")
+    outcome = str(one.outcome) if one.outcome is not None else one.error
+    cells = (one.task.kind, one.engine, one.says, one.domain, outcome, f"{one.seconds:.2f}")
     kind = "" if one.as_expected else ' class="bad"'
     return f"<tr{kind}>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"

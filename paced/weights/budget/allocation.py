@@ -79,7 +79,7 @@ def screened_weight(
 ) -> Floats:
     """Unbiased weight under two-phase screening; E = p^α (1-p)^β exactly, for the price of the screened design.
 
-    Phase 1 makes K1 rollouts and stops at 0 or K1 passes; the others go on to K. The weight is 0 on exit, else
+    Phase 1 makes K1 rollouts and stops at 0 or K1 passes; the others continue to K. The weight is 0 on exit, else
     C(K-α-β, s-α) / [C(K, s) - C(K-K1, s-K1) - C(K-K1, s)], the phase-1 U-statistic averaged over the orders in which
     s passes of K could have come without an exit.
 
@@ -121,8 +121,8 @@ def screened_weight(
     def of_cells(s: Integers, k: Integers, _: object) -> Floats:
         return np.array(
             [
-                0.0 if made == num_first else _screened(int(x), num_first, num_all, int(alpha), int(beta))
-                for x, made in zip(s.tolist(), k.tolist(), strict=True)
+                0.0 if num_rollouts == num_first else _screened(int(x), num_first, num_all, int(alpha), int(beta))
+                for x, num_rollouts in zip(s.tolist(), k.tolist(), strict=True)
             ]
         )
 

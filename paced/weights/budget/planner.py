@@ -223,16 +223,16 @@ def _judge(
 ) -> PolicyPlan:
     s, k = np.array(list(stops), dtype=np.int64).T
     mass = np.array(list(stops.values()))
-    given = np.array([rule(int(x), int(y)) for x, y in zip(s, k, strict=True)])
+    weights = np.array([rule(int(x), int(y)) for x, y in zip(s, k, strict=True)])
     truth = _posterior_weight(law[0] + s, law[1] + k - s, kernel)
     square = float(_posterior_weight(law[0], law[1], (2 * kernel[0], 2 * kernel[1])))
-    mean_square = float(mass @ given**2)
+    mean_square = float(mass @ weights**2)
     cost = float(mass @ k)
     return PolicyPlan(
         policy=policy, weight=weight, rollouts_per_problem=cost, total_rollouts=cost * num_problems,
-        efficiency=float(mass @ (given * truth)) ** 2 / (mean_square * square) if mean_square else 0.0,
-        ess_fraction=effective_sample_size(given, mass),
-        share_zero=float(mass[given == 0].sum()),
+        efficiency=float(mass @ (weights * truth)) ** 2 / (mean_square * square) if mean_square else 0.0,
+        ess_fraction=effective_sample_size(weights, mass),
+        share_zero=float(mass[weights == 0].sum()),
     )  # fmt: skip
 
 
@@ -276,15 +276,15 @@ def _sequential(
         return walk(law, more)
 
     low, high = float(value.min()) / 2, float(value.max())
-    found = (high, stops_at(high))
+    affordable = (high, stops_at(high))
     for _ in range(30):
         price = float(np.sqrt(low * high))
         stops = stops_at(price)
         if sum(mass * k for (_, k), mass in stops.items()) <= share:
-            high, found = price, (price, stops)
+            high, affordable = price, (price, stops)
         else:
             low = price
-    return found
+    return affordable
 
 
 def _posterior_weight(a: Floats | float, b: Floats | float, kernel: tuple[float, float]) -> Floats:

@@ -52,7 +52,7 @@ def fit(
             consistent; "paper" takes 0.1 when not told; "moments" has no truncated form.
 
     Returns: a :class:`FitResult`. Data that determine no exponents give ``success=False`` and a ``message``, not an
-        exception: a pipeline may go on with the default kernel.
+        exception: a pipeline may continue with the default kernel.
 
     Raises:
         ValueError: counts that are absent, negative, fractional, contradictory or above 100,000; an unknown method;
@@ -116,8 +116,8 @@ def _unidentified(used: CountHistogram, method: Method, zpd: float | None) -> st
 
 
 def _from_moments(blank: FitResult, used: CountHistogram) -> FitResult:
-    found = moments.paper_moments(used) if blank.method == "paper" else moments.corrected_moments(used)
-    m, v = found.first, found.variance
+    estimate = moments.paper_moments(used) if blank.method == "paper" else moments.corrected_moments(used)
+    m, v = estimate.first, estimate.variance
     blank = replace(blank, mean=m)
     if v <= 1e-12 * m * (1 - m):
         # Rates that do not spread; with the noise taken out v may be negative by chance.
@@ -130,7 +130,7 @@ def _from_moments(blank: FitResult, used: CountHistogram) -> FitResult:
             message=f"The variance of the pass rates, {v:.4g}, is not below m(1-m) = {m * (1 - m):.4g}: no Beta law "
             "has these moments. Use method='mle'.",
         )
-    law = moments.beta_from_moments(found)
+    law = moments.beta_from_moments(estimate)
     note = ""
     if blank.method == "paper" and v >= m * (1 - m) / 3:
         note = f" The paper's condition v < m(1-m)/3 fails: {v:.4g} >= {m * (1 - m) / 3:.4g}."
@@ -156,10 +156,10 @@ def _start(used: CountHistogram, zpd: float | None) -> tuple[float, float] | Non
     """The moment estimate where it is a law, which is a few Newton steps away."""
     if zpd is not None:
         return None
-    found = moments.corrected_moments(used)
-    if not 0 < found.variance < 0.999 * found.first * (1 - found.first):
+    estimate = moments.corrected_moments(used)
+    if not 0 < estimate.variance < 0.999 * estimate.first * (1 - estimate.first):
         return None
-    law = moments.beta_from_moments(found)
+    law = moments.beta_from_moments(estimate)
     scale = min(1.0, 1e3 / (law.a + law.b))
     return max(law.a * scale, 1e-3), max(law.b * scale, 1e-3)
 
@@ -173,7 +173,7 @@ def _nllf(blank: FitResult, used: CountHistogram, a: float, b: float) -> float:
 def _found(a: float, b: float) -> str:
     if a < 1 or b < 1:
         return (
-            f"Found, but the law Beta({a:.3g}, {b:.3g}) piles up at an end: a negative exponent is no weight "
+            f"Found, but the law Beta({a:.3g}, {b:.3g}) piles up at an end: a negative exponent is not a weight "
             "(it diverges), so there is no kernel."
         )
     return "Found."

@@ -75,8 +75,8 @@ def _cut(likelihood: BetaBinomial, best: Maximum, index: int, target: float) -> 
 
     def above(log_parameter: float) -> float:
         parameter = float(np.exp(log_parameter))
-        value, found = likelihood.profile(index, parameter, parameter * float(np.exp(memory["log_ratio"])))
-        memory["log_ratio"] = np.log(found / parameter)
+        value, partner = likelihood.profile(index, parameter, parameter * float(np.exp(memory["log_ratio"])))
+        memory["log_ratio"] = np.log(partner / parameter)
         return value - target
 
     middle = float(np.log(here))
@@ -147,9 +147,9 @@ def draw(cells: CountHistogram, probabilities: dict[int, Floats], rng: np.random
     """A histogram with the same number of problems at each K and counts drawn from the law."""
     passed, rollouts, problems = [], [], []
     for k, pmf in probabilities.items():
-        drawn = rng.multinomial(int(cells.num_problems[cells.num_rollouts == k].sum()), pmf / pmf.sum())
+        counts = rng.multinomial(int(cells.num_problems[cells.num_rollouts == k].sum()), pmf / pmf.sum())
         passed.append(np.arange(k + 1))
         rollouts.append(np.full(k + 1, k))
-        problems.append(drawn)
-    made = CountHistogram(np.concatenate(passed), np.concatenate(rollouts), np.concatenate(problems))
-    return made.where(made.num_problems > 0)
+        problems.append(counts)
+    histogram = CountHistogram(np.concatenate(passed), np.concatenate(rollouts), np.concatenate(problems))
+    return histogram.where(histogram.num_problems > 0)

@@ -1,4 +1,4 @@
-"""Counts or outcomes: what a column such as ``correct`` holds when a number of rollouts stands in the same row.
+"""Counts or outcomes: what a column such as ``correct`` holds when a number of rollouts is in the same row.
 
 Its name cannot tell: ``correct = 1`` beside ``total = 8`` is one pass of eight, or one of eight rollouts, which passed.
 The rows can. Problems that come once hold counts; problems that come ``total`` times, with outcomes only, are rollouts.

@@ -107,7 +107,7 @@ def weight_function(name: str, parameters: Sequence[str]) -> WeightFunction:
     if name not in WEIGHTS:
         raise ValueError(f"weigh: --weight must be one of {', '.join(WEIGHTS)}, got {name!r}.")
     fields = [entry.name for entry in dataclasses.fields(WEIGHTS[name])]  # type: ignore[arg-type]
-    given: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for text in parameters:
         field, sign, value = text.partition("=")
         if not sign or field not in fields:
@@ -117,11 +117,11 @@ def weight_function(name: str, parameters: Sequence[str]) -> WeightFunction:
             raise ValueError(
                 f"weigh: parameter '{field}' of '{name}' has no value. Write {field}=VALUE, or leave it out."
             )
-        if field in given:
+        if field in values:
             raise ValueError(f"weigh: parameter '{field}' of '{name}' is given twice. Give it once.")
-        given[field] = _value(value)
+        values[field] = _value(value)
     try:
-        return WEIGHTS[name](**given)
+        return WEIGHTS[name](**values)
     except TypeError as error:  # a value of another type, such as alpha=big
         raise ValueError(f"weigh: {error}") from error
 

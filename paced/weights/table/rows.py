@@ -65,7 +65,7 @@ def count_of(record: dict[str, Any], column: str, row: int, bad: list[BadRow], *
 
 
 def outcome_in(value: object) -> str | None:
-    """passed, failed or ungradable, or None for a value that is no outcome.
+    """passed, failed or ungradable, or None for a value that is not an outcome.
 
     Example:
         >>> [outcome_in(value) for value in (1, "0.0", True, "no_answer", "grader_error", 0.5)]

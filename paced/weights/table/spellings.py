@@ -153,9 +153,9 @@ def named_layout(file: str, names: Sequence[str], columns: Mapping[str, str]) ->
         >>> named_layout("a.csv", ["uid", "x", "y"], {"problem_id": "uid", "num_passed": "x", "num_rollouts": "y"}).kind
         'counts'
     """
-    given = set(columns)
+    roles = set(columns)
     counts, samples = {"problem_id", "num_passed", "num_rollouts"}, {"problem_id", "outcome"}
-    if given != counts and given - {"sample_index"} != samples:
+    if roles != counts and roles - {"sample_index"} != samples:
         raise ValueError(
             f"{file}: columns must name problem_id with num_passed and num_rollouts, or with outcome and perhaps "
             f"sample_index, got {', '.join(columns)}."
@@ -165,7 +165,7 @@ def named_layout(file: str, names: Sequence[str], columns: Mapping[str, str]) ->
         raise ValueError(
             f"{file}: there is no column {', '.join(absent)}. Columns found: {', '.join(map(shown, names))}."
         )
-    if given == counts:
+    if roles == counts:
         return Layout("counts", columns["problem_id"], columns["num_passed"], columns["num_rollouts"])
     return Layout("samples", columns["problem_id"], columns["outcome"], "", columns.get("sample_index", ""))
 
@@ -226,7 +226,7 @@ def _unknown(
     rollouts: str | None,
     outcome: str | None,
 ) -> str:
-    found = ", ".join(map(shown, names)) or "none"
+    present = ", ".join(map(shown, names)) or "none"
     wanted = "Columns (num_passed, num_rollouts), or (problem_id, correct) with one row for each rollout, are needed"
     hint = "Rename the columns."
     if passed is not None or rollouts is not None:
@@ -241,4 +241,4 @@ def _unknown(
             hint += f" Did you mean '{near[0]}' by {shown(name)}?"
     if any("rate" in plain for plain in by_name):
         hint += " A pass rate alone is not enough: the number of rollouts decides how much it can be trusted."
-    return f"{file}: columns found: {found}. {wanted}. {hint}"
+    return f"{file}: columns found: {present}. {wanted}. {hint}"

@@ -1,4 +1,4 @@
-"""Intervals hold the truth at their nominal rate, and the goodness of fit rejects what is no Beta law."""
+"""Intervals hold the truth at their nominal rate, and the goodness of fit rejects what is not a Beta law."""
 
 from __future__ import annotations
 
