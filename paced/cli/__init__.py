@@ -6,6 +6,7 @@
     arguments.py what several commands take
     running.py   a step alone: the run's lock, signals, several processes
     steps.py     run, rollout, grade, reference, distill, evaluate
+    plan.py      plan
     measures.py  snr, anatomy, report
     tables.py    fit, weigh
     theory.py    verify
@@ -16,7 +17,7 @@ Every command imports what it needs when it runs, so that ``paced --help`` answe
 The exit codes are in ``endings.py``; ``commandpage.py`` writes commands, arguments and codes to docs/commands.md.
 """
 
-from paced.cli import steps, measures, tables, theory  # noqa: F401, I001 - each adds its commands, in this order
+from paced.cli import steps, plan, measures, tables, theory  # noqa: F401, I001 - each adds its commands, in this order
 from paced.cli.app import app, main
 
 __all__ = ["app", "main"]
