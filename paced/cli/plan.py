@@ -41,7 +41,7 @@ def plan(
     gpus
         Devices of one computer, with one training process each.
     device
-        b200, h200, h100, h100-pcie, a100-80, a100-40, mi300x, l40s, rtx-4090, l4, or cpu for this computer.
+        One of b200, h200, h100, h100-pcie, a100-80, a100-40, mi300x, l40s, rtx-4090, l4, or cpu for this computer.
     num_problems
         Training problems, instead of those of the recipe's file.
     student_prompt
