@@ -6,6 +6,7 @@
     arguments.py what several commands take
     running.py   a step alone: the run's lock, signals, several processes
     steps.py     run, rollout, grade, reference, distill, evaluate
+    plan.py      plan
     measures.py  snr, anatomy, report
     rates.py     rate, export
     tables.py    fit, weigh
@@ -17,7 +18,7 @@ Every command imports what it needs when it runs, so that ``paced --help`` answe
 The exit codes are in ``endings.py``; ``commandpage.py`` writes commands, arguments and codes to docs/commands.md.
 """
 
-from paced.cli import steps, measures, rates, tables, theory  # noqa: F401, I001 - each adds its commands, in this order
+from paced.cli import steps, plan, measures, rates, tables, theory  # noqa: F401, I001 - each adds its commands, in order
 from paced.cli.app import app, main
 
 __all__ = ["app", "main"]

@@ -17,9 +17,9 @@ from typing import Any
 import msgspec
 
 from paced.errors import RunFolderError
-from paced.grading.extract import is_thinking_mark
 from paced.problems.prompts import Prompt
 from paced.records import Rollout
+from paced.rollouts.decoding import decoded
 from paced.rollouts.engine import Engine
 from paced.rollouts.missing import with_names
 from paced.run.config import SamplingConfig
@@ -97,18 +97,6 @@ def sample_rollouts(
                 for index, key, completion, text in zip(indices, keys[row], completions, texts, strict=True)
             ],
         )
-
-
-def decoded(tokenizer: Any, rows: Sequence[Sequence[int]]) -> list[str]:
-    """Texts of token rows without control tokens, except for those that mark thinking: the grader must see these."""
-    control = dict(zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=True))
-    marks = {token_id for token_id, token in control.items() if is_thinking_mark(token)}
-    if not marks:
-        return tokenizer.batch_decode(rows, skip_special_tokens=True)
-    hidden = control.keys() - marks
-    return tokenizer.batch_decode(
-        [[one for one in row if one not in hidden] for row in rows], skip_special_tokens=False
-    )
 
 
 def collect_rollouts(

@@ -19,7 +19,7 @@ from typing import Any
 from paced.errors import BadRow, BadRows, ConfigError
 from paced.models.tokens import absent_ids, vocabulary_size
 from paced.records import Problem, Rollout
-from paced.rollouts.collect import decoded
+from paced.rollouts.decoding import decoded
 from paced.rollouts.foreign_rows import Completion, Layout, cell, completions_of, find_layout, id_of, message_text
 from paced.run.tablefile import Row, read_rows, shown
 

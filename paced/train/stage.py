@@ -169,7 +169,7 @@ class Stage:
 
     def stop_sentence(self, done: int) -> str:
         """What to say when a signal stopped the stage."""
-        return f"stopped after step {done} of stage {self.number}; run the same command again to go on."
+        return f"stopped after step {done} of stage {self.number}; run the same command again to continue."
 
     def outcome(self) -> StageOutcome:
         """Save the trained student and say what the stage did."""

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(not PYTHON, reason="needs PACED_BASE_PYTHON, whi
 NEEDS_TRAIN = [
     (command, RECIPE) for command in ("run", "rollout", "grade", "reference", "distill", "evaluate", "weigh")
 ] + [
-    ("run", RECIPE, "--dry-run"), ("snr", "runs/absent"), ("anatomy", "runs/absent"),
+    ("run", RECIPE, "--dry-run"), ("plan", RECIPE), ("snr", "runs/absent"), ("anatomy", "runs/absent"),
     ("rate", "problems.jsonl", "--model", "model", "-o", "rates.csv"),
 ]  # fmt: skip
 NEEDS_VERIFY = [("verify",), ("verify", "--list"), ("verify", "--claim", "thm6"), ("verify", "--explain", "thm6")]

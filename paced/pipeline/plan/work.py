@@ -1,0 +1,145 @@
+"""Tokens and floating-point operations of every task of a run.
+
+A token costs 2 operations a parameter forward (an untied embedding is read, not multiplied), and attention over a
+sequence of s tokens 2·a·s² a layer, a the query heads times their size: half of all pairs, two products. A training
+pass is three forwards, four where activations are recomputed. What the methods of a recipe share is counted once in
+each.
+Left out: seconds (``hours.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from paced.pipeline.dependence import set_sampling
+from paced.pipeline.plan.inputs import Counts
+from paced.pipeline.plan.shapes import Shape
+from paced.run.config import EvaluationSet, RunConfig, SamplingConfig, StageConfig
+from paced.train.batches import number_of_steps
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One kind of work of a run."""
+
+    name: str
+    """rollouts, references, training, teacher, evaluation."""
+    kind: Literal["sampling", "training"]
+    """Whether tokens are sampled one after the other, or sequences are read whole."""
+    who: Literal["student", "teacher"]
+    """Whose forward passes."""
+    num_sequences: float
+    """Completions sampled, or sequences read."""
+    tokens: float
+    """Tokens sampled, or read with their prompts."""
+    operations: float
+    """Floating-point operations."""
+
+
+def count_work(config: RunConfig, counts: Counts, *, student: Shape, teacher: Shape) -> list[Task]:
+    """Every task of one run of ``config``; its compared methods are not counted.
+
+    Args:
+        config: the recipe.
+        counts: problems, prompts, and how full completions are.
+        student: the student's sizes.
+        teacher: the teacher's; the student's for a self-teacher.
+    """
+    count, fill = counts.num_problems, counts.fill
+    limit = fill * config.rollouts.max_new_tokens
+    rolled = referred = trained = taught = 0.0
+    training = teaching = 0.0
+    passes = 4 if config.parallel.gradient_checkpointing else 3
+    for stage in config.stages:
+        share, steps = stage.share * count, steps_of(config, stage, count)
+        examples = steps * config.training.batch_size
+        along = config.references if stage.along == "reference" else config.rollouts
+        completion = fill * along.max_new_tokens
+        renewals = (steps - 1) // stage.recompute_every if stage.recompute_every else 0
+        rolled += share * config.rollouts.num_samples * (1 + renewals) + (examples if stage.fresh_rollouts else 0)
+        referred += share if stage.along == "reference" else 0
+        repeated = config.parallel.cache_teacher and not stage.fresh_rollouts
+        shown = min(examples, share) if repeated else examples
+        trained += examples * (counts.student_prompt + completion)
+        taught += shown * (counts.teacher_prompt + completion)
+        training += examples * passes * forward(student, counts.student_prompt + completion)
+        teaching += shown * forward(teacher, counts.teacher_prompt + completion)
+    if config.evaluation.rate_training:
+        rolled += count * config.rollouts.num_samples
+    tasks = [
+        _sampling("rollouts", "student", student, counts.student_prompt, rolled, limit),
+        _sampling(
+            "references", "teacher", teacher, counts.teacher_prompt, referred, fill * config.references.max_new_tokens
+        ),
+        Task(
+            name="teacher states",
+            kind="training",
+            who="teacher",
+            num_sequences=taught / max(1.0, counts.teacher_prompt + limit),
+            tokens=taught,
+            operations=teaching,
+        ),
+        Task(
+            name="training",
+            kind="training",
+            who="student",
+            num_sequences=total_steps(config, count) * config.training.batch_size,
+            tokens=trained,
+            operations=training,
+        ),
+        _sampling(
+            "evaluation",
+            "student",
+            student,
+            counts.student_prompt,
+            2 * sum(counts.num_heldout[item.name] * sampling.num_samples for item, sampling in _sets(config)),
+            fill * config.evaluation.sampling.max_new_tokens,
+        ),
+    ]
+    return [task for task in tasks if task.tokens]
+
+
+def forward(shape: Shape, tokens: float) -> float:
+    """Operations of a forward pass over one sequence.
+
+    Args:
+        shape: the model.
+        tokens: length of the sequence.
+    """
+    attention = 2.0 * shape.num_layers * shape.attention_width * tokens**2
+    return 2.0 * shape.multiplied_parameters * tokens + attention
+
+
+def steps_of(config: RunConfig, stage: StageConfig, num_problems: int) -> int:
+    """Optimiser steps of a stage, when every problem takes a slot."""
+    return number_of_steps(
+        round(stage.share * num_problems),
+        batch_size=config.training.batch_size,
+        num_epochs=stage.num_epochs,
+        num_steps=stage.num_steps,
+    )
+
+
+def total_steps(config: RunConfig, num_problems: int) -> int:
+    """Optimiser steps of all stages."""
+    return sum(steps_of(config, stage, num_problems) for stage in config.stages)
+
+
+def _sampling(
+    name: str, who: Literal["student", "teacher"], shape: Shape, prompt: float, sequences: float, completion: float
+) -> Task:
+    """Completions of one length; each is counted as if its prompt had been read for itself."""
+    return Task(
+        name=name,
+        kind="sampling",
+        who=who,
+        num_sequences=sequences,
+        tokens=sequences * completion,
+        operations=sequences * forward(shape, prompt + completion),
+    )
+
+
+def _sets(config: RunConfig) -> Sequence[tuple[EvaluationSet, SamplingConfig]]:
+    return [(item, set_sampling(config, item)) for item in config.evaluation.sets]
