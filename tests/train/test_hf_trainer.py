@@ -8,13 +8,15 @@ import gc
 import shutil
 
 import pytest
+import ranks
 import torch
-from backend_setup import CUTS, backend_config, even_examples, gradient_difference, run_stage
+from backend_setup import CUTS, backend_config, even_examples, run_stage
 from datasets import Dataset
 from tiny_models import byte_tokenizer, write_model
 from tolerances import F32
-from training_setup import build_student, build_teacher, make_config, metrics_of, step_gradients
-from transformers import TrainerCallback, TrainingArguments
+from trainer_setup import REDUCTIONS, difference, gradients, problems, rows_of, train_and_evaluate_on_ranks, trainer_of
+from training_setup import build_student, make_config, metrics_of, step_gradients
+from transformers import TrainerCallback
 
 from paced.run.schema import Choice
 from paced.train import WeightedDistillationTrainer
@@ -22,72 +24,6 @@ from paced.train.backends import make_backend
 from paced.train.examples import FixedExamples
 from paced.train.hf_rows import Rows
 from paced.train.lora import Lora, adapters_off, add_adapters
-
-REDUCTIONS = [(one, other) for one in ("sequence_mean", "token_mean") for other in ("dataset", "self")]
-
-
-def problems(count):
-    """Examples whose weights have mean 1."""
-    examples = even_examples()[:count]
-    mean = sum(example.unit_mean_weight for example in examples) / count
-    return [dataclasses.replace(one, unit_mean_weight=one.unit_mean_weight / mean) for one in examples]
-
-
-def rows_of(examples, *, unit=3.7):
-    """The same as a user's table, in token ids, with weights in another unit."""
-    return [
-        {
-            "prompt": list(one.student_prompt_ids),
-            "teacher_prompt": list(one.teacher_prompt_ids),
-            "completion": list(one.completion_ids),
-            "weight": unit * one.unit_mean_weight,
-        }
-        for one in examples
-    ]
-
-
-class FirstGradient(TrainerCallback):
-    """Keeps what the first optimiser step is given."""
-
-    def __init__(self):
-        self.by_name = {}
-
-    def on_pre_optimizer_step(self, args, state, control, model=None, **_):
-        if not self.by_name:
-            self.by_name = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
-
-
-def trainer_of(folder, rows, *, micro_batch=4, accumulation=1, steps=1, cls=WeightedDistillationTrainer, **changes):
-    """A trainer on the small student and its other teacher, unless ``changes`` say otherwise."""
-    settings = {"learning_rate": 1e-3} | changes.pop("settings", {})
-    arguments = TrainingArguments(
-        output_dir=str(folder),
-        max_steps=steps,
-        per_device_train_batch_size=micro_batch,
-        gradient_accumulation_steps=accumulation,
-        max_grad_norm=0.0,
-        logging_steps=1,
-        save_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
-        use_cpu=True,
-        **settings,
-    )
-    models = {"model": build_student(), "teacher": build_teacher()} if "model" not in changes else {}
-    named = {"args": arguments, "train_dataset": rows, "processing_class": byte_tokenizer(chat=False)}
-    return cls(**models, **named | changes)
-
-
-def gradients(*given, **named):
-    """The first step's gradient by parameter name."""
-    first = FirstGradient()
-    trainer_of(*given, callbacks=[first], **named).train()
-    return first.by_name
-
-
-def difference(ours, theirs):
-    assert ours.keys() == theirs.keys()
-    return gradient_difference([ours[name] for name in theirs], list(theirs.values()))
 
 
 def native_gradients(root, examples, **training):
@@ -329,3 +265,15 @@ def test_check_names_every_lora_target_that_the_student_lacks(tmp_path):
     assert all("It has down_proj, gate_proj, k_proj" in fault for fault in faults)
     parameters["lora_targets"] = ["q_proj"]
     assert make_backend(Choice("transformers", parameters)).check(backend_config(tmp_path)) == []
+
+
+@pytest.mark.slow
+def test_two_processes_take_the_step_of_one_and_evaluate_as_one_does(tmp_path):
+    ranks.run(train_and_evaluate_on_ranks, str(tmp_path), size=2)
+    train_and_evaluate_on_ranks(str(tmp_path))
+    for reduction, normaliser in REDUCTIONS:
+        one, two = (torch.load(tmp_path / f"{reduction}-{normaliser}-{size}.pt", weights_only=True) for size in (1, 2))
+        names = {name.removeprefix("module."): gradient for name, gradient in two["gradient"].items()}
+        assert difference(names, one["gradient"]) < F32
+        assert two["loss"] == pytest.approx(one["loss"], rel=F32)
+        assert two["eval_loss"] == pytest.approx(one["eval_loss"], rel=F32)
