@@ -100,6 +100,7 @@ class WeightedDistillationTrainer(Trainer):
         self.track_snr = False
         self._divergence_name = divergence if isinstance(divergence, str) else "divergence"
         self._sums: list[Tensor] = []
+        self._evaluated: list[tuple[float, int, float]] = []
         if args.gradient_checkpointing:
             recompute_activations(layers_of(model))  # transformers' own works in training mode only
         mean = mean_weight(train_dataset) if normaliser == "dataset" else 1.0
@@ -148,8 +149,8 @@ class WeightedDistillationTrainer(Trainer):
         if multipliers is None:
             facts = [(example.unit_mean_weight, len(example.completion_ids)) for example in examples]
             multipliers = self._multipliers(facts, num_ranks=1)
-        counted = (multipliers > 0).nonzero().flatten().tolist()  # neither model sees a problem of weight zero
-        examples = [examples[index] for index in counted]
+        counted = (multipliers > 0).nonzero().flatten()  # [C]; neither model sees a problem of weight zero
+        num_rows, examples = len(examples), [examples[index] for index in counted.tolist()]
         packed = pack_for_student(examples, multipliers[counted], self.team)
         with self.clock.phase("teacher"):
             teacher_hidden = self.teacher.states(examples)
@@ -167,7 +168,12 @@ class WeightedDistillationTrainer(Trainer):
             )
             result = self._inside(model, self.student_loss, targets, **packed.inputs)
         self.seen(examples, packed, result)
-        return (result.loss, {"token_losses": result.token_losses}) if return_outputs else result.loss
+        if not return_outputs:
+            return result.loss
+        rows = counted.to(packed.owners.device)[packed.owners]  # [n]
+        totals = torch.zeros(num_rows, dtype=torch.float64, device=rows.device)  # [rows]
+        totals.index_add_(0, rows, result.token_losses.detach().double())
+        return result.loss, {"token_losses": result.token_losses, "row_losses": totals}
 
     def seen(self, examples: list[Example], packed: Packed, result: FusedLoss) -> None:
         """Called with every micro-batch that was computed; adds up what :meth:`log` shows."""
@@ -187,9 +193,25 @@ class WeightedDistillationTrainer(Trainer):
     def prediction_step(
         self, model: nn.Module, inputs: dict[str, Any], *_: Any, **__: Any
     ) -> tuple[Tensor, None, None]:
-        """The loss of a micro-batch of the evaluation set, as a step of its own."""
+        """The loss of a micro-batch of the evaluation set; its rows are kept for the loss of the whole set."""
         with torch.no_grad():
-            return self.compute_loss(model, inputs).detach(), None, None
+            loss, outputs = self.compute_loss(model, inputs, return_outputs=True)
+        rows = [
+            (example.unit_mean_weight, len(example.completion_ids), total)
+            for example, total in zip(inputs["examples"], outputs["row_losses"].tolist(), strict=True)
+        ]
+        # Ranks get equally many rows by seeing some of them twice; accelerate takes these out again.
+        self._evaluated += self.accelerator.gather_for_metrics(rows, use_gather_object=True)
+        return loss.detach(), None, None
+
+    def evaluation_loop(self, *given: Any, metric_key_prefix: str = "eval", **named: Any) -> Any:
+        """Evaluation as ``Trainer`` does it, with the loss of the set as one step, for any batch size and ranks."""
+        self._evaluated = []
+        output = super().evaluation_loop(*given, metric_key_prefix=metric_key_prefix, **named)
+        multipliers = self._multipliers([(weight, count) for weight, count, _ in self._evaluated], num_ranks=1)
+        totals = torch.tensor([total for *_, total in self._evaluated], dtype=torch.float64)  # [rows]
+        output.metrics[f"{metric_key_prefix}_loss"] = float(multipliers @ totals)
+        return output
 
     def _set_signature_columns_if_needed(self) -> None:
         """Columns of a data set that Trainer keeps."""
@@ -198,7 +220,7 @@ class WeightedDistillationTrainer(Trainer):
     def _multipliers(self, facts: list[tuple[float, int]], *, num_ranks: int) -> Tensor:
         return token_weights(
             problem_weights=[weight for weight, _ in facts],
-            token_counts=[count for _, count in facts],
+            token_counts=[count if weight > 0 else 0 for weight, count in facts],  # as nobody computes them
             reduction=self.reduction,
             normaliser=self.normaliser,
             num_problems=max(1, len(facts)),
