@@ -168,8 +168,12 @@ class VllmEngine:
         if load_config(self.model).get_text_config().tie_word_embeddings:
             self._stop()
             return
-        for process in self._pool:
-            process.ask({"weights": folder}, "weights")
+        try:
+            for process in self._pool:
+                process.ask({"weights": folder}, "weights")
+        except RuntimeError:
+            self._stop()  # the others have other weights, or vLLM's broken ones
+            raise
 
     def close(self) -> None:
         """End the processes and remove what was written for them."""
@@ -233,8 +237,11 @@ class VllmEngine:
         module = load_model(self.model) if isinstance(student, str) else student
         size = min(vocabulary_size(load_tokenizer(self.model)), module.get_input_embeddings().num_embeddings)
         prompt = [(7 * place) % size for place in range(1, SCORED_TOKENS + 1)]
+        was_training = module.training
+        module.eval()
         with torch.no_grad():
             logits = module(torch.tensor([prompt], device=module.device)).logits[0, :-1].float()  # [T - 1, V]
+        module.train(was_training)
         ours = torch.log_softmax(logits, dim=-1).gather(-1, torch.tensor(prompt[1:], device=logits.device)[:, None])
         for process in self._pool:
             theirs = process.ask({"score": prompt}, "scores")["scores"]

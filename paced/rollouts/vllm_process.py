@@ -51,6 +51,7 @@ class VllmProcess:
         os.close(theirs)
         self._messages: queue.Queue[Message | None] = queue.Queue()
         self._events: queue.Queue[tuple[VllmProcess, Message | None]] | None = None
+        self._ended = False
         self._lock = threading.Lock()
         threading.Thread(target=self._read, args=(os.fdopen(answers, encoding="utf-8"),), daemon=True).start()
 
@@ -98,8 +99,8 @@ class VllmProcess:
         """Let what it says from now on go to ``events``, None for its end."""
         with self._lock:
             self._events = events
-            while not self._messages.empty():
-                events.put((self, self._messages.get()))
+            if self._ended:  # since the last call: its end was told to nobody
+                events.put((self, None))
 
     def last_words(self) -> str:
         """How it ended, and where its log is."""
@@ -140,7 +141,8 @@ class VllmProcess:
 
     def _put(self, message: Message | None) -> None:
         with self._lock:
+            self._ended = self._ended or message is None
             if self._events is not None and (message is None or "row" in message):
                 self._events.put((self, message))
-            else:
+            if message is None or "row" not in message:  # the end is for whoever waits: for rows, or for an answer
                 self._messages.put(message)

@@ -302,6 +302,9 @@ def test_servers_are_asked_by_the_engine_of_that_name_only():
 
 
 def test_what_memory_depends_on_may_change(tmp_path, model, problems):
-    rate(asked(tmp_path, model), tmp_path / "rates.csv")
+    file = tmp_path / "rates.csv.rollouts" / "rollouts.jsonl"
+    before = rate(asked(tmp_path, model), tmp_path / "rates.csv")
+    sampled = file.stat().st_mtime_ns
     smaller = asked(tmp_path, model, rollouts__engine={"name": "hf", "parameters": {"max_rows": 8}})
-    rate(smaller, tmp_path / "rates.csv")
+    assert rate(smaller, tmp_path / "rates.csv").rates == before.rates
+    assert file.stat().st_mtime_ns == sampled

@@ -127,6 +127,24 @@ def test_a_second_call_in_the_middle_of_one_is_refused_and_a_call_given_up_leave
 
 
 @with_vllm
+def test_a_process_that_died_between_two_calls_is_told_and_not_waited_for(folder):
+    engine = own(folder)
+    try:
+        assert dict(engine.sample(PROMPTS, KEYS, SAMPLING)) == by_hf(folder)
+        os.kill(engine._pool[0].process.pid, signal.SIGKILL)
+        engine._pool[0].process.wait()
+        with pytest.raises(RuntimeError, match=r"has ended\. It was killed by SIGKILL\. Its log"):
+            next(engine.sample(PROMPTS, KEYS, SAMPLING))
+        assert dict(engine.sample(PROMPTS, KEYS, SAMPLING)) == by_hf(folder)
+        os.kill(engine._pool[0].process.pid, signal.SIGKILL)
+        engine._pool[0].process.wait()
+        with pytest.raises(RuntimeError, match=r"ended when asked for weights\. It was killed by SIGKILL"):
+            engine.update(folder)
+    finally:
+        engine.close()
+
+
+@with_vllm
 def test_when_the_last_process_dies_the_error_says_where_its_log_is_and_the_next_call_starts_another(folder):
     engine = own(folder)
     try:
