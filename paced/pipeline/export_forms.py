@@ -9,6 +9,7 @@ The rates are ``pass_rate``, ``num_passed``, ``num_rollouts``, ``weight`` and ``
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from typing import Any
 from paced.errors import ConfigError
 from paced.problems.prompts import fill
 from paced.records import Problem
+from paced.run.config import PromptsConfig
 from paced.run.tablefile import format_of, read_rows
 from paced.run.tablefile.cells import is_missing, shown
 from paced.run.tablefile.parquet_rows import open_parquet
@@ -120,38 +122,24 @@ def trl_table(problems: Sequence[ExportedProblem], source: Path, options: Export
     return pa.Table.from_pylist(rows, schema=pa.schema([("prompt", prompt_type), *texts, *_rate_fields()]))
 
 
-def verl_table(problems: Sequence[ExportedProblem], source: Path, options: ExportOptions) -> Any:
+def verl_form(problems: Sequence[ExportedProblem], source: Path, options: ExportOptions) -> Any:
     """The columns that verl's RLHFDataset reads; ``paced_weight``, of unit mean, is what a loss multiplies with."""
     import pyarrow as pa
 
+    from paced.problems.verl import verl_table
+
     file_name = source.name.removesuffix(".gz").rpartition(".")[0]
-    rows = [
-        {
-            "data_source": options.data_source or one.problem.source or file_name,
-            "prompt": options.messages(one.problem),
-            "ability": options.ability,
-            "reward_model": {"style": "rule", "ground_truth": one.problem.answer},
-            "extra_info": {"split": options.split, "index": index, "problem_id": one.problem.problem_id},
-            "paced_weight": one.unit_mean_weight,
-        }
-        | one.rates()
-        for index, one in enumerate(problems)
-    ]
-    schema = pa.schema(
-        [
-            ("data_source", pa.string()),
-            ("prompt", _chat_type()),
-            ("ability", pa.string()),
-            ("reward_model", pa.struct([("style", pa.string()), ("ground_truth", pa.string())])),
-            (
-                "extra_info",
-                pa.struct([("split", pa.string()), ("index", pa.int64()), ("problem_id", pa.string())]),
-            ),
-            ("paced_weight", pa.float64()),
-            *_rate_fields(),
-        ]
+    named = [dataclasses.replace(one.problem, source=one.problem.source or file_name) for one in problems]
+    rates = [one.rates() for one in problems]
+    return verl_table(
+        named,
+        prompts=PromptsConfig(student=options.prompt, system=options.system),
+        unit_mean_weights={one.problem.problem_id: one.unit_mean_weight for one in problems},
+        further={name: pa.array([row[name] for row in rates], kind) for name, kind in _rate_fields()},
+        data_source=options.data_source,
+        ability=options.ability,
+        split=options.split,
     )
-    return pa.Table.from_pylist(rows, schema=schema)
 
 
 def hf_table(problems: Sequence[ExportedProblem], source: Path, options: ExportOptions) -> Any:
@@ -209,7 +197,7 @@ def _rate_fields() -> list[tuple[str, Any]]:
 
 FORMS: dict[str, Form] = {
     "trl": Form(trl_table, (".parquet", ".jsonl")),
-    "verl": Form(verl_table, (".parquet",)),
+    "verl": Form(verl_form, (".parquet",)),
     "hf": Form(hf_table, (".parquet", ".jsonl")),
 }
 """``--to`` -> the form."""

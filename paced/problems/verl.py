@@ -33,6 +33,8 @@ def verl_table(
     prompts: PromptsConfig,
     unit_mean_weights: Mapping[str, float],
     further: Mapping[str, Sequence[Any]] | None = None,
+    data_source: str = "",
+    ability: str = "math",
     split: str = "train",
 ) -> pa.Table:
     """The training file.
@@ -42,6 +44,8 @@ def verl_table(
         prompts: the templates; the student's message, and the system message where there is one.
         unit_mean_weights: problem id -> w̃ >= 0, mean 1 over the problems.
         further: more columns, name -> a value for each problem, e.g. its pass rate.
+        data_source: what chooses verl's reward function; empty for the source of each problem.
+        ability: the kind of task.
         split: what ``extra_info`` says.
 
     Example:
@@ -53,9 +57,9 @@ def verl_table(
     system = [{"role": "system", "content": prompts.system}] if prompts.system else []
     rows = [
         {
-            "data_source": problem.source or "paced",
+            "data_source": data_source or problem.source or "paced",
             "prompt": [*system, {"role": "user", "content": fill(prompts.student, problem)}],
-            "ability": "math",
+            "ability": ability,
             "reward_model": {"style": "rule", "ground_truth": problem.answer},
             "extra_info": {"split": split, "index": index, "problem_id": problem.problem_id},
             "paced_weight": float(unit_mean_weights[problem.problem_id]),

@@ -91,6 +91,8 @@ def test_the_order_of_the_files_of_a_bundle_written_again_does_not_change_their_
         ({"training": {"batching": "refill"}}, r"training.batching must be weight .* got refill"),
         ({"training": {"normaliser": "self"}}, r"training.normaliser must be dataset .* got self"),
         ({"training": {"loss_temperature": 2.0}}, r"training.loss_temperature must be 1.0"),
+        ({"training": {"adam_epsilon": 1e-6}}, r"training.adam_epsilon must be 1e-08"),
+        ({"teacher": {"path": "org/model", "revision": "abc"}}, r"teacher.revision must be empty .* Name a folder"),
     ],
 )
 def test_what_verl_cannot_do_is_said_before_anything_runs(tmp_path, model, changes, message):

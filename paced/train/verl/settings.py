@@ -38,10 +38,16 @@ def verl_faults(config: RunConfig) -> list[str]:
             "prompts must use the chat template and its own end with the backend verl. Set use_chat_template: true and "
             "leave out end_of_answer."
         )
+    for who, model in (("student", config.student), ("teacher", config.teacher)):
+        if model.revision:
+            faults.append(
+                f"{who}.revision must be empty with the backend verl, which takes a model's newest one. Name a folder."
+            )
     fixed = {
         "batching": "weight",
         "normaliser": "dataset",
         "loss_temperature": 1.0,
+        "adam_epsilon": 1e-8,
         "interpolation": "none",
         "track_snr": False,
     }
