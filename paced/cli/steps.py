@@ -137,7 +137,9 @@ def grade(
 
     folder = open_run(target, overrides, root=root, method=method, progress=verbosity.progress())
     if explain:
-        for line in steps.explain_grades(folder, stage, explain):
+        from paced.pipeline.explain import explain_grades
+
+        for line in explain_grades(folder, stage, explain):
             print("".join(one if one.isprintable() else " " for one in line))
         return 0
     do_step(steps.grade, folder, stage, verbosity=verbosity)

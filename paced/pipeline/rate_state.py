@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from paced.errors import RunFolderError
-from paced.run.folder import describe_environment
+from paced.run.environment import describe_environment
 from paced.run.storage import read_json, write_json
 
 ROLLOUTS, UNDECIDED, FURTHER, GRADES = "rollouts.jsonl", "undecided.json", "further.jsonl", "grades.jsonl"

@@ -18,7 +18,7 @@ import numpy as np
 
 from paced.errors import BadRows, ConfigError
 from paced.grading.describe import describe_changes, describe_grades
-from paced.grading.grade import count_passes, explain, grade_all
+from paced.grading.grade import count_passes, grade_all
 from paced.models.loading import load_tokenizer, pick_device, student_model, teacher_model
 from paced.pipeline.held import (
     PROBLEM_FILE,
@@ -191,28 +191,6 @@ def rate_stage(run: RunFolder, stage_number: int, progress: Progress) -> None:
     rollout(run, stage_number, progress)
     grade(run, stage_number, progress)
     refuse_changed(run, student_contents(run, stage_number) | teacher_contents(run.config()))
-
-
-def explain_grades(run: RunFolder, stage_number: int, problem_id: str) -> list[str]:
-    """Every rung that each completion of one problem took, as lines of text; nothing is written.
-
-    Raises:
-        ConfigError: the stage has no such problem, or no rollouts of it.
-    """
-    problems = [problem for problem in stage_problems(run, stage_number) if problem.problem_id == problem_id]
-    if not problems:
-        raise ConfigError(
-            f"{run.root}: stage {stage_number} must have the problem that --explain names, got {problem_id!r}."
-        )
-    file = run.stage(stage_number).rollouts
-    rollouts = [one for one in read_records(file, Rollout) if one.problem_id == problem_id] if file.exists() else []
-    if not rollouts:
-        raise ConfigError(f"{run.root}: has no rollouts of {problem_id!r} yet. Run: paced rollout {run.root}")
-    lines = []
-    for rollout in rollouts:
-        lines.append(f"{problem_id} sample {rollout.sample_index}")
-        lines += [f"  {rung:<10} {what}" for rung, what in explain(problems[0], rollout, run.config().grading)]
-    return lines
 
 
 def weigh(run: RunFolder, stage_number: int, progress: Progress) -> None:

@@ -22,7 +22,6 @@ from __future__ import annotations
 import contextlib
 import difflib
 import os
-import platform
 import shutil
 import socket
 from collections.abc import Iterator, Mapping
@@ -33,6 +32,7 @@ from typing import Any
 from paced.errors import RunFolderError
 from paced.run.config import RunConfig
 from paced.run.configfile import build_config, to_dict
+from paced.run.environment import describe_environment
 from paced.run.storage import read_json, size_text, write_atomic, write_json
 from paced.run.yamltext import parse_yaml, yaml_text
 
@@ -323,47 +323,3 @@ def check_free_space(folder: Path, needed_bytes: int) -> None:
         raise RunFolderError(
             f"{folder}: the run needs about {size_text(needed_bytes)}, {size_text(free)} are free. Free some space."
         )
-
-
-def describe_environment(*, seed: int) -> dict[str, Any]:
-    """Versions of what computes, the device and the seed; no host names, paths or tokens."""
-    from importlib import metadata
-
-    import paced
-
-    versions = {}
-    for package in (
-        "numpy",
-        "scipy",
-        "pyarrow",
-        "torch",
-        "transformers",
-        "tokenizers",
-        "safetensors",
-        "vllm",
-        "trl",
-        "httpx",
-    ):
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            versions[package] = metadata.version(package)
-    return {
-        "paced": paced.__version__,
-        "commit": _commit(),
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "system": platform.system(),
-        "threads": os.environ.get("OMP_NUM_THREADS", ""),
-        "seed": seed,
-        "versions": versions,
-    }
-
-
-def _commit() -> str:
-    """The commit of the checkout that runs, or nothing for an installed package."""
-    head = Path(__file__).resolve().parents[2] / ".git"
-    with contextlib.suppress(OSError):
-        text = (head / "HEAD").read_text(encoding="utf-8").strip()
-        if text.startswith("ref: "):
-            return (head / text[5:]).read_text(encoding="utf-8").strip()
-        return text
-    return ""

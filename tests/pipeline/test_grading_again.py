@@ -9,6 +9,7 @@ from tiny_run import begin, recipe
 from paced.cli.steps import grade as grade_command
 from paced.errors import ConfigError
 from paced.pipeline import steps
+from paced.pipeline.explain import explain_grades
 from paced.pipeline.open import open_run
 from paced.records import Grade
 from paced.run.progress import Silent
@@ -61,4 +62,4 @@ def test_explain_shows_every_rung_of_each_completion_and_writes_nothing(run, cap
 
 def test_explain_refuses_a_problem_that_the_stage_does_not_have(run):
     with pytest.raises(ConfigError, match="must have the problem that --explain names, got 'nobody'"):
-        steps.explain_grades(run, 1, "nobody")
+        explain_grades(run, 1, "nobody")
