@@ -122,8 +122,8 @@ def choose_engine(sampling: SamplingConfig) -> Choice:
     """The engine of a recipe's section, with ``auto`` decided.
 
     ``auto`` is vllm where an interpreter has it and it pays: on a GPU, or for completions of at least
-    :data:`MANY_TOKENS` tokens; else hf. What a request costs vLLM besides its tokens made it 3 times slower than hf on
-    the lab's answers of 8 tokens, and 1.2 to 1.8 times faster on long ones (docs/rollouts.md).
+    :data:`MANY_TOKENS` tokens; else hf. What a request costs vLLM besides its tokens makes it the slower one on the
+    lab's answers of 8 tokens; on completions of up to 192 it was twice as fast (``benchmarks/engines.py``, docs/log.md).
 
     Args:
         sampling: the section, with its engine and its limit.
