@@ -75,7 +75,7 @@ if __name__ == "__main__":
 
 
 def write_model(folder: Path, hidden: int, layers: int) -> Path:
-    """A Qwen3 with random weights, to which all 260 tokens are nearly alike: half of the completions reach 192 tokens."""
+    """A Qwen3 with random weights, to which all 260 tokens are nearly alike: half its completions reach 192 tokens."""
     torch.manual_seed(0)
     config = transformers.Qwen3Config(
         vocab_size=260, hidden_size=hidden, intermediate_size=3 * hidden, num_hidden_layers=layers,

@@ -123,7 +123,7 @@ def choose_engine(sampling: SamplingConfig) -> Choice:
 
     ``auto`` is vllm where an interpreter has it and it pays: on a GPU, or for completions of at least
     :data:`MANY_TOKENS` tokens; else hf. What a request costs vLLM besides its tokens makes it the slower one on the
-    lab's answers of 8 tokens; on completions of up to 192 it was twice as fast (``benchmarks/engines.py``, docs/log.md).
+    lab's answers of 8 tokens; on completions of up to 192 it was twice as fast (docs/log.md).
 
     Args:
         sampling: the section, with its engine and its limit.
