@@ -20,7 +20,8 @@ from paced.run.config import ModelConfig
 from paced.run.schema import Choice
 
 ROOT = Path(__file__).parents[1]
-VLLM_PYTHON = Path(os.environ.get("PACED_VLLM_PYTHON", ROOT / ".venv" / "vllm" / "bin" / "python"))
+VLLM_PYTHON = Path(os.environ.get("PACED_VLLM_PYTHON", "no-vllm"))
+"""Only where it is said: several test processes would start more of them than fit into a small machine's memory."""
 VLLM_ENVIRONMENT = {
     "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1",
     "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false",
@@ -30,7 +31,9 @@ VLLM_ENVIRONMENT = {
 PROCESSOR = "paced.rollouts.vllm_noise:PacedNoise"
 SECONDS_TO_START = 900
 """A server needs 30 s alone, and minutes on a machine that is busy."""
-NOT_THERE = f"needs an environment with vLLM at {VLLM_PYTHON} (PACED_VLLM_PYTHON): run `make test-vllm`"
+NOT_THERE = "needs an interpreter with vLLM in PACED_VLLM_PYTHON: run `make test-vllm`"
+AT_ONCE = 2
+"""Engines, and servers, that are kept for later tests; each takes 3 GB."""
 
 
 def build_hf(folder, **settings):
@@ -69,20 +72,34 @@ BUILDERS = {"hf": build_hf, "vllm": build_vllm, "server": build_server, "ray": b
 """Engine -> a function from a model folder (and what ``make_engine`` takes besides) to an engine."""
 
 
-@cache
-def vllm_engine(folder: str, *, end_of_answer: str = "", **parameters) -> Engine:
-    """A vLLM engine, which ends with this process."""
-    choice = Choice("vllm", {"python": str(VLLM_PYTHON), **parameters})
-    engine = make_engine(choice, ModelConfig(path=folder), end_of_answer=end_of_answer)
-    atexit.register(engine.close)
-    return engine
+ENGINES: dict[tuple[str, ...], Engine] = {}
+SERVERS: dict[tuple[str, ...], tuple[str, subprocess.Popen]] = {}
 
 
-@cache
+def vllm_engine(folder: str, *, end_of_answer: str = "") -> Engine:
+    """A vLLM engine, kept for other tests until newer ones take its place."""
+    if (folder, end_of_answer) not in ENGINES:
+        while len(ENGINES) >= AT_ONCE:
+            ENGINES.pop(next(iter(ENGINES))).close()
+        choice = Choice("vllm", {"python": str(VLLM_PYTHON)})
+        engine = make_engine(choice, ModelConfig(path=folder), end_of_answer=end_of_answer)
+        ENGINES[folder, end_of_answer] = engine
+        atexit.register(engine.close)
+    return ENGINES[folder, end_of_answer]
+
+
 def vllm_server(folder: str, *more: str) -> str:
-    """The URL of a vLLM server with our noise on loopback, which ends with this process."""
+    """The URL of a vLLM server with our noise on loopback, kept for other tests until newer ones take its place."""
     if not VLLM_PYTHON.exists():
         pytest.skip(NOT_THERE)
+    if (folder, *more) not in SERVERS:
+        while len(SERVERS) >= AT_ONCE:
+            _end(SERVERS.pop(next(iter(SERVERS)))[1])
+        SERVERS[folder, *more] = _start_server(folder, more)
+    return SERVERS[folder, *more][0]
+
+
+def _start_server(folder: str, more: tuple[str, ...]) -> tuple[str, subprocess.Popen]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -102,7 +119,7 @@ def vllm_server(folder: str, *more: str) -> str:
     while time.monotonic() < deadline and process.poll() is None:
         try:
             with urllib.request.urlopen(f"{url}/health", timeout=5):
-                return url
+                return url, process
         except (urllib.error.URLError, OSError):
             time.sleep(0.5)
     _end(process)
@@ -110,6 +127,7 @@ def vllm_server(folder: str, *more: str) -> str:
 
 
 def _end(process):
+    """End a server with its children; one that has ended is left alone."""
     process.terminate()
     try:
         process.wait(timeout=20)
