@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import email.utils
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -75,7 +75,7 @@ class Server:
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        await self._client.aclose()
+        await _whole(self._client.aclose())
 
     async def get(self, path: str) -> Any:
         """The JSON at a path; attempts and failures as :meth:`post`."""
@@ -169,6 +169,23 @@ class Server:
 
     def _redacted(self, text: str) -> str:
         return text.replace(self._key, "[key]") if self._key else text
+
+
+async def _whole(closing: Coroutine[Any, Any, None]) -> None:
+    """Await ``closing`` to its end; a cancellation that comes meanwhile is raised after it.
+
+    httpx closes one connection after another, and those that a cancellation finds still open would stay so.
+    """
+    task = asyncio.create_task(closing)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+    task.result()
 
 
 class _Wait(tenacity.wait.wait_base):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import json
 import logging
 import threading
 import time
 
+import psutil
 import pytest
 from server_stub import NUM_TOKENS, Stub, answer_of
 from tiny_models import write_model
@@ -24,6 +26,7 @@ from paced.rollouts.engine import make_engine
 from paced.rollouts.missing import MissingCompletions
 from paced.rollouts.noise import ARGUMENT, Draw
 from paced.rollouts.server_dialects import DIALECTS, Terms
+from paced.rollouts.server_http import Patience, Server
 from paced.run.config import ModelConfig, SamplingConfig
 from paced.run.progress import Silent
 from paced.run.schema import Choice
@@ -193,6 +196,29 @@ def test_a_reader_that_leaves_cancels_what_is_in_flight(folder, how):
             time.sleep(0.01)
         assert stub.running == 0
         assert not any(thread.name == "paced-server" for thread in threading.enumerate())
+
+
+def test_a_cancellation_while_connections_are_closed_leaves_none_open(folder):
+    async def leave(url):
+        server = Server(url, connections=8, patience=Patience(timeout_seconds=10.0, attempts=1, backoff_seconds=0.1))
+        await asyncio.gather(*(server.get("/v1/models") for _ in range(8)))
+        before = connections_to(url)
+        closing = asyncio.create_task(server.__aexit__())
+        await asyncio.sleep(0)
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+        return before, connections_to(url)
+
+    with Stub() as stub:
+        assert asyncio.run(leave(stub.url)) == (8, 0)
+
+
+def connections_to(url):
+    """Sockets of this process that are connected to the port of ``url``."""
+    port = int(url.rpartition(":")[2])
+    connections = psutil.Process().net_connections(kind="tcp4")
+    return sum(bool(one.raddr) and one.raddr.port == port and one.fd >= 0 for one in connections)
 
 
 def test_every_sampling_field_is_in_every_request(folder):
