@@ -7,10 +7,14 @@ types (``comparisons.py``).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
-from paced.grading.caps import gold_fault
+from paced.grading.caps import gold_fault, over_caps
 from paced.grading.latex import one_spelling
+from paced.grading.notation import notation
 from paced.grading.numerals import read_quantity
+from paced.grading.rationals import rational_value
+from paced.grading.shapes import Shape, read_shape
 from paced.records import Verdict
 
 MAX_SHOWN = 200
@@ -38,8 +42,11 @@ def compare_exact(*, extracted: str, answer: str) -> Comparison:
 
 
 def compare_integer(*, extracted: str, answer: str) -> Comparison:
-    """Equal as integers in any dress of docs/grading.md: 073, 73.0, $73$ are the same; unlike units differ."""
-    gold, said = read_quantity(answer), read_quantity(extracted)
+    r"""Equal as integers in any dress of docs/grading.md: 073, 73.0, $73$ are the same; unlike units differ.
+
+    An answer may also be an expression with that value, as ``2^3\cdot 3``, ``4!`` or ``x = \sqrt{9}``.
+    """
+    gold, said = read_quantity(answer), read_quantity(extracted) or _expression(extracted)
     if gold is None or gold[0].denominator != 1:
         return Comparison(verdict="gold_unparseable", reason=f"The gold answer {shown(answer)!r} is not an integer.")
     if said is None or said[0].denominator != 1:
@@ -49,6 +56,22 @@ def compare_integer(*, extracted: str, answer: str) -> Comparison:
     if said[0] == gold[0]:
         return Comparison(verdict="correct", reason="Equal to the gold answer as an integer.")
     return Comparison(verdict="incorrect", reason=f"{shown(extracted)} is not {shown(answer)}.")
+
+
+def _expression(text: str) -> tuple[Fraction, str] | None:
+    """The value and unit of an answer that is an expression without variables, behind a name or before its rounding."""
+    if over_caps(text):
+        return None
+    shape = read_shape(notation(text))
+    if shape.kind == "base" and shape.parts[0].isdecimal():  # the base may be absent from the gold answer
+        return Fraction(shape.parts[0]), ""
+    if shape.kind == "relation" and shape.parts[0] == "=":
+        _, left, right, named = shape.parts
+        if not shape.name and rational_value(left) != rational_value(right):
+            return None
+        shape = named if shape.name else Shape("value", (right,))
+    value = rational_value(shape.parts[0]) if shape.kind == "value" else None
+    return None if value is None else (value, shape.unit)
 
 
 def shown(text: str) -> str:

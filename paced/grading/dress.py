@@ -22,7 +22,7 @@ _TYPOGRAPHY = str.maketrans(
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻₀₁₂₃₄₅₆₇₈₉₊₋", "0123456789+-0123456789+-")
 _TEXT = r"\\(?:text(?:bf|rm|it|sf|tt|normal)?|math(?:rm|bf|it|sf|tt)|[mh]box|operatorname|unit)\*? ?"
 _LATEX = [
-    (re.compile(r"\{,\}|,\\!"), ","),
+    (re.compile(r" ?\{ ?, ?\} ?(?=[0-9]{3})|\{,\}|,\\! ?"), ","),
     (re.compile(r"\\[!]|\\(?:left|right|displaystyle)(?![A-Za-z])|\\(?:text)?color ?\{[A-Za-z!0-9]*\}"), ""),
     (re.compile(r"\\(?:text|math)dollar(?![A-Za-z])(?:\{\})?"), "$"),
     (re.compile(r"\\([$%])"), r"\1"),

@@ -19,6 +19,9 @@ _CHOICE = re.compile(
     r"[\x01(\[ ]*(?:(?:option|choice|answer)[: ]*)?[\x01( ]*(?P<letter>[A-J])(?P<mark>[\x02)\].: ]*)(?P<text>.*)",
     re.IGNORECASE | re.DOTALL,
 )
+_APPROX = re.compile(r"\\approx(?![A-Za-z])")
+_ROUNDED = re.compile(r"-?[0-9]*\.?[0-9]+.*")
+_LABEL = re.compile(r"[A-Za-z](?:_\w|_\{\w+\})?")
 _NOTHING = frozenset({"no solution", "empty set", "none", "no real solution", "there is no solution"})
 _SYNONYMS = {
     "does not exist": "dne",
@@ -49,7 +52,12 @@ def equal(gold: str, said: str) -> tuple[bool | None, str]:
     choice = by_choice(one, other)
     if choice is not None:
         return choice
-    outcomes = [_shapes(read_shape(a), read_shape(b)) for a in _readings(one, other) for b in _readings(other, one)]
+    outcomes = [
+        _shapes(read_shape(a), read_shape(b))
+        for exact in _sides(other)
+        for a in _readings(one, exact)
+        for b in _readings(exact, one)
+    ]
     for wanted in (True, None):
         hit = next((outcome for outcome in outcomes if outcome[0] is wanted), None)
         if hit is not None:
@@ -60,6 +68,16 @@ def equal(gold: str, said: str) -> tuple[bool | None, str]:
 def _letters(text: str) -> str:
     """The text without blanks that mean nothing: those that are not between two digits or two letters."""
     return re.sub(r"(?<![0-9A-Za-z]) | (?![0-9A-Za-z])", "", text.replace("\x01", " ").replace("\x02", " ").strip())
+
+
+def _sides(said: str) -> list[str]:
+    r"""An answer with its rounding, ``\sqrt{2} \approx 1.41``: both say one value, and either may be gold."""
+    pieces = [piece.strip() for piece, _ in split_top(said, _APPROX)]
+    return (
+        pieces
+        if len(pieces) == 2 and pieces[0] and _ROUNDED.fullmatch(pieces[1]) and not _LABEL.fullmatch(pieces[0])
+        else [said]
+    )
 
 
 def _readings(text: str, other: str) -> list[str]:
@@ -186,8 +204,9 @@ def _named(shape: Shape, relation: Shape) -> Shape:
 
 
 def _unordered(gold: Shape, said: Shape) -> bool | None:
-    """Whether each element of one has its own equal in the other; elements of a set count once."""
-    left, right = (_distinct(one) if "set" in (gold.kind, said.kind) else list(one.parts) for one in (gold, said))
+    """Whether each element of one has its own equal in the other; elements of a set, and points, count once."""
+    once = "set" in (gold.kind, said.kind) or (_points(gold) and _points(said))
+    left, right = (_distinct(one) if once else list(one.parts) for one in (gold, said))
     if len(left) != len(right):
         return False
     unread = False
@@ -200,6 +219,10 @@ def _unordered(gold: Shape, said: Shape) -> bool | None:
             continue
         right.pop(outcomes.index(True))
     return None if unread else True
+
+
+def _points(shape: Shape) -> bool:
+    return all(part.kind == "tuple" or (part.kind == "interval" and part.parts[0] == "(") for part in shape.parts)
 
 
 def _distinct(shape: Shape) -> list[Shape]:

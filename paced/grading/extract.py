@@ -18,6 +18,11 @@ _ANSWER_LINE = re.compile(
     r"[*_} \t]*+\s*+(?:(?:\\\[|\$\$)\s*+)?(?P<said>[^\n]+)"
 )
 _ANSWER_IS = re.compile(r"(?i)(?:\banswer is|答案[是为])[:：]?[*_ ]*+(?P<said>.+?)(?:[.。](?=\s|$)|$)")
+_SENTENCE_IS = re.compile(
+    r"(?i)\A[*_ ]*(?:so|thus|hence|therefore|the)\b(?:[^.]|\.(?!\s))*\s(?:is|are|equals)[: ]\s*"
+    r"(?P<said>(?:[^.]|\.(?=\S))+)"
+)
+"""An answer line that is a sentence: ``The largest $n$ is 34. I hope it is correct.``"""
 _THINKING = re.compile(
     r"(?i)<(?P<close>/)?(?:seed:)?(?:think(?:ing)?|thoughts?|reasoning)>|\[(?P<close2>/)?think\]|◁(?P<close3>/)?think▷"
     r"|<\|(?:begin|(?P<close4>end))_of_thought\|>|<\|channel\|>(?:analysis|commentary|(?P<close5>final))(?:<\|message\|>)?"
@@ -34,6 +39,12 @@ MAX_BARE = 60
 """Characters of a completion that is nothing but its answer."""
 _MARK_TOKEN = re.compile(r"<\|(?:channel|message)\|>")
 """Tokens of which a mark is made together with plain text."""
+
+_BETWEEN_BOXES = re.compile(
+    r"(?:\s|[,;$]|\\[,;: ]|\\[()\[\]]|\\q?quad(?![A-Za-z])|\\(?:text|mbox|textbf|mathrm) ?\{ ?,? ?(?:and|or) ?\}"
+    r"|(?<![A-Za-z])(?:and|or)(?![A-Za-z])|[A-Za-z](?:_(?:\{\w+\}|\w))?'?\s*=)*+"
+)
+"""What separates the boxes of one answer in several: commas, "and", dollars, ``y =``; no other word."""
 
 MAX_BOXES = 64
 """Boxes of one completion that are held against each other."""
@@ -100,23 +111,28 @@ def boxed(text: str) -> str | None:
     Such a line is ``Answer:``, a heading, ``<answer>``, ``####``, or ``the answer is`` in the last line of all: in a
     chain of thought before it that is often a step. A remark behind it is cut off. A completion that is nothing but a
     short answer is that answer.
-    Edges: a last box that never closes is no answer: an earlier box or line was taken back by it. ``\boxed 5`` holds 5.
+    Boxes side by side, with nothing but "and" or a comma between them, are the elements of one list.
+    Edges: a last box that never closes is not an answer: it took an earlier box or line back. ``\boxed 5`` holds 5.
 
     Example:
         >>> boxed(r"so \boxed{\frac{1}{2}} it is"), boxed("Answer: 34."), boxed("the answer may be 34")
         ('\\frac{1}{2}', '34', None)
+        >>> boxed(r"\boxed{3}"), boxed(r"$x = \boxed{1}$ or $\boxed{-2}$"), boxed(r"\boxed{3}, so it is \boxed{4}")
+        ('3', '1, -2', '4')
+        >>> boxed("Final Answer: The largest n is 34. I hope it is correct.")
+        '34'
         >>> boxed("<answer>34</answer>"), boxed("So the answer is 34."), boxed("The answer is 3.\nNo, wait.")
         ('34', '34', None)
     """
-    box = _last(_BOX, text)
-    if box is not None:
-        content = _braced(text, box.end()) if box["brace"] else (box["bare"] or "").rstrip(".,;:")
-        return content.strip() or None if content is not None else None
+    if _BOX.search(text):
+        return ", ".join(dict.fromkeys(last_boxes(text))) or None
     line = _last(_ANSWER_LINE, text) or _last(_ANSWER_IS, text.rstrip().rpartition("\n")[2])
     if line is None:
         return gsm8k(text) or _bare(text)
     said = re.split(r"(?i)</?answer>", line["said"], maxsplit=1)[0]
     said = _REMARK.sub("", next((again["said"] for again in _ANSWER_IS.finditer(said)), said))
+    sentence = _SENTENCE_IS.match(said)
+    said = sentence["said"] if sentence else said
     said = said.strip().strip("*").strip().removesuffix(".").removesuffix("\\]").strip()
     return said.removesuffix("$$").strip() or None
 
@@ -129,18 +145,48 @@ def _bare(text: str) -> str | None:
     return text
 
 
-def boxes(text: str) -> list[str]:
-    r"""The contents of the last :data:`MAX_BOXES` boxes that close, in order.
+def last_boxes(text: str) -> list[str]:
+    r"""The contents of the last box and of those that are side by side with it, in order; empty when it never closes.
 
     Example:
-        >>> boxes(r"\boxed{3} no, \boxed{\frac12}")
-        ['3', '\\frac12']
+        >>> last_boxes(r"\boxed{5}. No: $\boxed{(1, 2)}$ and $\boxed{(3, 4)}$"), last_boxes(r"\boxed{3} \boxed{")
+        (['(1, 2)', '(3, 4)'], [])
     """
-    contents = []
+    contents: list[str] = []
+    after = len(text)
+    for start, end, content in reversed(_all_boxes(text)):
+        if not content or end > after or (contents and not _side_by_side(text[end:after])):
+            break  # a box around the last one ends after it begins
+        contents.append(content)
+        after = start
+    return contents[::-1]
+
+
+def other_boxes(text: str) -> list[str]:
+    r"""The contents of the boxes before those of :func:`last_boxes`, in order.
+
+    Example:
+        >>> other_boxes(r"\boxed{3} no, \boxed{\frac12}"), other_boxes(r"\boxed{3}, \boxed{4}")
+        (['3'], [])
+    """
+    contents = [content for _, _, content in _all_boxes(text) if content]
+    return contents[: len(contents) - len(last_boxes(text))]
+
+
+def _all_boxes(text: str) -> list[tuple[int, int, str]]:
+    """(start, end, content) of the last :data:`MAX_BOXES` boxes; the content of one that never closes is empty."""
+    places = []
     for box in deque(_BOX.finditer(text), maxlen=MAX_BOXES):
         content = _braced(text, box.end()) if box["brace"] else (box["bare"] or "").rstrip(".,;:")
-        contents.append((content or "").strip())
-    return [content for content in contents if content]
+        end = box.end() + len(content or "") + 1 if box["brace"] else box.end()
+        places.append((box.start(), end, (content or "").strip()))
+    return places
+
+
+def _side_by_side(between: str) -> bool:
+    if len(between) > MAX_BARE or "\n\n" in between or (between and not between.strip()):
+        return False
+    return bool(_BETWEEN_BOXES.fullmatch(between))
 
 
 def gsm8k(text: str) -> str | None:

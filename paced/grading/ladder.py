@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from paced.errors import ConfigError
 from paced.grading.compare import Comparison, shown
 from paced.grading.comparisons import comparison_of
-from paced.grading.extract import EXTRACTIONS, THINKING, boxes
+from paced.grading.extract import EXTRACTIONS, THINKING, other_boxes
 from paced.grading.latex import one_spelling
 from paced.grading.math import Undecided
 from paced.records import Problem, Rollout
@@ -76,7 +76,7 @@ def judge(problem: Problem, rollout: Rollout, config: GradingConfig, say: Say = 
             return Draft("", Comparison(verdict="no_answer", reason=f"No answer in the form '{answer_format}'."))
         extracted = found
         if answer_format == "boxed" and config.several_boxes == "must_agree":
-            others = [box for box in boxes(text) if one_spelling(box) != one_spelling(extracted)]
+            others = [box for box in other_boxes(text) if one_spelling(box) != one_spelling(extracted)]
             say("boxes", f"must_agree: {len(others)} differ from the last")
             if others:
                 reason = f"The box {shown(others[-1])!r} disagrees with the last one."

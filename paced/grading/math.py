@@ -20,6 +20,8 @@ _SYMBOLIC = re.compile(
     r"\\(?:int|sum|prod|lim|det|mathbb|setminus|cap|begin|bmod|pmod|equiv|Re|Im|max|min|gcd|lcm|partial|nabla|forall)"
     r"|\\\{.*[|:].*\\\}|(?<![A-Za-z])[A-Za-z]\([^()]*\)"
 )
+_BASE = re.compile(r"[0-9A-Z]\)? ?_(?! ?\{? ?[a-z](?![a-z]))")
+"""A subscript that may be the base of a number, which math-verify drops; ``F_n`` and ``F_{k+1}`` are not."""
 _WORDS = re.compile(r"[\x01\x02]|(?<![\\A-Za-z])[A-Za-z]{4,}")
 
 
@@ -76,6 +78,6 @@ def _for_worker(answer: str, extracted: str) -> bool:
         num_open(side) for side in sides
     ):
         return False
-    if any(re.search(r"[0-9A-Z]\)? ?_", side) for side in sides):
+    if any(_BASE.search(side) for side in sides):
         return False
     return any(_SYMBOLIC.search(side) for side in sides)

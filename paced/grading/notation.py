@@ -27,7 +27,7 @@ _SYMBOLS = {
 _TABLE = str.maketrans(_SYMBOLS)
 _CLOSED = r"((?:[^{}\\]|\\[^A-Za-z]|\\[A-Za-z]+|\{[^{}]*\})*+)"
 _RULES: list[tuple[str, str | Callable[[re.Match[str]], str]]] = [
-    (r"\{,\}|,\\!|\\,(?=[0-9]{3}(?![0-9]))(?<=[0-9]\\,)", "\x03"),
+    (r" ?\{ ?, ?\} ?(?=[0-9]{3})|,\\! ?|\\,(?=[0-9]{3}(?![0-9]))(?<=[0-9]\\,)", "\x03"),
     (r"\\(?:left|right|[bB]igg?[lrm]?|displaystyle|textstyle|limits|rm|bf|it|mathstrut)(?![A-Za-z])", ""),
     (r"\\(?:bmod|mod|pmod)(?![A-Za-z])", r"\\bmod "),
     (r"\\[dtc]frac(?![A-Za-z])", r"\\frac"),
@@ -85,6 +85,8 @@ def notation(text: str) -> str:
         text = "".join(one for one in text if unicodedata.category(one) not in ("Cf", "Cc") or one == "\n")
         text = ascii_form(text.translate(_TABLE)).translate(_TABLE)
     text = re.sub(r"[\x00-\x08]", "", text)
+    if "\\begin" not in text:  # there two backslashes end a row; elsewhere LaTeX was escaped twice
+        text = re.sub(r"\\\\(?=[A-Za-z{}()\[\]])", r"\\", text)
     text = shelled(text)
     for pattern, replacement in _COMPILED:
         text = pattern.sub(replacement, text)

@@ -46,12 +46,16 @@ RULES = (
     Rule("choice", "The letter of an option counts, with or without brackets, full stop or the option's text; where the "
          "gold answer says letter and text, the text alone counts too.",
          (("B", r"\text{(B)}"), ("B", "B. 12"), ("(B) 12", "12"), ("(B) 12", "B")), (("B", "C"), ("B", "b or c"), ("(B) 12", "(B) 13"))),
-    Rule("list", "Lists and sets have no order, and a list is equal to a set with the same elements.",
-         (("1, 2", "2,1"), (r"\{1,2\}", "2, 1"), ("1,-1", r"x=1\text{ or }x=-1")), (("1, 2", "1, 2, 3"), ("1", "1, 2"), ("1,2", "(1,2)"))),
+    Rule("rounding", r"An answer may give its rounding behind the value, A \approx B: either of the two counts. A rounding "
+         "alone is a decimal.",
+         ((r"\sqrt{2}", r"\sqrt{2} \approx 1.41"), (r"\sqrt{2}", r"x = \sqrt{2} \approx 1.41")), ((r"\sqrt{2}", r"\approx 1.41"),)),
+    Rule("list", "Lists and sets have no order, and a list is equal to a set with the same elements. A point that is "
+         "there twice counts once; a number in a list does not.",
+         (("1, 2", "2,1"), (r"\{1,2\}", "2, 1"), ("1,-1", r"x=1\text{ or }x=-1"), ("(1,2),(2,1)", "(1,2),(2,1),(1,2)")), (("2,2,3", "2,3"), ("1, 2", "1, 2, 3"), ("1", "1, 2"), ("1,2", "(1,2)"))),
     Rule("tuple", "Tuples, points and vectors have an order.",
          (("(1,2)", r"\left(1,\frac{4}{2}\right)"), ("(1,2,3)", r"\langle 1,2,3\rangle")), (("(1,2)", "(2,1)"), ("(1,2)", "(1,2,3)"))),
     Rule("interval", "Open and closed ends differ; an inequality for one variable is its interval; unions have no order.",
-         ((r"[0,\infty)", r"x \ge 0"), ("(1,3]", r"1 < x \le 3"), (r"(0,1)\cup(2,3)", r"(2,3) \cup (0,1)")), (("[0,1]", "[0,1)"), ("x>5", r"x\ge5"))),
+         ((r"[0,\infty)", r"x \ge 0"), ("x<1", "-x>-1"), ("(1,3]", r"1 < x \le 3"), (r"(0,1)\cup(2,3)", r"(2,3) \cup (0,1)")), (("[0,1]", "[0,1)"), ("x>5", r"x\ge5"))),
     Rule("matrix", "Matrices are equal entry by entry, whatever their brackets.",
          ((r"\begin{pmatrix}1&2\\3&4\end{pmatrix}", r"\begin{bmatrix}1&2\\3&\frac{8}{2}\end{bmatrix}"),),
          ((r"\begin{pmatrix}1&2\end{pmatrix}", r"\begin{pmatrix}1\\2\end{pmatrix}"),)),
@@ -62,8 +66,9 @@ RULES = (
          (("073", "73"), ("10,000", "10000"), ("10{,}000", r"10\,000"), ("1,2,3", "1, 2, 3")), (("1,2", "12"), ("1000", "1,00"))),
     Rule("clock", "Times are equal at the same minute; am and pm may be absent only from the gold answer.",
          (("9:00", "9:00 PM"), ("9:00 PM", r"9\text{ p.m.}"), ("9:00 PM", "21:00")), (("9:00 PM", "9:00 AM"), ("9:00 PM", "9:00"))),
-    Rule("ratio", "Ratios are equal when proportional; a ratio of two is also its fraction.",
-         (("3:4", "6:8"), ("3:4", r"\frac{3}{4}")), (("3:4", "4:3"),)),
+    Rule("ratio", "Ratios are equal when proportional; a ratio of two is also its fraction. What it is a ratio of may be "
+         "written before =.",
+         (("3:4", "6:8"), ("3:4", r"\frac{3}{4}"), ("7:32", "S_1:S_2=7:32"), (r"\frac{1}{2}", r"\frac{AB}{CD}=\frac{1}{2}")), (("3:4", "4:3"),)),
     Rule("complex", "i is the imaginary unit in every spelling.",
          (("3+4i", r"3+4\mathrm{i}"), ("-i", r"\frac{1}{i}")), (("3+4i", "3-4i"),)),
     Rule("plus-minus", r"\pm is the list of both values.",

@@ -56,6 +56,11 @@ _NAME = re.compile(
     r"|\x01[^\x01\x02]*\x02|\|[A-Z]{2}\||\\(?:overline|angle|triangle) ?(?:\{[A-Z]+\}|[A-Z]+))"
     r"(?:(?: ?[+*] ?| )[A-Za-z]{1,2}(?![A-Za-z]))*"
 )
+_RATIO_OF_NAMES = re.compile(
+    rf"(?:{_NAME.pattern})(?: ?: ?(?:{_NAME.pattern}))+"
+    r"|\\frac ?\{[A-Z]{2}\} ?\{[A-Z]{2}\}|[A-Z]{2} ?/ ?[A-Z]{2}"
+)
+"""What a ratio is called: ``V_1:V_2``, or two segments, ``\\frac{AB}{CD}``."""
 _SEPARATOR = re.compile(r",|;|\\lor(?![A-Za-z])|(?<![A-Za-z])(?:and|or)(?![A-Za-z])")
 _CURRENCY = re.compile(r"(?P<sign>-)? ?(?P<unit>USD|US ?\$|EUR|GBP|[$€£¥₹]) ?")
 _UNIT_START = re.compile(r"\x01| (?=[A-Za-z])|[°%$€£¥₹]|\\frac ?\{ ?\x01|(?<=[0-9}])(?=[A-Za-z]{2})")
@@ -135,7 +140,7 @@ def _relation(text: str) -> Shape | None:
         return _equation(first, last)
     if marks == ["\\in"] and _NAME.fullmatch(first):
         return replace(read_shape(last), name=first)
-    if marks == ["\\approx"] and re.fullmatch(r"-?[0-9]*\.[0-9]+.*", last):
+    if marks == ["\\approx"] and re.fullmatch(r"-?[0-9]*\.?[0-9]+.*", last):
         return replace(read_shape(last), name=first)
     try:
         sides = [read_tree(piece) for piece, _ in pieces]
@@ -150,8 +155,8 @@ def _relation(text: str) -> Shape | None:
 
 
 def _equation(first: str, last: str) -> Shape:
-    if not first:
-        return read_shape(last)
+    if not first or _RATIO_OF_NAMES.fullmatch(first):
+        return replace(read_shape(last), name=first)
     if _NAME.fullmatch(first) and not _NAME.fullmatch(last):
         shape = replace(read_shape(last), name=first)
     elif _NAME.fullmatch(last) and not _NAME.fullmatch(first):
@@ -169,6 +174,8 @@ def _equation(first: str, last: str) -> Shape:
 
 def _between(sides: list[Tree], marks: list[str]) -> Shape:
     """``a < x <= b`` as the interval of x."""
+    if len(sides) == 2 and any(_is_negated(side) for side in sides):  # -x > -1 is x < 1
+        sides = [side[1] if _is_negated(side) else ("neg", side) for side in reversed(sides)]
     inf: Tree = ("inf",)
     middle = [index for index, side in enumerate(sides) if side[0] == "var"]
     if len(sides) == 2 and middle == [0]:
@@ -179,6 +186,10 @@ def _between(sides: list[Tree], marks: list[str]) -> Shape:
         ends = Shape("value", (sides[0],)), Shape("value", (sides[2],))
         return Shape("interval", (_open(marks[0]), *ends, _close(marks[1])))
     return Shape("relation", (marks[0], *sides)) if len(sides) == 2 else Shape("unread")
+
+
+def _is_negated(side: Tree) -> bool:
+    return side[0] == "neg" and side[1][0] == "var"
 
 
 def _open(mark: str) -> str:

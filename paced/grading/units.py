@@ -23,7 +23,7 @@ _SPELLINGS = {
     "month": "个月", "year": "yr yrs 年 岁", "inch": "in inches", "foot": "ft feet", "yard": "yd yds", "mile": "mi",
     "ounce": "oz", "pound": "lb lbs £ GBP 磅", "ton": "tonne tonnes 吨", "gallon": "gal gals", "acre": "",
     "degree": "° deg degs 度", "degree C": "°C Celsius 摄氏度", "degree F": "°F Fahrenheit",
-    "%": "percent pct percents", "$": "dollar dollars USD US$ 美元", "€": "euro euros EUR",
+    "%": "percent pct percents percentage", "$": "dollar dollars USD US$ 美元", "€": "euro euros EUR",
     "¥": "yuan yen CNY RMB JPY 元", "₹": "rupee rupees INR Rs", "cent": "¢", "radian": "rad rads",
     "liter": "litre litres 升", "meter": "metre metres 米", "gram": "gramme grammes 克", "kilometer/hour": "kph kmh",
     "mile/hour": "mph", "revolution/minute": "rpm", "unit": "", "piece": "个", "person": "people 人",

@@ -9,7 +9,7 @@ from paced.grading import register
 from paced.grading.choice import compare_choice
 from paced.grading.compare import Comparison, compare_exact
 from paced.grading.comparisons import COMPARISONS, answer_types, comparison_of
-from paced.grading.extract import THINKING, boxes
+from paced.grading.extract import THINKING, last_boxes, other_boxes
 from paced.grading.grade import grade_all
 from paced.grading.guess import answer_type_of
 from paced.grading.numeric import compare_numeric
@@ -106,7 +106,7 @@ def test_the_policy_on_thinking_is_a_setting():
 
 def test_the_policy_on_several_boxes_is_a_setting():
     text = r"\boxed{\frac12} or rather \boxed{3}"
-    assert boxes(text) == [r"\frac12", "3"]
+    assert [*other_boxes(text), *last_boxes(text)] == [r"\frac12", "3"]
     assert verdict(text, "3", "integer") == "correct"
     assert verdict(text, "3", "integer", several_boxes="must_agree") == "no_answer"
     assert verdict(r"\boxed{3}, \boxed{3}", "3", "integer", several_boxes="must_agree") == "correct"

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from paced.grading.grade import grade_all
+from paced.grading.guess import answer_type_of
 from paced.grading.rules import RULES
 from paced.records import Problem, Rollout
 from paced.run.config import GradingConfig
@@ -45,9 +46,15 @@ HUGE = {
 }
 
 
-def graded(rows):
+def graded(rows, *, guessed=False):
     tasks = [
-        Problem(problem_id=str(i), problem="?", answer=row["gold"], answer_type="math") for i, row in enumerate(rows)
+        Problem(
+            problem_id=str(index),
+            problem="?",
+            answer=row["gold"],
+            answer_type=answer_type_of(row["gold"]) if guessed else "math",
+        )
+        for index, row in enumerate(rows)
     ]
     said = [
         Rollout(
@@ -64,13 +71,23 @@ def graded(rows):
 
 
 def test_every_row_of_the_table_is_graded_as_written():
-    grades = graded(ROWS)
-    wrong = [
+    assert wrong_of(ROWS, graded(ROWS)) == []
+
+
+def test_whole_numbers_are_graded_alike_by_the_type_that_is_guessed():
+    rows = [row for row in ROWS if answer_type_of(row["gold"]) == "integer" and row["verdict"] != "grader_timeout"]
+    wrong = {response for _, response, *_ in wrong_of(rows, graded(rows, guessed=True))}
+    not_rational = (r"i^2", r"\sin^2 x+\cos^2 x", r"e^0", r"\frac{x}{x}", r"\sin\pi")
+    assert len(rows) > 200
+    assert wrong == {rf"Thus $\boxed{{{one}}}$." for one in not_rational}, "mathematics, which needs answer_type: math"
+
+
+def wrong_of(rows, grades):
+    return [
         (row["gold"][:60], row["response"][:80], row["verdict"], grade.verdict, grade.reason)
-        for row, grade in zip(ROWS, grades, strict=True)
+        for row, grade in zip(rows, grades, strict=True)
         if grade.verdict != row["verdict"]
     ]
-    assert wrong == []
 
 
 def test_every_verdict_of_a_comparison_names_the_rule_that_gave_it():
