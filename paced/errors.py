@@ -107,6 +107,30 @@ def did_you_mean(word: str, known: Iterable[str], *, show: Callable[[str], str] 
     return f" Did you mean '{show(near[0])}'?" if near else ""
 
 
+def check_choice(place: str, name: str, value: object, choices: Iterable[str], *, fix: str = "") -> None:
+    """Say in one sentence which names an argument takes, when ``value`` is none of them.
+
+    Args:
+        place: the public function that was called.
+        name: its argument.
+        value: what came.
+        choices: the names, as a rule ``get_args`` of the argument's ``Literal`` or the keys of a dict.
+        fix: what to do, a full sentence; the nearest name when left out.
+
+    Raises:
+        ValueError: not one of the names.
+
+    Example:
+        >>> check_choice("bin_edges", "binning", "widht", ("width", "count"))
+        Traceback (most recent call last):
+        ValueError: bin_edges: binning must be one of width, count, got 'widht'. Did you mean 'width'?
+    """
+    known = list(choices)
+    if value not in known:
+        advice = f" {fix}" if fix else did_you_mean(str(value), known)
+        raise ValueError(f"{place}: {name} must be one of {', '.join(known)}, got {value!r}.{advice}")
+
+
 def check_number(
     place: str,
     name: str,

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from paced.arrays import Floats, Integers
-from paced.errors import check_counts, check_number
+from paced.errors import check_choice, check_counts, check_number
 from paced.weights import estimates
 from paced.weights.counts import CountHistogram, by_pair
 
@@ -37,7 +37,7 @@ class BetaKernel:
     Edges: an exponent of 0 leaves its end alone (0^0 = 1); with α, β > 0 the kernel is 0 at p = 0 and p = 1.
 
     Raises:
-        ValueError: negative or infinite exponents, an unknown estimator, a prior that is no Beta law.
+        ValueError: negative or infinite exponents, an unknown estimator, a prior that is not a Beta law.
 
     Example:
         >>> BetaKernel()([0, 2, 4, 8], 8).tolist()
@@ -52,7 +52,7 @@ class BetaKernel:
     """α >= 0: how fast the weight falls towards p = 0."""
     beta: float = 1.0
     """β >= 0: how fast the weight falls towards p = 1."""
-    estimator: str = "plugin"
+    estimator: estimates.EstimatorName = "plugin"
     """plugin, unbiased, posterior or bayes_optimal."""
     prior: tuple[float, float] | str = (1.0, 1.0)
     """Beta prior (a0, b0) of the posterior estimators, or "empirical": the law that fits the counts best."""
@@ -62,9 +62,7 @@ class BetaKernel:
     def __post_init__(self) -> None:
         check_number("BetaKernel", "alpha", self.alpha, low=0, fix="Use alpha=0 to leave hard problems unweighted.")
         check_number("BetaKernel", "beta", self.beta, low=0, fix="Use beta=0 to leave easy problems unweighted.")
-        if self.estimator not in estimates.ESTIMATORS:
-            names = ", ".join(estimates.ESTIMATORS)
-            raise ValueError(f"BetaKernel: estimator must be one of {names}, got {self.estimator!r}.")
+        check_choice("BetaKernel", "estimator", self.estimator, estimates.ESTIMATORS)
         if isinstance(self.prior, str):
             if self.prior != "empirical":
                 raise ValueError(f"BetaKernel: prior must be (a0, b0) or 'empirical', got {self.prior!r}.")

@@ -83,7 +83,8 @@ def between_interval(gram: ArrayLike) -> Interval:
         Var(U/V) = [(1+θ)² Var U − 2θ(1+θ) Cov(U, Q) + θ² Var Q] / V²,   θ = U/V.
 
     Var U = 4 m'Σm/n + 2 tr(Σ²)/(n(n−1)) by U-statistics as for the rollouts of one problem: its second part is
-    all there is in pure noise, where a jackknife would count it twice. m'Σm is held at or above 0.
+    all there is in pure noise, where a jackknife would count it twice. a negative estimate of m'Σm is
+    taken as 0.
 
     Args:
         gram: <ḡ_x, ḡ_y> [n, n], n >= 4.

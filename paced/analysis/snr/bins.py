@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,6 +19,7 @@ from paced.analysis.snr.bin_intervals import Interval, between_interval, mean_in
 from paced.analysis.snr.estimators import check_gram, plug_in_floor
 from paced.analysis.snr.rows import ProblemSnr
 from paced.arrays import Floats, Integers
+from paced.errors import check_choice
 from paced.records import PassRate
 
 Binning = Literal["width", "count"]
@@ -98,10 +99,9 @@ def bin_edges(pass_rates: ArrayLike, *, num_bins: int = 10, binning: Binning = "
         raise ValueError(f"bin_edges: num_bins must be >= 1, got {num_bins}.")
     if p.size == 0 or not ((p >= 0) & (p <= 1)).all():
         raise ValueError("bin_edges: pass_rates must hold at least one value, all in [0, 1].")
+    check_choice("bin_edges", "binning", binning, get_args(Binning))
     if binning == "width":
         return np.linspace(0, 1, num_bins + 1)
-    if binning != "count":
-        raise ValueError(f"bin_edges: binning must be width or count, got {binning!r}.")
     inner = np.quantile(p, np.linspace(0, 1, num_bins + 1)[1:-1])
     return np.unique(np.concatenate([[0.0], inner, [1.0]]))
 

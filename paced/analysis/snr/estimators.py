@@ -204,7 +204,7 @@ def plug_in_floor(num_rollouts: int) -> float:
 
 
 def check_gram(place: str, gram: ArrayLike) -> Floats:
-    """Return the matrix in float64, or say why it is no Gram matrix of at least two gradients."""
+    """Return the matrix in float64, or say why it is not a Gram matrix of at least two gradients."""
     G = np.asarray(gram, np.float64)
     if G.ndim < 2 or G.shape[-1] != G.shape[-2]:
         raise ValueError(f"{place}: gram must have shape [..., K, K], got {G.shape}.")

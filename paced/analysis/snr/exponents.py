@@ -9,7 +9,8 @@ A pass-rate estimate s/K is p with noise. A regression on it flattens the curve:
 
 Problems never or always solved stay out of step 2: what their gradients say depends on how p is spread between 0 and
 1/K, which no count shows. They count in step 1.
-Left out: the projection to α, β >= 0 that a weight function needs (``paced.weights.snr_exponents``).
+Left out: SNR² of bins whose pass rate is known well, and the projection to α, β >= 0 that a weight function needs; both
+are in ``paced.weights.snr_exponents``.
 """
 
 from __future__ import annotations
