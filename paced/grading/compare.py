@@ -19,7 +19,7 @@ MAX_SHOWN = 200
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Comparison:
-    """The outcome of holding an extracted answer against the gold answer."""
+    """The outcome of comparing an extracted answer with the gold answer."""
 
     verdict: Verdict
     """correct, incorrect, or one of the verdicts that blame the grader."""

@@ -63,7 +63,7 @@ def _letters(text: str) -> str:
 
 
 def _readings(text: str, other: str) -> list[str]:
-    """The text with its groups of three digits as numbers and, where the other side is no plain number, as a list."""
+    """The text with groups of three digits as numbers and, where the other side is not a plain number, as a list."""
     grouped = "".join(
         _GROUPED.sub(lambda match: match[0].replace(",", "\x03"), piece) + mark
         for piece, mark in split_top(text, re.compile("\0"))

@@ -36,7 +36,7 @@ _MARK_TOKEN = re.compile(r"<\|(?:channel|message)\|>")
 """Tokens of which a mark is made together with plain text."""
 
 MAX_BOXES = 64
-"""Boxes of one completion that are held against each other."""
+"""Boxes of one completion that are compared with each other."""
 
 Extraction = Callable[[str], str | None]
 """Text of a completion -> its answer, or None when it gives none."""
@@ -100,7 +100,7 @@ def boxed(text: str) -> str | None:
     Such a line is ``Answer:``, a heading, ``<answer>``, ``####``, or ``the answer is`` in the last line of all: in a
     chain of thought before it that is often a step. A remark behind it is cut off. A completion that is nothing but a
     short answer is that answer.
-    Edges: a last box that never closes is no answer: an earlier box or line was taken back by it. ``\boxed 5`` holds 5.
+    Edges: a last box that never closes is not an answer, and takes back an earlier box or line. ``\boxed 5`` holds 5.
 
     Example:
         >>> boxed(r"so \boxed{\frac{1}{2}} it is"), boxed("Answer: 34."), boxed("the answer may be 34")
@@ -155,7 +155,7 @@ def gsm8k(text: str) -> str | None:
 
 
 def first_line(text: str) -> str | None:
-    """The last number of the first line that is not empty: for few-shot prompts, after whose answer a model goes on.
+    """The last number of the first line that is not empty: for few-shot prompts, after whose answer a model continues.
 
     Example:
         >>> first_line(" 12\\nQ: 3 + 4\\nA: 7")
@@ -165,7 +165,7 @@ def first_line(text: str) -> str | None:
 
 
 def digits(text: str) -> str | None:
-    """All digits of the completion in order, whatever stands between them (the lab's stochastic phrasing).
+    """All digits of the completion in order, whatever is between them (the lab's stochastic phrasing).
 
     Example:
         >>> digits("w6z1x7")

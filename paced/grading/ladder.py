@@ -70,11 +70,11 @@ def judge(problem: Problem, rollout: Rollout, config: GradingConfig, say: Say = 
             f"{config.thinking}: {len(text or ''):,} of {len(rollout.text):,} characters may hold the answer",
         )
         text = (text or "")[-MAX_SEARCHED:]
-        found = EXTRACTIONS[answer_format](text)
-        say("extraction", f"{answer_format}: {shown(found) if found is not None else 'nothing'}")
-        if found is None:
+        answer = EXTRACTIONS[answer_format](text)
+        say("extraction", f"{answer_format}: {shown(answer) if answer is not None else 'nothing'}")
+        if answer is None:
             return Draft("", Comparison(verdict="no_answer", reason=f"No answer in the form '{answer_format}'."))
-        extracted = found
+        extracted = answer
         if answer_format == "boxed" and config.several_boxes == "must_agree":
             others = [box for box in boxes(text) if one_spelling(box) != one_spelling(extracted)]
             say("boxes", f"must_agree: {len(others)} differ from the last")

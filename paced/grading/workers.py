@@ -184,7 +184,7 @@ class _Worker:
 
 
 def refuse_without_extra() -> None:
-    """Refuse to go on when the extra that brings math-verify is not installed.
+    """Refuse to continue when the extra that brings math-verify is not installed.
 
     Raises:
         MissingExtraError: it is not.

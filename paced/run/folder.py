@@ -312,7 +312,7 @@ def config_text(config: RunConfig) -> str:
 
 
 def check_free_space(folder: Path, needed_bytes: int) -> None:
-    """Refuse a run that the disk cannot hold, before it starts rather than after.
+    """Refuse a run that does not fit on the disk, before it starts rather than after.
 
     Raises:
         RunFolderError: fewer than ``needed_bytes`` are free.

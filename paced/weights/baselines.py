@@ -1,4 +1,4 @@
-"""The weightings that the Beta kernel is held against: no weighting, filters, and a target difficulty."""
+"""The weightings that the Beta kernel is compared with: no weighting, filters, and a target difficulty."""
 
 from __future__ import annotations
 
