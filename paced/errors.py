@@ -169,13 +169,24 @@ def check_number(
     too_low = number <= low if low_open else number < low
     too_high = number >= high if high_open else number > high
     if not np.isfinite(number) or too_low or too_high:
-        rule = "finite"
-        if np.isfinite(low):
-            rule += f" and {'>' if low_open else '>='} {low:g}"
-        if np.isfinite(high):
-            rule += f" and {'<' if high_open else '<='} {high:g}"
+        rule = interval_rule(low, high, low_open=low_open, high_open=high_open)
         raise ValueError(f"{place}: {name} must be {rule}, got {value!r}.{' ' + fix if fix else ''}")
     return number
+
+
+def interval_rule(low: float, high: float, *, low_open: bool = False, high_open: bool = False) -> str:
+    """The rule for a number of an interval, in words; an infinite end is not a rule.
+
+    Example:
+        >>> interval_rule(0, 1, low_open=True), interval_rule(0, np.inf)
+        ('finite and > 0 and <= 1', 'finite and >= 0')
+    """
+    rule = "finite"
+    if np.isfinite(low):
+        rule += f" and {'>' if low_open else '>='} {low:g}"
+    if np.isfinite(high):
+        rule += f" and {'<' if high_open else '<='} {high:g}"
+    return rule
 
 
 def check_counts(place: str, num_passed: ArrayLike, num_rollouts: ArrayLike) -> tuple[Integers, Integers]:

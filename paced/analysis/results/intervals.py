@@ -17,7 +17,9 @@ from paced.arrays import Floats
 from paced.records import PassRate
 
 RESAMPLES = 4000
+"""Bootstrap samples of problems."""
 LEVEL = 0.95
+"""Chance that an interval of the analysis contains the truth."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
