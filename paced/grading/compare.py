@@ -1,4 +1,4 @@
-"""Hold an extracted answer against the gold answer, and say why they agree or differ.
+"""Compare an extracted answer with the gold answer, and say why they agree or differ.
 
 Left out: mathematics (``math.py``), options and tolerances (``choice.py``, ``numeric.py``), and the table of all answer
 types (``comparisons.py``).

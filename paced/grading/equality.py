@@ -50,10 +50,10 @@ def equal(gold: str, said: str) -> tuple[bool | None, str]:
     if choice is not None:
         return choice
     outcomes = [_shapes(read_shape(a), read_shape(b)) for a in _readings(one, other) for b in _readings(other, one)]
-    for wanted in (True, None):
-        hit = next((outcome for outcome in outcomes if outcome[0] is wanted), None)
-        if hit is not None:
-            return hit
+    for decided in (True, None):
+        for outcome in outcomes:
+            if outcome[0] is decided:
+                return outcome
     return outcomes[0]
 
 
@@ -151,7 +151,7 @@ def _values(gold: Shape, said: Shape) -> tuple[bool | None, str]:
 
 
 def _infinite(tree: Tree) -> int:
-    """1 and -1 for the infinities, 0 for all else; an expression that holds one is compared as text only."""
+    """1 and -1 for the infinities, 0 for all else; an expression that contains one is compared as text only."""
     return {("inf",): 1, ("neg", ("inf",)): -1}.get(tree, 0)
 
 

@@ -1,6 +1,6 @@
 """The rungs from one completion to its verdict, in order: finish reason, thinking, extraction, boxes, comparison.
 
-Each rung is small and total: it hands on a text or ends with an outcome and a reason. An exception in any of them is
+Each rung either passes a text on to the next or ends with an outcome and a reason. An exception in any of them is
 the verdict ``grader_error`` and never ``incorrect``, and a truncated completion is ``truncated`` whatever it says,
 because its last number is not its answer. Model output is only ever searched and compared; nothing here evaluates it.
 """
@@ -30,7 +30,7 @@ class Draft:
     """What the rungs of this process made of one completion."""
 
     extracted: str
-    """The answer found in it; empty when there was none."""
+    """The answer in it; empty when there is none."""
     outcome: Comparison | Undecided
     """The verdict, or what a worker has to decide."""
 
@@ -45,7 +45,7 @@ def judge(problem: Problem, rollout: Rollout, config: GradingConfig, say: Say = 
         say: told of each rung; by default nobody is.
 
     Raises:
-        ConfigError: an answer format or an answer type that there is not.
+        ConfigError: an unknown answer format or type.
 
     Example:
         >>> task = Problem(problem_id="a", problem="2+2", answer="4", answer_type="integer")

@@ -24,7 +24,7 @@ Record = TypeVar("Record")
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Let an OSError inside name ``path``: a write that fails knows no name, a temporary file's name says nothing."""
+    """Make every OSError inside name ``path``: some have no file name, others that of a temporary file."""
     try:
         yield
     except OSError as error:

@@ -7,6 +7,7 @@ since they are not polynomials and have no unbiased estimate.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
@@ -118,8 +119,21 @@ ROOT = BetaKernel(0.5, 0.5)
 """√(p(1-p)): the standard deviation of one rollout, the weight of SC-SDPO."""
 
 
+class _PlugInKernel(ABC):
+    """A kernel whose weight of a problem is its value at p̂ = s/K."""
+
+    @abstractmethod
+    def at(self, pass_rate: ArrayLike) -> Floats:
+        """The exact weight at pass rates in [0, 1], any shape."""
+
+    def __call__(self, num_passed: ArrayLike, num_rollouts: ArrayLike) -> Floats:
+        """Plug-in weights from counts, shape [num_problems]."""
+        passed, rollouts = check_counts(type(self).__name__, num_passed, num_rollouts)
+        return by_pair(lambda s, k, _: self.at(s / k), passed, rollouts)
+
+
 @dataclass(frozen=True)
-class SaturatedKernel:
+class SaturatedKernel(_PlugInKernel):
     """w(p) = S/(1+S) with S = SNR² = A p^α (1-p)^β: the exact optimum of Theorem 4, Eq. (17), up to 1/(ηL).
 
     Example:
@@ -128,9 +142,9 @@ class SaturatedKernel:
     """
 
     alpha: float = 1.0
-    """α = 2a' > 0 of SNR²."""
+    """α = 2a' >= 0 of SNR²."""
     beta: float = 1.0
-    """β = 2b' > 0 of SNR²."""
+    """β = 2b' >= 0 of SNR²."""
     amplitude: float = 1.0
     """A > 0; A → 0 gives back the Beta kernel's shape, A → ∞ uniform weights inside (0, 1)."""
 
@@ -149,14 +163,9 @@ class SaturatedKernel:
         """The pass rate of largest weight: saturation does not move it (``thm4.saturation``)."""
         return BetaKernel(self.alpha, self.beta).peak
 
-    def __call__(self, num_passed: ArrayLike, num_rollouts: ArrayLike) -> Floats:
-        """Plug-in weights from counts, shape [num_problems]."""
-        passed, rollouts = check_counts("SaturatedKernel", num_passed, num_rollouts)
-        return by_pair(lambda s, k, _: self.at(s / k), passed, rollouts)
-
 
 @dataclass(frozen=True)
-class MinimaxKernel:
+class MinimaxKernel(_PlugInKernel):
     """w(p) = S0/(S0 + cosh δ), S0 = A p^α (1-p)^β: worst-case optimal when SNR² = S0 e^r with |r| <= δ (``x3``).
 
     For A → 0 it is sech(δ)·S0, the minimax weight of Theorem 6; δ = 0 is the saturated kernel.
@@ -191,14 +200,9 @@ class MinimaxKernel:
         """The pass rate of largest weight, that of the Beta kernel."""
         return BetaKernel(self.alpha, self.beta).peak
 
-    def __call__(self, num_passed: ArrayLike, num_rollouts: ArrayLike) -> Floats:
-        """Plug-in weights from counts, shape [num_problems]."""
-        passed, rollouts = check_counts("MinimaxKernel", num_passed, num_rollouts)
-        return by_pair(lambda s, k, _: self.at(s / k), passed, rollouts)
-
 
 @dataclass(frozen=True)
-class TeacherCeilingKernel:
+class TeacherCeilingKernel(_PlugInKernel):
     """w(p) = p^α (c-p)_+^β: nothing is learnt from a teacher whose own pass rate c the student has reached (``x10``).
 
     Example:
@@ -227,8 +231,3 @@ class TeacherCeilingKernel:
     def peak(self) -> float:
         """The pass rate of largest weight, c α/(α+β)."""
         return self.ceiling * self.alpha / (self.alpha + self.beta)
-
-    def __call__(self, num_passed: ArrayLike, num_rollouts: ArrayLike) -> Floats:
-        """Plug-in weights from counts, shape [num_problems]."""
-        passed, rollouts = check_counts("TeacherCeilingKernel", num_passed, num_rollouts)
-        return by_pair(lambda s, k, _: self.at(s / k), passed, rollouts)
