@@ -107,6 +107,30 @@ def did_you_mean(word: str, known: Iterable[str], *, show: Callable[[str], str] 
     return f" Did you mean '{show(near[0])}'?" if near else ""
 
 
+def check_choice(place: str, name: str, value: object, choices: Iterable[str], *, fix: str = "") -> None:
+    """Say in one sentence which names an argument takes, when ``value`` is none of them.
+
+    Args:
+        place: the public function that was called.
+        name: its argument.
+        value: what came.
+        choices: the names, as a rule ``get_args`` of the argument's ``Literal`` or the keys of a dict.
+        fix: what to do, a full sentence; the nearest name when left out.
+
+    Raises:
+        ValueError: not one of the names.
+
+    Example:
+        >>> check_choice("bin_edges", "binning", "widht", ("width", "count"))
+        Traceback (most recent call last):
+        ValueError: bin_edges: binning must be one of width, count, got 'widht'. Did you mean 'width'?
+    """
+    known = list(choices)
+    if value not in known:
+        advice = f" {fix}" if fix else did_you_mean(str(value), known)
+        raise ValueError(f"{place}: {name} must be one of {', '.join(known)}, got {value!r}.{advice}")
+
+
 def check_number(
     place: str,
     name: str,
@@ -145,13 +169,24 @@ def check_number(
     too_low = number <= low if low_open else number < low
     too_high = number >= high if high_open else number > high
     if not np.isfinite(number) or too_low or too_high:
-        rule = "finite"
-        if np.isfinite(low):
-            rule += f" and {'>' if low_open else '>='} {low:g}"
-        if np.isfinite(high):
-            rule += f" and {'<' if high_open else '<='} {high:g}"
+        rule = interval_rule(low, high, low_open=low_open, high_open=high_open)
         raise ValueError(f"{place}: {name} must be {rule}, got {value!r}.{' ' + fix if fix else ''}")
     return number
+
+
+def interval_rule(low: float, high: float, *, low_open: bool = False, high_open: bool = False) -> str:
+    """The rule for a number of an interval, in words; an infinite end is not a rule.
+
+    Example:
+        >>> interval_rule(0, 1, low_open=True), interval_rule(0, np.inf)
+        ('finite and > 0 and <= 1', 'finite and >= 0')
+    """
+    rule = "finite"
+    if np.isfinite(low):
+        rule += f" and {'>' if low_open else '>='} {low:g}"
+    if np.isfinite(high):
+        rule += f" and {'<' if high_open else '<='} {high:g}"
+    return rule
 
 
 def check_counts(place: str, num_passed: ArrayLike, num_rollouts: ArrayLike) -> tuple[Integers, Integers]:

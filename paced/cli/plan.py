@@ -59,7 +59,7 @@ def plan(
     reserve
         Share of a device's memory that is kept for its context and the allocator.
     host_memory
-        Memory of the computer, in GB, to hold all ranks against.
+        Memory of the computer in GB, with which the need of all ranks is compared.
     json
         Write the plan to this file as JSON; - for the standard output.
     """

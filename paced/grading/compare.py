@@ -1,4 +1,4 @@
-"""Hold an extracted answer against the gold answer, and say why they agree or differ.
+"""Compare an extracted answer with the gold answer, and say why they agree or differ.
 
 Left out: mathematics (``math.py``), options and tolerances (``choice.py``, ``numeric.py``), and the table of all answer
 types (``comparisons.py``).
@@ -23,7 +23,7 @@ MAX_SHOWN = 200
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Comparison:
-    """The outcome of holding an extracted answer against the gold answer."""
+    """The outcome of comparing an extracted answer with the gold answer."""
 
     verdict: Verdict
     """correct, incorrect, or one of the verdicts that blame the grader."""

@@ -18,7 +18,7 @@ from paced.grading.math import Undecided, compare_math
 from paced.grading.numeric import compare_numeric
 
 ENTRY_POINTS = "paced.comparisons"
-"""Group of entry points that bring comparisons."""
+"""Group of entry points that are comparisons."""
 
 
 class Compare(Protocol):
@@ -69,21 +69,21 @@ def register(name: str, compare: Compare) -> None:
 
 
 def answer_types() -> tuple[str, ...]:
-    """Names of all the answer types that there are here: built in, registered, and brought by installed packages.
+    """Names of all answer types: built in, registered, and those of installed packages.
 
     Example:
         >>> answer_types()[:5]
         ('exact', 'integer', 'choice', 'math', 'numeric')
     """
-    brought = (point.name for point in entry_points(group=ENTRY_POINTS))
-    return tuple(dict.fromkeys((*COMPARISONS, *_own, *brought)))
+    installed = (point.name for point in entry_points(group=ENTRY_POINTS))
+    return tuple(dict.fromkeys((*COMPARISONS, *_own, *installed)))
 
 
 def comparison_of(answer_type: str) -> Compare:
     """How a type of answers is compared.
 
     Raises:
-        ConfigError: there is no such type here.
+        ConfigError: an unknown type.
     """
     compare = COMPARISONS.get(answer_type) or _own.get(answer_type)
     if compare is None:
@@ -95,10 +95,10 @@ def comparison_of(answer_type: str) -> Compare:
 
 
 def refuse_unknown(types: Iterable[str]) -> None:
-    """Refuse answer types that there are not, or whose packages are absent, before anything is compared.
+    """Refuse unknown answer types, and those whose packages are absent, before anything is compared.
 
     Raises:
-        ConfigError: no such type.
+        ConfigError: an unknown type.
         MissingExtraError: a type of :data:`NEED_EXTRA` without its packages.
     """
     from paced.grading.workers import refuse_without_extra

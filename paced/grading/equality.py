@@ -58,10 +58,10 @@ def equal(gold: str, said: str) -> tuple[bool | None, str]:
         for a in _readings(one, exact)
         for b in _readings(exact, one)
     ]
-    for wanted in (True, None):
-        hit = next((outcome for outcome in outcomes if outcome[0] is wanted), None)
-        if hit is not None:
-            return hit
+    for decided in (True, None):
+        for outcome in outcomes:
+            if outcome[0] is decided:
+                return outcome
     return outcomes[0]
 
 
@@ -81,7 +81,7 @@ def _sides(said: str) -> list[str]:
 
 
 def _readings(text: str, other: str) -> list[str]:
-    """The text with its groups of three digits as numbers and, where the other side is no plain number, as a list."""
+    """The text with groups of three digits as numbers and, where the other side is not a plain number, as a list."""
     grouped = "".join(
         _GROUPED.sub(lambda match: match[0].replace(",", "\x03"), piece) + mark
         for piece, mark in split_top(text, re.compile("\0"))
@@ -169,7 +169,7 @@ def _values(gold: Shape, said: Shape) -> tuple[bool | None, str]:
 
 
 def _infinite(tree: Tree) -> int:
-    """1 and -1 for the infinities, 0 for all else; an expression that holds one is compared as text only."""
+    """1 and -1 for the infinities, 0 for all else; an expression that contains one is compared as text only."""
     return {("inf",): 1, ("neg", ("inf",)): -1}.get(tree, 0)
 
 

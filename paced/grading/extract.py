@@ -47,7 +47,7 @@ _BETWEEN_BOXES = re.compile(
 """What separates the boxes of one answer in several: commas, "and", dollars, ``y =``; no other word."""
 
 MAX_BOXES = 64
-"""Boxes of one completion that are held against each other."""
+"""Boxes of one completion that are compared with each other."""
 
 Extraction = Callable[[str], str | None]
 """Text of a completion -> its answer, or None when it gives none."""
@@ -112,7 +112,7 @@ def boxed(text: str) -> str | None:
     chain of thought before it that is often a step. A remark behind it is cut off. A completion that is nothing but a
     short answer is that answer.
     Boxes side by side, with nothing but "and" or a comma between them, are the elements of one list.
-    Edges: a last box that never closes is not an answer: it took an earlier box or line back. ``\boxed 5`` holds 5.
+    Edges: a last box that never closes is not an answer, and takes back an earlier box or line. ``\boxed 5`` holds 5.
 
     Example:
         >>> boxed(r"so \boxed{\frac{1}{2}} it is"), boxed("Answer: 34."), boxed("the answer may be 34")
@@ -201,7 +201,7 @@ def gsm8k(text: str) -> str | None:
 
 
 def first_line(text: str) -> str | None:
-    """The last number of the first line that is not empty: for few-shot prompts, after whose answer a model goes on.
+    """The last number of the first line that is not empty: for few-shot prompts, after whose answer a model continues.
 
     Example:
         >>> first_line(" 12\\nQ: 3 + 4\\nA: 7")
@@ -211,7 +211,7 @@ def first_line(text: str) -> str | None:
 
 
 def digits(text: str) -> str | None:
-    """All digits of the completion in order, whatever stands between them (the lab's stochastic phrasing).
+    """All digits of the completion in order, whatever is between them (the lab's stochastic phrasing).
 
     Example:
         >>> digits("w6z1x7")

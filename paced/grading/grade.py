@@ -1,7 +1,7 @@
 """From completions to verdicts with reasons, the one way for all callers; and from verdicts to counts.
 
-The rungs of ``ladder.py`` decide most completions in this process. What they leave goes to worker processes that can be
-killed; these start only when there is something for them, and end with the call.
+The rungs of ``ladder.py`` decide most completions in this process. What they leave undecided is compared in worker
+processes that can be killed; these start only when there is something for them, and end with the call.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def grade_all(
         workers: processes to reuse over several calls; by default they are started for this call, when it needs some.
 
     Raises:
-        ValueError: the rollouts name a problem that is not among ``problems``, lack one, or hold a sample twice.
-        ConfigError: an answer type or format that there is not.
+        ValueError: the rollouts name a problem that is not among ``problems``, lack one, or have a sample twice.
+        ConfigError: an unknown answer type or format.
         MissingExtraError: a problem is of a type whose packages are absent.
 
     Example:
@@ -56,10 +56,10 @@ def grade_all(
     _refuse_misfits(problem_of, rollouts)
     refuse_unknown(problem.answer_type for problem in problems)
     drafts = [judge(problem_of[rollout.problem_id], rollout, config) for rollout in rollouts]
-    left = [draft.outcome for draft in drafts if isinstance(draft.outcome, Undecided)]
+    undecided = [draft.outcome for draft in drafts if isinstance(draft.outcome, Undecided)]
     with contextlib.ExitStack() as stack:
         pool = workers or stack.enter_context(Workers())
-        decided = iter(pool.compare(left))
+        decided = iter(pool.compare(undecided))
     grades = []
     for rollout, draft in zip(rollouts, drafts, strict=True):
         outcome = next(decided) if isinstance(draft.outcome, Undecided) else draft.outcome
@@ -84,9 +84,9 @@ def grade_rollout(problem: Problem, rollout: Rollout, *, answer_format: str) -> 
         answer_format: name in :data:`paced.grading.extract.EXTRACTIONS`.
 
     Raises:
-        ConfigError: an answer format or type that there is not.
+        ConfigError: an unknown answer format or type.
 
-    Edges: a completion cut by the token limit is ``truncated`` even when it holds the gold answer.
+    Edges: a completion cut by the token limit is ``truncated`` even when it contains the gold answer.
 
     Example:
         >>> task = Problem(problem_id="a", problem="2+2", answer="4", answer_type="integer")
@@ -143,7 +143,7 @@ def count_passes(problems: Sequence[Problem], grades: Sequence[Grade]) -> list[P
 
 
 def _refuse_misfits(problem_of: Mapping[str, Problem], rollouts: Sequence[Rollout]) -> None:
-    """All that keeps rollouts from being the completions of these problems, in one error."""
+    """Refuse rollouts that are not the completions of these problems, with every reason in one error."""
     samples = Counter((rollout.problem_id, rollout.sample_index) for rollout in rollouts)
     asked = {problem_id for problem_id, _ in samples}
     faults: list[tuple[str, str, Sequence[object]]] = [
@@ -151,13 +151,13 @@ def _refuse_misfits(problem_of: Mapping[str, Problem], rollouts: Sequence[Rollou
         ("problem id is unknown", "problem ids are unknown", sorted(asked - problem_of.keys())),
         ("sample is there twice", "samples are there twice", [one for one, count in samples.items() if count > 1]),
     ]
-    told = [
+    misfits = [
         f"{len(names):,} {one if len(names) == 1 else many} ({', '.join(map(repr, names[:3]))}"
         f"{', ...' if len(names) > 3 else ''})"
         for one, many, names in faults
         if names
     ]
-    if told:
+    if misfits:
         raise ValueError(
-            f"grade_all: {'; '.join(told)}. Grade rollouts with the problems that they were sampled from, each once."
+            f"grade_all: {'; '.join(misfits)}. Grade rollouts with the problems that they were sampled from, each once."
         )

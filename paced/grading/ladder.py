@@ -1,6 +1,6 @@
 """The rungs from one completion to its verdict, in order: finish reason, thinking, extraction, boxes, comparison.
 
-Each rung is small and total: it hands on a text or ends with an outcome and a reason. An exception in any of them is
+Each rung either passes a text on to the next or ends with an outcome and a reason. An exception in any of them is
 the verdict ``grader_error`` and never ``incorrect``, and a truncated completion is ``truncated`` whatever it says,
 because its last number is not its answer. Model output is only ever searched and compared; nothing here evaluates it.
 """
@@ -30,7 +30,7 @@ class Draft:
     """What the rungs of this process made of one completion."""
 
     extracted: str
-    """The answer found in it; empty when there was none."""
+    """The answer in it; empty when there is none."""
     outcome: Comparison | Undecided
     """The verdict, or what a worker has to decide."""
 
@@ -45,7 +45,7 @@ def judge(problem: Problem, rollout: Rollout, config: GradingConfig, say: Say = 
         say: told of each rung; by default nobody is.
 
     Raises:
-        ConfigError: an answer format or an answer type that there is not.
+        ConfigError: an unknown answer format or type.
 
     Example:
         >>> task = Problem(problem_id="a", problem="2+2", answer="4", answer_type="integer")
@@ -70,11 +70,11 @@ def judge(problem: Problem, rollout: Rollout, config: GradingConfig, say: Say = 
             f"{config.thinking}: {len(text or ''):,} of {len(rollout.text):,} characters may hold the answer",
         )
         text = (text or "")[-MAX_SEARCHED:]
-        found = EXTRACTIONS[answer_format](text)
-        say("extraction", f"{answer_format}: {shown(found) if found is not None else 'nothing'}")
-        if found is None:
+        answer = EXTRACTIONS[answer_format](text)
+        say("extraction", f"{answer_format}: {shown(answer) if answer is not None else 'nothing'}")
+        if answer is None:
             return Draft("", Comparison(verdict="no_answer", reason=f"No answer in the form '{answer_format}'."))
-        extracted = found
+        extracted = answer
         if answer_format == "boxed" and config.several_boxes == "must_agree":
             others = [box for box in other_boxes(text) if one_spelling(box) != one_spelling(extracted)]
             say("boxes", f"must_agree: {len(others)} differ from the last")

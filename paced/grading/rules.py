@@ -1,6 +1,6 @@
 r"""What counts as equal: each rule with examples and counterexamples, the table that docs/grading.md shows.
 
-A test grades every pair of it and holds the page against it; ``equality.py`` is the code behind it.
+A test grades every pair of it and compares the page with it; ``equality.py`` is the code behind it.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ class Shape:
     unit: str = ""
     """Of a value, in one spelling."""
     name: str = ""
-    """What stands before ``=``, when it is a name."""
+    """What is before ``=``, when it is a name."""
     text: str = field(default="", compare=False)
     """What was read."""
 

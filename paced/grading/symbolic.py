@@ -1,9 +1,9 @@
-r"""What a worker process does: math-verify as a comparator, one pair a line, under limits that the kernel holds.
+r"""What a worker process does: math-verify as a comparator, one pair a line, under limits that the kernel enforces.
 
 Run as ``python -m paced.grading.symbolic``: a line of JSON comes in, one goes out. Before each pair the limit on CPU
-time moves on, so that a comparison costs its own time and a busy machine does not change a verdict: past it the kernel
-ends the process, whatever it is computing. math-verify's own timeouts are off (they need the main thread and turn into
-False in silence), its errors are raised, and memory that ran out is told from an answer that is wrong.
+time is raised by a fixed amount, so that only a comparison's own time counts and a busy machine does not change a
+verdict: past it the kernel ends the process, whatever it is computing. math-verify's own timeouts are off (they need
+the main thread and silently become False), its errors are raised, and running out of memory is not a wrong answer.
 Left out: which pairs come here (``math.py``) and who starts and ends workers (``workers.py``).
 """
 
@@ -48,36 +48,37 @@ def _make_compare() -> Callable[[str, str], bool]:
     from math_verify import grader
 
     logging.disable(logging.CRITICAL)
-    lost: list[BaseException] = []
+    exhausted: list[BaseException] = []
 
-    def telling(function: Callable[..., Any]) -> Callable[..., Any]:
-        """math-verify turns every exception of sympy into False; a resource that ran out is written down first."""
+    def noting(function: Callable[..., Any]) -> Callable[..., Any]:
+        """math-verify turns every exception of sympy into False; running out of memory or stack is noted first."""
 
         def call(*args: Any, **kwargs: Any) -> Any:
             try:
                 return function(*args, **kwargs)
             except (MemoryError, RecursionError) as error:
-                lost.append(error)
+                exhausted.append(error)
                 raise
 
         return call
 
     for name in ("simplify", "solve"):
-        setattr(grader, name, telling(getattr(grader, name)))
+        setattr(grader, name, noting(getattr(grader, name)))
     config = [math_verify.LatexExtractionConfig(boxed_match_priority=0)]
 
     def parsed(text: str) -> list[Any]:
-        read = math_verify.parse(
+        """The text as math-verify reads it; an empty list when it does not."""
+        expressions: list[Any] = math_verify.parse(
             rf"\boxed{{{text}}}",
             config,
             fallback_mode="no_fallback",
             extraction_mode="first_match",
             parsing_timeout=None,
         )
-        return read  # an empty list when math-verify does not read it
+        return expressions
 
     def compare(answer: str, extracted: str) -> bool:
-        lost.clear()
+        exhausted.clear()
         gold, said = parsed(answer), parsed(extracted)
         if not gold:
             raise ValueError("math-verify does not read the gold answer")
@@ -91,8 +92,8 @@ def _make_compare() -> Callable[[str, str], bool]:
                 raise_on_error=True,
             )
         )
-        if lost and not equal:
-            raise lost[0]
+        if exhausted and not equal:
+            raise exhausted[0]
         return equal
 
     return compare

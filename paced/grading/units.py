@@ -2,7 +2,7 @@ r"""Units after a number: which words and symbols are one, and when two spelling
 
 A unit beside a number never changes its value, so reading one is safe only where it cannot be something else: a word
 after a blank or in ``\text{}`` may be any noun, but letters glued to the digits are a unit only if this file knows them
-and they are no variable: ``5cm`` is a length, ``3x`` and ``4s`` are products, ``5k`` and ``5M`` are magnitudes.
+and they are not variables: ``5cm`` is a length, ``3x`` and ``4s`` are products, ``5k`` and ``5M`` are magnitudes.
 """
 
 from __future__ import annotations

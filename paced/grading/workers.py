@@ -1,8 +1,8 @@
 """Worker processes that compare answers under limits, are reused, and can be killed one at a time.
 
 A worker is a fresh interpreter (never a fork: a fork would copy the parent's threads and its memory), started only when
-a pair reaches it. Its limits are of CPU time and memory (``symbolic.py``); the wall clock is only a net under both, far
-above them. A worker that dies takes one pair with it, whose verdict then blames the grader; another takes its place.
+a pair reaches it. Its limits are of CPU time and memory (``symbolic.py``); the wall clock is a second limit, far above
+them. When a worker dies, the verdict on its pair blames the grader, and another takes its place.
 Left out: pickle, and any path by which an answer could be run: pairs go over a pipe as JSON.
 """
 
@@ -125,10 +125,10 @@ class _Worker:
             env=environment,
             text=True,
         )
-        self._read_line()  # ready: what it imports is not a comparison's time
+        self._read_line()  # "ready": the time of its imports is not a comparison's
 
     def ask(self, pair: Undecided) -> Comparison:
-        """The outcome of one pair; a worker that died of it is dead afterwards."""
+        """The outcome of one pair; the process may have ended afterwards."""
         stdin = self._process.stdin
         assert stdin is not None
         try:
@@ -138,7 +138,7 @@ class _Worker:
         except OSError:
             line = ""
         if not line:
-            return self._obituary(pair)
+            return self._verdict_after_end(pair)
         reply = json.loads(line)
         if "fault" in reply:
             return Comparison(verdict="grader_error", reason=f"math-verify: {shown(reply['fault'])}.")
@@ -153,7 +153,7 @@ class _Worker:
         return self._process.poll() is not None
 
     def kill(self) -> None:
-        """End the process and take its pipes away."""
+        """End the process and close its pipes."""
         self._process.kill()
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
@@ -171,8 +171,8 @@ class _Worker:
         finally:
             net.cancel()
 
-    def _obituary(self, pair: Undecided) -> Comparison:
-        """The verdict on a pair that a worker did not outlive: a limit that it ran into, or a crash."""
+    def _verdict_after_end(self, pair: Undecided) -> Comparison:
+        """The verdict on the pair at which the process ended: by a limit, or by a crash."""
         code = self._process.wait()
         self.kill()
         if code in (-signal.SIGXCPU, -signal.SIGKILL):
@@ -184,7 +184,7 @@ class _Worker:
 
 
 def refuse_without_extra() -> None:
-    """Refuse to go on when the extra that brings math-verify is not installed.
+    """Refuse to continue when the extra that brings math-verify is not installed.
 
     Raises:
         MissingExtraError: it is not.

@@ -47,8 +47,8 @@ def lab_model(recipe: PretrainRecipe, target: Path, progress: Progress) -> None:
         return
     model, log = pretrain(recipe, progress)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".model-") as made:
-        folder = Path(made) / "model"
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".model-") as temporary:
+        folder = Path(temporary) / "model"
         model.save_pretrained(folder)
         build_tokenizer().save_pretrained(folder)
         probes = [(step, dataclasses.asdict(skills)) for step, skills in log.probes]

@@ -1,8 +1,8 @@
 """Muon in float32: momentum whose matrices are made orthogonal before each step (Jordan et al. 2024).
 
 ``torch.optim.Muon`` orthogonalises in bfloat16, matrix by matrix. On the student's layers its step took twice the time
-of this one with AVX-512 and eight times with the libraries held to AVX2, which has no such instructions (docs/log.md).
-Matrices of one shape are taken together here: two layers are few, small products.
+of this one with AVX-512 and eight times with the libraries restricted to AVX2, which has no such instructions
+(docs/log.md). Matrices of one shape are taken together here: two layers are few, small products.
 Left out: everything that the lab does not need, weight decay and closures among it.
 """
 

@@ -119,7 +119,7 @@ def pretrain(recipe: PretrainRecipe, progress: Progress | None = None) -> tuple[
 def shares(recipe: PretrainRecipe, skills: Skills) -> Mixture:
     """The mixture of the next steps: each skill in proportion to what it lacks.
 
-    Graded chains come last. Until the others are nearly mastered they are held a little above ``finish_from``, and none
+    Graded chains come last. Until the others are nearly mastered they are kept a little above ``finish_from``, and none
     are shown while they are above where they should be: the step size is then small, and they sink slowly.
 
     Example:

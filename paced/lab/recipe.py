@@ -9,8 +9,9 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from importlib import metadata
-from typing import Any, Literal
+from typing import Any
 
+from paced.run.choices import Phrasing
 from paced.run.storage import text_hash
 
 RECIPE_VERSION = 2
@@ -83,7 +84,7 @@ class PretrainRecipe:
     """The model."""
     mixture: Mixture = Mixture()
     """The data; shares move with what is still missing (``pretrain.shares``)."""
-    phrasing: Literal["plain", "stochastic"] = "plain"
+    phrasing: Phrasing = "plain"
     """stochastic: a free style letter before every digit of a chain's completion."""
     targets: Targets = Targets()
     """When to stop."""
@@ -111,12 +112,12 @@ class PretrainRecipe:
     """A model that has not reached its targets by then is an error."""
 
 
-def student_recipe(seed: int, phrasing: Literal["plain", "stochastic"] = "plain") -> PretrainRecipe:
+def student_recipe(seed: int, phrasing: Phrasing = "plain") -> PretrainRecipe:
     """The recipe of the student with this seed."""
     return PretrainRecipe(seed=seed, phrasing=phrasing)
 
 
-def big_teacher_recipe(seed: int, phrasing: Literal["plain", "stochastic"] = "plain") -> PretrainRecipe:
+def big_teacher_recipe(seed: int, phrasing: Phrasing = "plain") -> PretrainRecipe:
     """The recipe of the bigger teacher: three layers of width 96, all sixteen learnable operators in equal odds."""
     return PretrainRecipe(
         seed=seed,

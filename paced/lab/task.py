@@ -196,13 +196,13 @@ def _text(row: Integers, symbols: str) -> str:
 
 def _distinct(draw: Callable[[int], list[Problem]], count: int) -> list[Problem]:
     """The first ``count`` different problems of as many draws as it takes."""
-    found: dict[str, Problem] = {}
+    problems: dict[str, Problem] = {}
     for _ in range(100):
-        if len(found) >= count:
-            return list(found.values())[:count]
+        if len(problems) >= count:
+            return list(problems.values())[:count]
         for problem in draw(2 * count + 16):
-            found.setdefault(problem.problem_id, problem)
+            problems.setdefault(problem.problem_id, problem)
     raise ValueError(
-        f"lab: the task must have as many different problems as asked, got {count} asked and {len(found)} found. "
+        f"lab: the task must have as many different problems as asked, got {count} asked and {len(problems)} drawn. "
         "Ask for fewer problems."
     )

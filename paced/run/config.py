@@ -18,6 +18,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from msgspec import Meta
 
 from paced.errors import ConfigError
+from paced.run.choices import Batching, Normaliser, Phrasing, Reduction
 from paced.run.schema import (
     NAME,
     NAME_RULE,
@@ -49,7 +50,7 @@ class LabConfig(Section):
     """Held-out problems, four fifths graded and one fifth unseen."""
     num_prior: PositiveInt = 600
     """Prior-skill problems (reverse, sort) that measure forgetting."""
-    phrasing: Literal["plain", "stochastic"] = "plain"
+    phrasing: Phrasing = "plain"
     """stochastic: a free style letter is written before every digit of a completion."""
     teacher: Literal["self", "big"] = "self"
     """self: the student with the expert hint; big: a larger model that also knows the unseen operators."""
@@ -213,12 +214,12 @@ class TrainingConfig(Section):
     """Problems in one optimiser step, over all ranks and accumulation steps."""
     micro_batch_tokens: PositiveInt = 16384
     """Largest number of padded tokens in one forward pass; splits a batch without changing the step."""
-    batching: Literal["weight", "refill", "sample"] = "weight"
+    batching: Batching = "weight"
     """weight: every problem takes a slot and its weight multiplies its loss; refill: problems of weight zero take no
     slot and later ones move up; sample: problems are drawn in proportion to their weight, with unit weight."""
-    reduction: Literal["sequence_mean", "token_mean"] = "sequence_mean"
+    reduction: Reduction = "sequence_mean"
     """Mean over a sequence's tokens first, or over all tokens of the step."""
-    normaliser: Literal["dataset", "self"] = "dataset"
+    normaliser: Normaliser = "dataset"
     """Divide by the batch (weights have unit mean over the training set), or by the batch's own total weight."""
     loss_temperature: PositiveFloat = 1.0
     """Temperature of both distributions inside the loss."""
@@ -313,8 +314,8 @@ class ReportConfig(Section):
     """What the report shows of compared methods."""
 
     method: str = ""
-    """The compared method that is held against each of the others and whose curriculum and weights are drawn; the first
-    one where it is empty or names none of them."""
+    """The method that each of the others is compared with, and whose curriculum and weights are drawn; the first one
+    where it is empty or names none of them."""
 
 
 @dataclass(frozen=True, kw_only=True)

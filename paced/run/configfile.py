@@ -107,7 +107,7 @@ def with_method(config: RunConfig, method: str) -> RunConfig:
 
 def to_dict(config: Any) -> dict[str, Any]:
     """The resolved configuration as plain data, every key with its value, ready for YAML or JSON."""
-    # Not msgspec.to_builtins, which leaves out fields that hold their class's default.
+    # Not msgspec.to_builtins, which leaves out fields with their class's default.
     fields = dataclasses.asdict(config, dict_factory=lambda pairs: {key_of(name): value for name, value in pairs})
     data: dict[str, Any] = _deep_copy(fields)
     return data

@@ -59,7 +59,7 @@ class Key:
     """One key of a recipe."""
 
     name: str
-    """Dotted, as an override has it; ``N`` stands for the number of a list's item."""
+    """Dotted, as an override has it; ``N`` is the number of a list's item."""
     hint: Any
     """Type and range."""
     default: Any

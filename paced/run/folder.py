@@ -192,7 +192,7 @@ class RunFolder:
 
     @property
     def begun(self) -> bool:
-        """Whether the folder holds a run."""
+        """Whether the folder is that of a run."""
         return self.config_file.exists()
 
     def methods(self) -> dict[str, RunFolder]:
@@ -201,15 +201,15 @@ class RunFolder:
         return {name: self.method(name) for name in config.methods if self.method(name).begun}
 
     def config(self) -> RunConfig:
-        """The configuration of the run, with paths given from the run folder (``run:lab/student``) made real.
+        """The configuration of the run, with paths from the run folder (``run:lab/student``) resolved.
 
         Raises:
-            RunFolderError: the folder holds no run.
+            RunFolderError: it is not a run folder, or is damaged.
         """
         return build_config(self._real_paths(self._config_data()), str(self.config_file))
 
     def written_config(self) -> RunConfig:
-        """The configuration exactly as ``config.yaml`` holds it, so that a moved or copied run stays the same run."""
+        """The configuration exactly as ``config.yaml`` has it, so that a moved or copied run stays the same run."""
         return build_config(self._config_data(), str(self.config_file))
 
     def _config_data(self) -> Any:
@@ -269,9 +269,8 @@ class RunFolder:
             return
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            write_json(
-                self.environment, describe_environment(seed=config.seed)
-            )  # first: a folder with a configuration has it
+            # The environment first, so that every folder with a configuration has one.
+            write_json(self.environment, describe_environment(seed=config.seed))
             write_atomic(self.config_file, text)
         except OSError as error:
             raise RunFolderError(
@@ -280,10 +279,10 @@ class RunFolder:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the run for this process; a second one is refused with the holder's name, a dead holder's lock is free.
+        """Lock the run for this process; a second one is refused with the holder's name, a dead holder's lock is free.
 
         Raises:
-            RunFolderError: another process holds the run.
+            RunFolderError: another process has locked the run.
         """
         from filelock import FileLock, Timeout
 
@@ -312,7 +311,7 @@ def config_text(config: RunConfig) -> str:
 
 
 def check_free_space(folder: Path, needed_bytes: int) -> None:
-    """Refuse a run that the disk cannot hold, before it starts rather than after.
+    """Refuse a run that does not fit on the disk, before it starts rather than after.
 
     Raises:
         RunFolderError: fewer than ``needed_bytes`` are free.

@@ -1,4 +1,4 @@
-"""What sections of a recipe break together; what a section can know alone is its own to say (``config.py``)."""
+"""The rules between sections of a recipe; a rule about one section is written in that section (``config.py``)."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Section:
     moved: ClassVar[Mapping[str, str]] = {}
     """Key that an older recipe may have -> where that is written today."""
     short: ClassVar[str] = ""
-    """The key that a text alone stands for, where a recipe gives a text in place of the section; empty for none."""
+    """The key whose value it is when a recipe gives a text in place of the whole section; empty for none."""
 
     def faults(self) -> dict[str, str]:
         """What fields of this section break together: field -> the rule and what came."""

@@ -38,7 +38,7 @@ def splitmix64(state: ArrayLike) -> Keys:
 
 
 def text_key(text: str) -> int:
-    """A 64-bit integer that stands for ``text`` in every process and on every platform (BLAKE2b, 8 bytes)."""
+    """A 64-bit integer that is the same for ``text`` in every process and on every platform (BLAKE2b, 8 bytes)."""
     return int.from_bytes(hashlib.blake2b(text.encode("utf-8"), digest_size=8).digest(), "little")
 
 

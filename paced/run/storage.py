@@ -24,7 +24,7 @@ Record = TypeVar("Record")
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Let an OSError inside name ``path``: a write that fails knows no name, a temporary file's name says nothing."""
+    """Make every OSError inside name ``path``: some have no file name, others that of a temporary file."""
     try:
         yield
     except OSError as error:
@@ -189,7 +189,7 @@ def read_records(path: Path, kind: type[Record]) -> list[Record]:
         kind: the record class.
 
     Raises:
-        BadRows: lines that are no JSON object, or whose fields are missing, unknown or of the wrong type.
+        BadRows: lines that are not a JSON object, or whose fields are missing, unknown or of the wrong type.
     """
     import msgspec
 

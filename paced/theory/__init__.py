@@ -2,7 +2,7 @@
 
     facts/    exact functions: ``kernel``, ``boundary``, ``representation``, ``descent``, ``minimax``, ...
     claims/   the claims about them. The checks call these functions and ``paced.weights``, the weights that the trainer
-              uses, and hold them against routes of their own: mpmath, rationals, enumeration, z3, ball arithmetic
+              uses, and compare them with routes of their own: mpmath, rationals, enumeration, z3, ball arithmetic
     ledger/   what a claim is, how one is decided, all of them by id, and the runner behind ``paced verify``
     pages/    the ledger for readers: the console, ``docs/theory``, one HTML file
     kit/      for users: Hypothesis strategies, and ``check_weighting`` for a weight function of one's own

@@ -19,14 +19,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from paced.arrays import Floats, Integers
+from paced.run.choices import Batching
 from paced.run.seeds import text_key
-
-Batching = Literal["weight", "refill", "sample"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,4 +1,4 @@
-"""The weightings that the Beta kernel is held against: no weighting, filters, and a target difficulty."""
+"""The weightings that the Beta kernel is compared with: no weighting, filters, and a target difficulty."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class HardFilter:
 
 @dataclass(frozen=True)
 class DropZero:
-    """w = 0 at p̂ = 0, else 1: the honest baseline: it removes only what was never solved.
+    """w = 0 at p̂ = 0, else 1: the baseline that removes only what was never solved.
 
     Example:
         >>> DropZero()([0, 1, 8], 8).tolist()

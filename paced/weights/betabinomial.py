@@ -190,7 +190,7 @@ class BetaBinomial:
         return Maximum(np.inf, np.inf, value, float(expit(eta)), True)
 
     def profile(self, index: int, parameter: float, start: float) -> tuple[float, float]:
-        """Maximise over the other parameter with one held fixed.
+        """Maximise over the other parameter with one fixed.
 
         Args:
             index: 0 when a is fixed, 1 when b is.
@@ -247,7 +247,7 @@ def climb(
 
 
 def log_pmf(num_rollouts: int, a: float, b: float, zpd: float | None = None) -> Floats:
-    """log P(s | K) of the beta-binomial for s = 0..K, given that s/K lies in the zone when ``zpd`` is given.
+    """log P(s | K) of the beta-binomial for s = 0..K, given that s/K is in the zone when ``zpd`` is given.
 
     Infinite a and b with a ratio have no place here: pass the binomial's own pmf instead.
 

@@ -7,13 +7,14 @@ since they are not polynomials and have no unbiased estimate.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from paced.arrays import Floats, Integers
-from paced.errors import check_counts, check_number
+from paced.errors import check_choice, check_counts, check_number
 from paced.weights import estimates
 from paced.weights.counts import CountHistogram, by_pair
 
@@ -37,7 +38,7 @@ class BetaKernel:
     Edges: an exponent of 0 leaves its end alone (0^0 = 1); with α, β > 0 the kernel is 0 at p = 0 and p = 1.
 
     Raises:
-        ValueError: negative or infinite exponents, an unknown estimator, a prior that is no Beta law.
+        ValueError: negative or infinite exponents, an unknown estimator, a prior that is not a Beta law.
 
     Example:
         >>> BetaKernel()([0, 2, 4, 8], 8).tolist()
@@ -52,7 +53,7 @@ class BetaKernel:
     """α >= 0: how fast the weight falls towards p = 0."""
     beta: float = 1.0
     """β >= 0: how fast the weight falls towards p = 1."""
-    estimator: str = "plugin"
+    estimator: estimates.EstimatorName = "plugin"
     """plugin, unbiased, posterior or bayes_optimal."""
     prior: tuple[float, float] | str = (1.0, 1.0)
     """Beta prior (a0, b0) of the posterior estimators, or "empirical": the law that fits the counts best."""
@@ -62,9 +63,7 @@ class BetaKernel:
     def __post_init__(self) -> None:
         check_number("BetaKernel", "alpha", self.alpha, low=0, fix="Use alpha=0 to leave hard problems unweighted.")
         check_number("BetaKernel", "beta", self.beta, low=0, fix="Use beta=0 to leave easy problems unweighted.")
-        if self.estimator not in estimates.ESTIMATORS:
-            names = ", ".join(estimates.ESTIMATORS)
-            raise ValueError(f"BetaKernel: estimator must be one of {names}, got {self.estimator!r}.")
+        check_choice("BetaKernel", "estimator", self.estimator, estimates.ESTIMATORS)
         if isinstance(self.prior, str):
             if self.prior != "empirical":
                 raise ValueError(f"BetaKernel: prior must be (a0, b0) or 'empirical', got {self.prior!r}.")
@@ -120,8 +119,21 @@ ROOT = BetaKernel(0.5, 0.5)
 """√(p(1-p)): the standard deviation of one rollout, the weight of SC-SDPO."""
 
 
+class _PlugInKernel(ABC):
+    """A kernel whose weight of a problem is its value at p̂ = s/K."""
+
+    @abstractmethod
+    def at(self, pass_rate: ArrayLike) -> Floats:
+        """The exact weight at pass rates in [0, 1], any shape."""
+
+    def __call__(self, num_passed: ArrayLike, num_rollouts: ArrayLike) -> Floats:
+        """Plug-in weights from counts, shape [num_problems]."""
+        passed, rollouts = check_counts(type(self).__name__, num_passed, num_rollouts)
+        return by_pair(lambda s, k, _: self.at(s / k), passed, rollouts)
+
+
 @dataclass(frozen=True)
-class SaturatedKernel:
+class SaturatedKernel(_PlugInKernel):
     """w(p) = S/(1+S) with S = SNR² = A p^α (1-p)^β: the exact optimum of Theorem 4, Eq. (17), up to 1/(ηL).
 
     Example:
@@ -130,9 +142,9 @@ class SaturatedKernel:
     """
 
     alpha: float = 1.0
-    """α = 2a' > 0 of SNR²."""
+    """α = 2a' >= 0 of SNR²."""
     beta: float = 1.0
-    """β = 2b' > 0 of SNR²."""
+    """β = 2b' >= 0 of SNR²."""
     amplitude: float = 1.0
     """A > 0; A → 0 gives back the Beta kernel's shape, A → ∞ uniform weights inside (0, 1)."""
 
@@ -151,14 +163,9 @@ class SaturatedKernel:
         """The pass rate of largest weight: saturation does not move it (``thm4.saturation``)."""
         return BetaKernel(self.alpha, self.beta).peak
 
-    def __call__(self, num_passed: ArrayLike, num_rollouts: ArrayLike) -> Floats:
-        """Plug-in weights from counts, shape [num_problems]."""
-        passed, rollouts = check_counts("SaturatedKernel", num_passed, num_rollouts)
-        return by_pair(lambda s, k, _: self.at(s / k), passed, rollouts)
-
 
 @dataclass(frozen=True)
-class MinimaxKernel:
+class MinimaxKernel(_PlugInKernel):
     """w(p) = S0/(S0 + cosh δ), S0 = A p^α (1-p)^β: worst-case optimal when SNR² = S0 e^r with |r| <= δ (``x3``).
 
     For A → 0 it is sech(δ)·S0, the minimax weight of Theorem 6; δ = 0 is the saturated kernel.
@@ -193,14 +200,9 @@ class MinimaxKernel:
         """The pass rate of largest weight, that of the Beta kernel."""
         return BetaKernel(self.alpha, self.beta).peak
 
-    def __call__(self, num_passed: ArrayLike, num_rollouts: ArrayLike) -> Floats:
-        """Plug-in weights from counts, shape [num_problems]."""
-        passed, rollouts = check_counts("MinimaxKernel", num_passed, num_rollouts)
-        return by_pair(lambda s, k, _: self.at(s / k), passed, rollouts)
-
 
 @dataclass(frozen=True)
-class TeacherCeilingKernel:
+class TeacherCeilingKernel(_PlugInKernel):
     """w(p) = p^α (c-p)_+^β: nothing is learnt from a teacher whose own pass rate c the student has reached (``x10``).
 
     Example:
@@ -229,8 +231,3 @@ class TeacherCeilingKernel:
     def peak(self) -> float:
         """The pass rate of largest weight, c α/(α+β)."""
         return self.ceiling * self.alpha / (self.alpha + self.beta)
-
-    def __call__(self, num_passed: ArrayLike, num_rollouts: ArrayLike) -> Floats:
-        """Plug-in weights from counts, shape [num_problems]."""
-        passed, rollouts = check_counts("TeacherCeilingKernel", num_passed, num_rollouts)
-        return by_pair(lambda s, k, _: self.at(s / k), passed, rollouts)

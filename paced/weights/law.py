@@ -1,7 +1,7 @@
 """When counts of passes determine a Beta law of pass rates, and the sentence that says why they do not.
 
 Fits (``fit/``) and the empirical prior of a weight function (``estimates.py``) give the same reasons in the same words.
-An empty string stands for a law that is determined.
+An empty string means that the law is determined.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ def unidentified(cells: CountHistogram, zpd: float | None = None) -> str:
         rates = np.arange(largest + 1) / largest
         if np.count_nonzero(Zone.of(zpd).contains(rates)) < 3:
             return (
-                f"With K = {largest} fewer than three counts lie in the zone, which identifies the odds "
+                f"With K = {largest} fewer than three counts are in the zone, which identifies the odds "
                 "(α+1)/(β+1) only. Use more rollouts or zpd=None."
             )
     return ""
 
 
 def outside(best: Maximum) -> str:
-    """Why the place where a likelihood is largest is not a Beta law: it has no spread, or lies at an edge."""
+    """Why the place where a likelihood is largest is not a Beta law: it has no spread, or is at an edge."""
     if not math.isfinite(best.a):
         return no_spread(best.mean)
     if best.converged:

@@ -9,6 +9,10 @@ by weighted least squares, and projected to α, β >= 0. The misfit r moves
 each exponent by at most δ times the l1 norm of its row of the estimator, and that bound is reported: on p = 1/8..7/8 it
 is 2.70 δ, so δ = 0.3 allows 0.81.
 
+For bins whose pass rate is known well, or SNR² measured elsewhere. On problems that ``paced snr`` has measured, whose
+pass rate is an estimate s/K, use its own fit (``paced.analysis.snr.exponents``), which is not flattened by the error
+of s/K; that fit may be negative, a kernel needs the projection of this file.
+
 SNR² must be debiased and pooled before the log, Σ U/Σ V (``eq8``); regressing log(SNR² + 1/K) instead returns 0.39
 where the truth is 1.
 """
@@ -125,7 +129,7 @@ def fit_exponents(rows: ArrayLike, snr_squared: ArrayLike, *, variance: ArrayLik
 
 
 def project(theta: Floats, information: Floats) -> Floats:
-    """The point with α, β >= 0 that loses least, (θ-θ̂)' I (θ-θ̂): where one exponent is held at 0 the others move.
+    """The point with α, β >= 0 that loses least, (θ-θ̂)' I (θ-θ̂): where one exponent is set to 0 the others move.
 
     Example:
         >>> project(np.array([0.0, -1.0, 2.0]), np.eye(3)).tolist()

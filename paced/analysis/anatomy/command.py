@@ -60,7 +60,7 @@ PER_GROUP = 48
 PER_DIRECTION = 384
 """Most problems that are sampled for a direction."""
 MAX_BYTES = 4 * 2**30
-"""Of gradients held at once."""
+"""Most memory of the gradients that are kept at once."""
 
 Samples = dict[str, list[Rollout]]
 """Problem id -> its completions."""

@@ -4,6 +4,7 @@ A row says, for the problems of one group under one loss: the mean norm â€–g_xâ€
 cosine of the group's mean gradient with a useful direction and with a prior-skill direction. All come from inner
 products, so that the bootstrap over problems never touches a gradient again; the problems behind a direction are
 resampled together with the group's. A positive cosine: a small step down the group's loss is a step down the other.
+Shapes: n problems of the group, m of a direction, R resamples and the sample itself.
 Left out: the gradients themselves (``gradients.py``); this file loads no torch.
 """
 
@@ -127,10 +128,10 @@ def anatomy_row(
         raise ValueError("anatomy_row: gradients must hold at least one problem, got none.")
     rng = np.random.default_rng(seed)
     count = len(gradients)
-    # Row 0 is the sample itself: resampling multiplicities of every problem, all one.
+    # [R + 1, n] multiplicities of every problem; row 0 is the sample itself, all ones.
     counts = np.vstack([np.ones(count), rng.multinomial(count, np.full(count, 1 / count), resamples)]).astype(float)
-    gram = _products(gradients, gradients)
-    norms = np.sqrt(np.diagonal(gram))
+    gram = _products(gradients, gradients)  # [n, n]
+    norms = np.sqrt(np.diagonal(gram))  # [n]
     samples = {"norm": counts @ norms / count, "pair_cosine": _pair_cosine(gram, norms, counts)}
     means = np.sqrt(np.maximum(np.einsum("rx,xy,ry->r", counts, gram, counts), 0.0))
     for name, direction in (("useful", useful), ("prior", prior)):
@@ -152,7 +153,7 @@ def anatomy_row(
 
 
 def anatomy_columns(rows: Sequence[AnatomyRow]) -> dict[str, list[object]]:
-    """Rows as columns: what the figure draws and its CSV holds."""
+    """Rows as columns: what the figure draws and its CSV contains."""
     return {name: [getattr(row, name) for row in rows] for name in AnatomyRow.__slots__}
 
 
@@ -167,10 +168,10 @@ def _products(left: Gradients, right: Gradients) -> Floats:
 
 def _pair_cosine(gram: Floats, norms: Floats, counts: Floats) -> Floats:
     """Mean over pairs of different problems, a pair weighted by the product of its multiplicities."""
-    alive = norms > 0
-    cosines = gram[np.ix_(alive, alive)] / np.outer(norms[alive], norms[alive])
+    nonzero = norms > 0  # [n]
+    cosines = gram[np.ix_(nonzero, nonzero)] / np.outer(norms[nonzero], norms[nonzero])
     np.fill_diagonal(cosines, 0.0)
-    kept = counts[:, alive]
+    kept = counts[:, nonzero]
     pairs = kept.sum(axis=1) ** 2 - (kept**2).sum(axis=1)
     return _ratio(np.einsum("rx,xy,ry->r", kept, cosines, kept), pairs)
 

@@ -1,4 +1,4 @@
-"""Runs side by side: what each gained, what each forgot, and which differences stand out from the noise.
+"""Runs side by side: what each gained, what each forgot, and which differences are larger than the noise.
 
 Every number is paired by problem against the same base student, or against another method, so that the spread between
 problems cancels. Intervals are over problems for these students; they do not cover the spread between students or
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from paced.analysis.results.intervals import Estimate, accuracies, mean_with_interval, paired_difference
-from paced.errors import RunFolderError
+from paced.errors import RunFolderError, check_choice
 from paced.records import PassRate, Table
 from paced.run.config import RunConfig
 from paced.run.folder import RunFolder
@@ -112,10 +112,9 @@ def difference_table(results: list[MethodResult], reference: str) -> Table:
     Returns: columns ``method``, ``role``, ``difference``, ``difference_low``, ``difference_high``, ``verdict``:
         *higher*, *lower*, or *inside the noise* when the interval holds zero.
     """
-    chosen = next((result for result in results if result.method == reference), None)
-    if chosen is None:
-        names = ", ".join(result.method for result in results)
-        raise ValueError(f"difference_table: reference must be one of {names}, got {reference!r}.")
+    by_method = {result.method: result for result in results}
+    check_choice("difference_table", "reference", reference, by_method)
+    chosen = by_method[reference]
     table: dict[str, list] = {
         key: [] for key in ("method", "role", "difference", "difference_low", "difference_high", "verdict")
     }

@@ -17,12 +17,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import stdtrit
 
+from paced.analysis.results.intervals import LEVEL
 from paced.analysis.snr.estimators import check_gram, pooled_snr_squared
 from paced.analysis.snr.uncertainty import covariance_moments
 from paced.weights.normalise import effective_sample_size
-
-LEVEL = 0.95
-"""Chance that an interval holds the truth."""
 
 
 class Interval(NamedTuple):
@@ -83,7 +81,7 @@ def between_interval(gram: ArrayLike) -> Interval:
         Var(U/V) = [(1+θ)² Var U − 2θ(1+θ) Cov(U, Q) + θ² Var Q] / V²,   θ = U/V.
 
     Var U = 4 m'Σm/n + 2 tr(Σ²)/(n(n−1)) by U-statistics as for the rollouts of one problem: its second part is
-    all there is in pure noise, where a jackknife would count it twice. m'Σm is held at or above 0.
+    the whole of it in pure noise, where a jackknife would count it twice. A negative estimate of m'Σm is taken as 0.
 
     Args:
         gram: <ḡ_x, ḡ_y> [n, n], n >= 4.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,11 +19,12 @@ from paced.analysis.snr.bin_intervals import Interval, between_interval, mean_in
 from paced.analysis.snr.estimators import check_gram, plug_in_floor
 from paced.analysis.snr.rows import ProblemSnr
 from paced.arrays import Floats, Integers
+from paced.errors import check_choice
 from paced.records import PassRate
 
 Binning = Literal["width", "count"]
 FEW = 5
-"""Problems below which a bin's value is an anecdote, and is named in the warnings."""
+"""A bin of fewer problems is named in the warnings: its value says little."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,10 +99,9 @@ def bin_edges(pass_rates: ArrayLike, *, num_bins: int = 10, binning: Binning = "
         raise ValueError(f"bin_edges: num_bins must be >= 1, got {num_bins}.")
     if p.size == 0 or not ((p >= 0) & (p <= 1)).all():
         raise ValueError("bin_edges: pass_rates must hold at least one value, all in [0, 1].")
+    check_choice("bin_edges", "binning", binning, get_args(Binning))
     if binning == "width":
         return np.linspace(0, 1, num_bins + 1)
-    if binning != "count":
-        raise ValueError(f"bin_edges: binning must be width or count, got {binning!r}.")
     inner = np.quantile(p, np.linspace(0, 1, num_bins + 1)[1:-1])
     return np.unique(np.concatenate([[0.0], inner, [1.0]]))
 
@@ -124,8 +124,8 @@ def choose_equally(pass_rates: ArrayLike, *, edges: Floats, per_bin: int, seed: 
         >>> choose_equally([0.1, 0.2, 0.3, 0.9], edges=np.array([0.0, 0.5, 1.0]), per_bin=1).size
         2
     """
-    index, rng = bin_index(pass_rates, edges), np.random.default_rng(seed)
-    chosen = [rng.permutation(np.flatnonzero(index == one))[:per_bin] for one in range(len(edges) - 1)]
+    bins, rng = bin_index(pass_rates, edges), np.random.default_rng(seed)
+    chosen = [rng.permutation(np.flatnonzero(bins == number))[:per_bin] for number in range(len(edges) - 1)]
     return np.sort(np.concatenate(chosen)).astype(np.int64)
 
 
@@ -136,7 +136,7 @@ def snr_curve(
     num_bins: int = 10,
     binning: Binning = "width",
 ) -> list[BinSnr]:
-    """The bins that hold problems, lowest pass rate first.
+    """The bins that contain problems, lowest pass rate first.
 
     Args:
         rows: of one loss, see ``lm_head_snr``.
@@ -150,14 +150,14 @@ def snr_curve(
     rates = [pass_rates[row.problem_id] for row in known]
     p = np.array([rate.pass_rate_estimate for rate in rates])
     edges = bin_edges(p, num_bins=num_bins, binning=binning)
-    index = bin_index(p, edges)
-    result = []
-    for one in range(len(edges) - 1):
-        inside = np.flatnonzero(index == one)
+    bins = bin_index(p, edges)
+    curve = []
+    for number in range(len(edges) - 1):
+        inside = np.flatnonzero(bins == number)
         if inside.size:
             members, counts = [known[i] for i in inside], [rates[i] for i in inside]
-            result.append(_bin(members, counts, edges[one], edges[one + 1]))
-    return result
+            curve.append(_bin(members, counts, edges[number], edges[number + 1]))
+    return curve
 
 
 def _bin(rows: list[ProblemSnr], rates: list[PassRate], low: float, high: float) -> BinSnr:
@@ -183,8 +183,8 @@ def _columns(name: str, interval: Interval) -> dict[str, float]:
 def cross_bin(gram: ArrayLike, *, low: float, high: float, pass_rate: float) -> CrossBin:
     """Signal and spread of the mean gradients of one bin's problems, from their Gram matrix.
 
-    U is the mean of <ḡ_x, ḡ_y> over pairs of different problems, V the mean of ‖ḡ_x‖² minus U. V holds what is left
-    of the rollout noise, tr Σ_x/K, as well.
+    U is the mean of <ḡ_x, ḡ_y> over pairs of different problems, V the mean of ‖ḡ_x‖² minus U. V contains what is
+    left of the rollout noise, tr Σ_x/K, as well.
 
     Args:
         gram: <ḡ_x, ḡ_y> [n, n], n >= 4.
@@ -205,19 +205,19 @@ def cross_bin(gram: ArrayLike, *, low: float, high: float, pass_rate: float) -> 
 
 
 def equal_groups(pass_rates: ArrayLike, edges: Floats, *, at_least: int = FEW, seed: int = 0) -> dict[int, list[int]]:
-    """Indices of equally many problems for every bin that holds ``at_least``: as many as the smallest such bin has.
+    """Indices of equally many problems for every bin of ``at_least`` problems: as many as the smallest such bin has.
 
     Example:
         >>> {k: len(v) for k, v in equal_groups([0.1] * 9 + [0.9] * 6 + [0.5], np.linspace(0, 1, 4)).items()}
         {0: 6, 2: 6}
     """
-    index = bin_index(pass_rates, edges)
-    sizes = np.bincount(index, minlength=len(edges) - 1)
-    usable = [one for one in range(len(edges) - 1) if sizes[one] >= at_least]
+    bins = bin_index(pass_rates, edges)
+    sizes = np.bincount(bins, minlength=len(edges) - 1)
+    usable = np.flatnonzero(sizes >= at_least).tolist()
     if not usable:
         return {}
-    smallest, rng = int(min(sizes[one] for one in usable)), np.random.default_rng(seed)
-    return {one: sorted(rng.permutation(np.flatnonzero(index == one))[:smallest].tolist()) for one in usable}
+    smallest, rng = int(sizes[usable].min()), np.random.default_rng(seed)
+    return {number: sorted(rng.permutation(np.flatnonzero(bins == number))[:smallest].tolist()) for number in usable}
 
 
 def curve_warnings(curve: Sequence[BinSnr], *, same_rollouts: bool) -> list[str]:
@@ -226,7 +226,8 @@ def curve_warnings(curve: Sequence[BinSnr], *, same_rollouts: bool) -> list[str]
     few = [f"[{one.low:.2f}, {one.high:.2f}): {one.num_problems}" for one in curve if one.num_problems < FEW]
     if few:
         notes.append(f"Bins with fewer than {FEW} problems, by pass rate: {', '.join(few)}.")
-    alike, total = sum(one.num_degenerate for one in curve), sum(one.num_problems for one in curve)
+    alike = sum(one.num_degenerate for one in curve)
+    total = sum(one.num_problems for one in curve)
     if alike:
         notes.append(
             f"{alike} of {total} problems are degenerate: their rollouts are all alike and Eq. (8) is 0/0. The paper's "

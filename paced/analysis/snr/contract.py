@@ -25,21 +25,21 @@ INNER_PIECE = 4_096
 
 
 def square_sum(values: Tensor) -> float:
-    """Σ x² of a contiguous tensor, added in float64 over pieces of at most 16,384 elements."""
-    flat = values.reshape(-1)
+    """Σ x² of a contiguous tensor of any shape, added in float64 over pieces of at most 16,384 elements."""
+    flat = values.reshape(-1)  # [elements]
     parts = [torch.dot(piece, piece) for piece in flat.split(SQUARE_PIECE)]
     return float(torch.stack(parts).double().sum()) if parts else 0.0
 
 
 def inner_products(rows: Tensor) -> Tensor:
-    """rows · rowsᵀ of a contiguous [K, n] tensor, added in float64 over pieces of at most 4,096 columns."""
+    """rows · rowsᵀ [K, K] of a contiguous [K, n] tensor, added in float64 over pieces of at most 4,096 columns."""
     whole = rows.shape[1] // INNER_PIECE * INNER_PIECE
-    rest = rows[:, whole:]
-    result = (rest @ rest.T).double()
+    rest = rows[:, whole:]  # [K, n − whole]
+    total = (rest @ rest.T).double()  # [K, K]
     if whole:
-        pieces = rows[:, :whole].unflatten(1, (-1, INNER_PIECE)).transpose(0, 1)
-        result += torch.bmm(pieces, pieces.transpose(1, 2)).double().sum(dim=0)
-    return result
+        pieces = rows[:, :whole].unflatten(1, (-1, INNER_PIECE)).transpose(0, 1)  # [pieces, K, INNER_PIECE]
+        total += torch.bmm(pieces, pieces.transpose(1, 2)).double().sum(dim=0)
+    return total
 
 
 class GradientContraction:
@@ -49,13 +49,13 @@ class GradientContraction:
         """Args: ``offsets`` [K+1], ``hidden`` [N, d] (times c_n unless δ carries it), ``vocab_block`` B."""
         self._offsets, self._hidden = offsets, hidden
         groups = len(offsets) - 1
-        self._scratch = hidden.new_empty(groups * vocab_block * hidden.shape[1])
-        self._gram = torch.zeros(groups, groups, dtype=torch.float64, device=hidden.device)
+        self._scratch = hidden.new_empty(groups * vocab_block * hidden.shape[1])  # [K·B·d]
+        self._gram = torch.zeros(groups, groups, dtype=torch.float64, device=hidden.device)  # [K, K]
 
     def add(self, delta: Tensor) -> None:
         """Add one block of columns, δ [N, b] with b <= B."""
         groups, block, width = len(self._offsets) - 1, delta.shape[1], self._hidden.shape[1]
-        gradients = self._scratch[: groups * block * width].view(groups, block, width)
+        gradients = self._scratch[: groups * block * width].view(groups, block, width)  # [K, b, d]
         for group in range(groups):
             rows = slice(self._offsets[group], self._offsets[group + 1])
             torch.mm(delta[rows].T, self._hidden[rows], out=gradients[group])
@@ -72,7 +72,7 @@ class TokenContraction:
     def __init__(self, *, offsets: Sequence[int], hidden: Tensor) -> None:
         """Args: ``offsets`` [K+1], ``hidden`` [N, d] (times c_n unless δ carries it)."""
         self._offsets, self._hidden = offsets, hidden
-        self._inner = hidden.new_zeros(len(hidden), len(hidden))
+        self._inner = hidden.new_zeros(len(hidden), len(hidden))  # [N, N]
 
     def add(self, delta: Tensor) -> None:
         """Add one block of columns, δ [N, b]."""
@@ -80,9 +80,9 @@ class TokenContraction:
 
     def gram(self) -> Tensor:
         """The K x K matrix, float64."""
-        pairs = self._inner.double()
+        pairs = self._inner.double()  # [N, N]
         pairs *= (self._hidden @ self._hidden.T).double()
-        member = pairs.new_zeros(len(self._offsets) - 1, len(pairs))
+        member = pairs.new_zeros(len(self._offsets) - 1, len(pairs))  # [K, N], 1 for the tokens of a rollout
         for group in range(len(member)):
             member[group, self._offsets[group] : self._offsets[group + 1]] = 1.0
         return member @ pairs @ member.T
@@ -94,19 +94,19 @@ class RunningSums:
     def __init__(self, *, offsets: Sequence[int], hidden: Tensor, vocab_size: int) -> None:
         """Args: ``offsets`` [K+1], ``hidden`` [N, d], ``vocab_size`` V."""
         self._offsets, self._hidden = offsets, hidden
-        self._gradient = hidden.new_zeros(vocab_size, hidden.shape[1])
-        self._total = torch.zeros_like(self._gradient)
+        self._gradient = hidden.new_zeros(vocab_size, hidden.shape[1])  # [V, d] of the current rollout
+        self._total = torch.zeros_like(self._gradient)  # [V, d]
         self._group, self._fresh = 0, True
         self.square_sum = 0.0
 
     def add(self, delta: Tensor, start: int) -> None:
-        """Add rows ``start`` … of δ, all columns; rows must come in order."""
+        """Add the rows of δ [C, V] from ``start`` on; rows must come in order."""
         stop = start + len(delta)
         while start < stop:
             while start >= self._offsets[self._group + 1]:
                 self._close()
             end = min(stop, self._offsets[self._group + 1])
-            piece = delta[: end - start]
+            piece = delta[: end - start]  # [rows of this rollout, V]
             # β = 0 overwrites the previous rollout's gradient without a pass over V·d zeros.
             self._gradient.addmm_(piece.T, self._hidden[start:end], beta=0.0 if self._fresh else 1.0)
             self._fresh, delta, start = False, delta[end - start :], end

@@ -9,6 +9,7 @@ For gradients g_1 … g_K of one problem with mean ḡ, everything here is a fun
 - the debiased ``snr_squared`` U/V, whose floor is 0; pooled over problems as ΣU/ΣV.
 
 U may be negative: that is an honest estimate of a small signal. It is never clipped before pooling.
+Shapes: [...] any number of problems with K rollouts each.
 Left out: error bars and nulls, which are in ``uncertainty.py``; anything that needs the gradients themselves.
 """
 
@@ -63,13 +64,13 @@ def moments(gram: ArrayLike) -> Moments:
         >>> float(result.signal), float(result.noise), float(result.mean_gradient_square)
         (1.0, 1.0, 1.5)
     """
-    G = check_gram("moments", gram)
+    G = check_gram("moments", gram)  # [..., K, K]
     K = G.shape[-1]
-    diagonal = np.diagonal(G, axis1=-2, axis2=-1)
-    mean_square = G.mean(axis=(-2, -1))
+    diagonal = np.diagonal(G, axis1=-2, axis2=-1)  # [..., K]
+    mean_square = G.mean(axis=(-2, -1))  # [...]
     # ‖g_k − ḡ‖² for each k: centring first keeps V accurate when ‖ḡ‖² dwarfs it.
-    deviations = diagonal - 2.0 * G.mean(axis=-1) + mean_square[..., None]
-    noise = np.maximum(deviations.sum(axis=-1), 0.0) / (K - 1)
+    deviations = diagonal - 2.0 * G.mean(axis=-1) + mean_square[..., None]  # [..., K]
+    noise = np.maximum(deviations.sum(axis=-1), 0.0) / (K - 1)  # [...]
     return Moments(
         num_rollouts=K,
         mean_gradient_square=mean_square,
@@ -109,7 +110,7 @@ def moments_from_sums(*, sum_square: ArrayLike, square_sum: ArrayLike, num_rollo
 
 
 def is_degenerate(values: Moments, *, rounding: float = ROUNDING) -> Booleans:
-    """Whether the spread is nil or below rounding, so that Eq. (8) is 0/0 or a ratio to float noise.
+    """Whether the spread is 0 or below rounding, so that Eq. (8) is 0/0 or a ratio to float noise.
 
     True where ``V <= rounding · (1/K) Σ‖g_k‖²``: identical rollouts, or gradients that are all zero.
 
@@ -204,7 +205,7 @@ def plug_in_floor(num_rollouts: int) -> float:
 
 
 def check_gram(place: str, gram: ArrayLike) -> Floats:
-    """Return the matrix in float64, or say why it is no Gram matrix of at least two gradients."""
+    """Return the matrix in float64, or say why it is not a Gram matrix of at least two gradients."""
     G = np.asarray(gram, np.float64)
     if G.ndim < 2 or G.shape[-1] != G.shape[-2]:
         raise ValueError(f"{place}: gram must have shape [..., K, K], got {G.shape}.")

@@ -7,9 +7,11 @@ A pass-rate estimate s/K is p with noise. A regression on it flattens the curve:
 2. (log A, α, β) solve equations that hold on average over it (``power_law.py``);
 3. the interval is estimate ± z standard errors of a bootstrap over problems that repeats both steps.
 
-Problems never or always solved stay out of step 2: what their gradients say depends on how p is spread between 0 and
-1/K, which no count shows. They count in step 1.
-Left out: the projection to α, β >= 0 that a weight function needs (``paced.weights.snr_exponents``).
+Problems never or always solved are left out of step 2: what their gradients say depends on how p is spread between 0
+and 1/K, which no count shows. They count in step 1.
+Shapes: M measured problems in C cells of equal counts, G points of the law, B bootstrap samples.
+Left out: SNR² of bins whose pass rate is known well, and the projection to α, β >= 0 that a weight function needs; both
+are in ``paced.weights.snr_exponents``.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
+from paced.analysis.results.intervals import LEVEL
 from paced.analysis.snr.estimators import pooled_snr_squared
 from paced.analysis.snr.law import fit_law, likelihood, mixing_weights, posterior
 from paced.analysis.snr.power_law import CellSums, Solution, fit_noise, misfit_bound, solve, spread, tilt
@@ -30,14 +33,14 @@ from paced.errors import check_counts
 from paced.records import PassRate
 from paced.weights.counts import CountHistogram
 
-LEVEL = 0.95
 RESAMPLES = 200
 """Bootstrap samples; their standard deviation is then known to 5 %."""
 MOST_FAILED = 0.1
 """Share of bootstrap samples without a solution above which there is no interval."""
 REWEIGHTINGS = 4
+"""Rounds in which the cells' weights are computed again from the last solution."""
 FEWEST = 10
-"""Measured problems that were solved sometimes below which nothing is fitted."""
+"""Fewest measured problems, solved sometimes, to which a power law is fitted."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -208,13 +211,17 @@ class _Fit:
     """The fit to the data themselves, B = 1."""
 
     points: Floats
+    """Pass rates inside (0, 1) of the law, shape [G]."""
     like: Floats
-    """Of all cells at 0, the points and 1."""
+    """Likelihood of all cells at 0, the points and 1, shape [num_cells, G + 2]."""
     sums: CellSums
+    """Of the inner cells."""
     tilted: Floats
+    """P(p | c) times the noise at p, normalised, shape [1, C, G]."""
     weights: Floats
-    """Of each inner cell, kept for the bootstrap samples: the equations hold for any."""
+    """Of each inner cell, shape [C]; kept for the bootstrap samples, because the equations are right for any."""
     solution: Solution
+    """(log A, α, β)."""
 
 
 def _fit(data: _Data) -> _Fit:
@@ -230,7 +237,7 @@ def _fit(data: _Data) -> _Fit:
     for _ in range(REWEIGHTINGS):
         if not solution.converged[0]:
             break
-        m, v = solution.snr_squared[0], mean_noise[0]
+        m, v = solution.snr_squared[0], mean_noise[0]  # [C] both
         squares = ((data.signal - m[data.cell] * data.noise) / v[data.cell]) ** 2
         a, b = spread(squares, m[data.cell])
         weights = 1 / (v * (a + b * m**2))
@@ -241,18 +248,18 @@ def _fit(data: _Data) -> _Fit:
 def _resampled(data: _Data, fit: _Fit, resamples: int, seed: int) -> Solution:
     """The fit to bootstrap samples of problems: new law, new noise, new exponents.
 
-    Problems that only counts are known of are drawn by cell: a million of them cost no more than a thousand.
+    Problems of which only counts are known are drawn by cell: a million of them cost no more than a thousand.
     """
     rng = np.random.default_rng(seed)
-    alone = np.ones(len(data.cell))  # measured problems, one by one
-    others = data.cells.num_problems.astype(np.float64)
+    alone = np.ones(len(data.cell))  # [M], measured problems one by one
+    others = data.cells.num_problems.astype(np.float64)  # [num_cells], those of which only counts are known
     np.subtract.at(others, data.inner[data.cell], 1.0)
     total = data.cells.total
     drawn = rng.multinomial(total, np.concatenate([alone, others]) / total, size=resamples).astype(np.float64)
-    times, counts = drawn[:, : len(alone)], drawn[:, len(alone) :]
+    times, counts = drawn[:, : len(alone)], drawn[:, len(alone) :]  # [B, M], [B, num_cells]
     sums = data.sums(times)
     counts[:, data.inner] += sums.num_problems  # [B, num_cells]
-    laws = np.stack([mixing_weights(fit.like, one) for one in counts])  # [B, G + 2]
+    laws = np.stack([mixing_weights(fit.like, of_sample) for of_sample in counts])  # [B, G + 2]
     within = posterior(fit.like[data.inner, 1:-1], laws[:, 1:-1])  # [B, C, G]
     tilted, _ = tilt(within, fit_noise(within, fit.points, sums))
     return solve(tilted, fit.points, sums, weights=fit.weights, start=fit.solution.theta[0])

@@ -1,9 +1,10 @@
-"""The K x K Gram matrix of per-rollout head gradients, exactly, without ever holding K gradients.
+"""The K x K Gram matrix of per-rollout head gradients, exactly, without K gradients in memory.
 
 One function, :func:`head_gram`: it asks ``plan.py`` which algorithm is cheapest within ``max_bytes`` and runs it.
 All algorithms compute the same numbers up to rounding: float64 agrees with plain autograd to 1e-10, float32 to 5e-5.
 Left out: the gradient with respect to an embedding that shares the head's matrix. With a tied head the measured
 gradient is the head's part, that is the derivative through the output product alone.
+Shapes: N tokens of K rollouts, V the vocabulary, B columns of it in a block, C rows in a chunk, d wide.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class HeadGram:
     """The algorithm that ran."""
 
     def matrix(self) -> Floats:
-        """The Gram matrix, which is there unless sums were asked for."""
+        """The Gram matrix [K, K], which is there unless only the sums were wanted."""
         assert self.gram is not None, "asked for sums only"
         return self.gram
 
@@ -93,7 +94,7 @@ def head_gram(
         matrix = _streamed(passes, plan, known)
     else:
         matrix = _stored(passes, plan)
-    gram = matrix.cpu().numpy()
+    gram = matrix.cpu().numpy()  # [K, K]
     gram = (gram + gram.T) / 2
     return HeadGram(gram=gram, sum_square=float(gram.sum()), square_sum=float(np.trace(gram)), plan=plan)
 
@@ -102,9 +103,9 @@ def _stored(passes: HeadPasses, plan: Plan) -> Tensor:
     """δ made once, kept as [N, V], then contracted."""
     N, V = passes.shape.num_tokens, passes.shape.vocab_size
     rounded = plan.storage == "bf16"
-    store = passes.student.new_empty(N, V, dtype=torch.bfloat16 if rounded else passes.dtype)
-    values = passes.student.new_zeros(N)
-    for start, delta in passes.delta_rows(plan, None if rounded else store, values):
+    store = passes.student.new_empty(N, V, dtype=torch.bfloat16 if rounded else passes.dtype)  # [N, V]
+    values = passes.student.new_zeros(N)  # [N]
+    for start, delta in passes.delta_rows(plan, None if rounded else store, values):  # δ [C, V]
         if rounded:
             store[start : start + len(delta)] = delta
     contraction = _contraction(passes, plan, passes.scaled_hidden(values))
@@ -112,15 +113,15 @@ def _stored(passes: HeadPasses, plan: Plan) -> Tensor:
         contraction.add(store)
     else:
         for start in range(0, V, plan.vocab_block):
-            contraction.add(store[:, start : start + plan.vocab_block].to(passes.dtype))
+            contraction.add(store[:, start : start + plan.vocab_block].to(passes.dtype))  # [N, B]
     return contraction.gram()
 
 
 def _streamed(passes: HeadPasses, plan: Plan, statistics: Statistics) -> Tensor:
     """δ made again for each block of columns from row statistics; never more than N x B of it."""
-    multipliers = passes.multipliers(passes.loss.values_of(statistics))
+    multipliers = passes.multipliers(passes.loss.values_of(statistics))  # [N]
     contraction = _contraction(passes, plan, passes.student)
-    for delta in passes.delta_blocks(plan, statistics, multipliers):
+    for delta in passes.delta_blocks(plan, statistics, multipliers):  # [N, B]
         contraction.add(delta)
     return contraction.gram()
 
@@ -129,29 +130,30 @@ def _running_sums(passes: HeadPasses, plan: Plan) -> tuple[float, float]:
     """Each rollout's whole gradient accumulated in turn; only S and Q are kept."""
     values: Tensor | None = None
     if passes.loss.coefficients_look_ahead:  # a reward-to-go is needed before its rows are contracted
-        values = passes.loss.values_of(passes.statistics(plan))
+        values = passes.loss.values_of(passes.statistics(plan))  # [N]
     sums = RunningSums(
         offsets=passes.tokens.offsets, hidden=passes.scaled_hidden(values), vocab_size=passes.shape.vocab_size
     )
-    unused = passes.student.new_zeros(len(passes.student))
-    for start, delta in passes.delta_rows(plan, None, unused):
+    row_values = passes.student.new_zeros(len(passes.student))  # [N]
+    for start, delta in passes.delta_rows(plan, None, row_values):  # δ [C, V]
         sums.add(delta, start)
-    passes.multipliers(unused)  # refuses a loss that is not finite
+    passes.multipliers(row_values)  # refuses a loss that is not finite
     return sums.finish()
 
 
 def _contraction(passes: HeadPasses, plan: Plan, hidden: Tensor) -> GradientContraction | TokenContraction:
+    """The contraction that the plan names, with hidden states [N, d]."""
     if plan.contraction == "token":
         return TokenContraction(offsets=passes.tokens.offsets, hidden=hidden)
     return GradientContraction(offsets=passes.tokens.offsets, hidden=hidden, vocab_block=plan.vocab_block)
 
 
 def _checked(statistics: Statistics, passes: HeadPasses) -> dict[str, Tensor]:
-    """The named statistics in the arithmetic's type, or an error that names what is absent."""
+    """The named statistics [N] in the arithmetic's type, or an error that names what is absent."""
     names = passes.loss.statistic_names or ()
     missing = [name for name in names if name not in statistics]
     if missing:
-        raise ValueError(f"head_gram: statistics must hold {', '.join(names)}, got no {', '.join(missing)}.")
+        raise ValueError(f"head_gram: statistics must have {', '.join(names)}, got none for {', '.join(missing)}.")
     wrong = [name for name in names if statistics[name].shape != passes.student.shape[:1]]
     if wrong:
         raise ValueError(

@@ -83,10 +83,10 @@ def mixing_weights(like: Floats, num_problems: NDArray[np.integer]) -> Floats:
         like: likelihood of each cell at each point up to a factor of the cell, shape [num_cells, G].
         num_problems: n_c >= 0 of each cell, shape [num_cells].
     """
-    seen = num_problems > 0
-    like, n = like[seen], num_problems[seen].astype(np.float64)
+    seen = num_problems > 0  # [num_cells], C of them true
+    like, n = like[seen], num_problems[seen].astype(np.float64)  # [C, G], [C]
     total, root = float(n.sum()), np.sqrt(n)
-    w = np.full(like.shape[1], 1.0 / like.shape[1])
+    w = np.full(like.shape[1], 1.0 / like.shape[1])  # [G]
     for _ in range(20):  # a few steps of EM, from which Newton's method does not overshoot
         w *= (n / (like @ w)) @ like / total
     value = float(n @ np.log(like @ w))
@@ -95,15 +95,16 @@ def mixing_weights(like: Floats, num_problems: NDArray[np.integer]) -> Floats:
         ratios = like / (like @ w)[:, None]  # [C, G]
         if float((n @ ratios).max()) <= total * (1 + OPTIMAL):
             break
-        rows = np.concatenate([ratios * root[:, None], sum_to_one[None]])
+        rows = np.concatenate([ratios * root[:, None], sum_to_one[None]])  # [C + 1, G]
         target, _ = nnls(rows, np.append(2 * root, sum_to_one[0]))
-        step, raised = target / target.sum() - w, False
+        step = target / target.sum() - w  # [G]
         for halvings in range(20):
-            there = like @ (w + step * 0.5**halvings)
-            if (there > 0).all() and float(n @ np.log(there)) > value:
-                w, value, raised = w + step * 0.5**halvings, float(n @ np.log(there)), True
+            candidate = w + step * 0.5**halvings  # [G]
+            mixture = like @ candidate  # [C]
+            if (mixture > 0).all() and float(n @ np.log(mixture)) > value:
+                w, value = candidate, float(n @ np.log(mixture))
                 break
-        if not raised:
+        else:  # no step of this direction raises the likelihood
             break
     return np.maximum(w, 0.0) / np.maximum(w, 0.0).sum()
 

@@ -5,19 +5,20 @@ The gradient of a rollout's loss with respect to the head is Σ_n c_n δ_n h_n�
 - ``reverse_kl_sampled``  score-function estimator of KL(student‖teacher) of the whole completion: δ = onehot(y) − p,
   c_n = Σ_{m>=n} log(p(y_m)/q(y_m)), the reward-to-go, no baseline. On-policy only: y must come from the student;
 - ``reverse_kl``, ``forward_kl``, ``jsd``, ``akl`` … every name in ``DIVERGENCES``: the full-vocabulary divergence of
-  each position along the completion, student's or teacher's, the completion itself held fixed; c_n = 1;
+  each position along the completion, student's or teacher's, the completion itself a constant; c_n = 1;
 - ``cross_entropy``       −log p(y): the gradient towards given answers (a useful direction, a prior skill); no teacher.
 
 p student, q teacher. A loss works on whole rows of logits, or on a block of vocabulary columns when it is given the row
 statistics that a block cannot know (log-normalisers, means); the second form is what makes streaming possible.
-The full-row form of the divergences is the trainer's own (``paced/train/loss``); only the block form is here.
+Shapes: N tokens, V the vocabulary, B columns of it in a block, K rollouts, T tokens of one rollout.
+Both forms of a divergence are the trainer's own (``paced/train/loss``); the losses that are not divergences are here.
 Left out: a loss temperature other than 1, and baselines: they are other estimators, with other noise.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, ClassVar
@@ -25,21 +26,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from paced.errors import ArgumentTypeError
-from paced.train.loss.akl import AKL, AscendingAKL
+from paced.errors import ArgumentTypeError, check_choice
 from paced.train.loss.divergences import DIVERGENCES, make_divergence
-from paced.train.loss.jsd import JSD
-from paced.train.loss.kl import ForwardKL, MixedKL, ReverseKL
-from paced.train.loss.rows import Divergence, Scratch
-
-_CAP = 80.0
-"""As in the full-row JSD: exp(80) is finite in float32."""
+from paced.train.loss.rows import RowDivergence, Scratch, Statistics
 
 ONLINE_STATISTICS = frozenset({"student_lse", "teacher_lse", "mean_gap", "log_ratio"})
 """Row statistics that are sums over the vocabulary, so that blocks of columns can be added up."""
-
-Statistics = Mapping[str, Tensor]
-"""Row statistics by name, each [N]; which names a loss needs is its ``statistic_names``."""
 
 
 class HeadLoss(ABC):
@@ -56,15 +48,15 @@ class HeadLoss(ABC):
 
     @abstractmethod
     def rows_(self, student: Tensor, teacher: Tensor, targets: Tensor, scratch: Scratch) -> Tensor:
-        """Overwrite ``student`` [R, V] with δ and return the value of each token [R]; ``teacher`` is lost."""
+        """Overwrite ``student`` [N, V] with δ and return the value of each token [N]; ``teacher`` is lost."""
 
     @abstractmethod
     def statistics(self, student: Tensor, teacher: Tensor, targets: Tensor, scratch: Scratch) -> dict[str, Tensor]:
-        """The row statistics of [R, V] logits, each [R]; both tensors may be lost."""
+        """The row statistics of [N, V] logits, each [N]; both tensors may be lost."""
 
     @abstractmethod
     def block_(self, student: Tensor, teacher: Tensor, statistics: Statistics, targets: Tensor) -> None:
-        """Overwrite ``student`` [R, B] with δ's columns; ``targets`` [R] count from the block's first column."""
+        """Overwrite ``student`` [N, B] with δ's columns; ``targets`` [N] count from the block's first column."""
 
     def coefficients(self, values: Tensor, offsets: Sequence[int]) -> Tensor | None:
         """c_n [N] from the tokens' values, rollout k being rows offsets[k] : offsets[k+1]; None for all ones."""
@@ -79,75 +71,25 @@ class HeadLoss(ABC):
 class DivergenceLoss(HeadLoss):
     """A full-vocabulary divergence of each position along given completions."""
 
-    divergence: Divergence
+    divergence: RowDivergence
     """From ``make_divergence``."""
 
     @property
     def statistic_names(self) -> tuple[str, ...] | None:  # type: ignore[override]
-        """By kind of divergence; None for one without a block form."""
-        for kinds, names in _STATISTICS.items():
-            if isinstance(self.divergence, kinds):
-                return names
-        return None
+        """Those of the divergence's block form; None when it has none."""
+        return self.divergence.statistic_names
 
     def rows_(self, student: Tensor, teacher: Tensor, targets: Tensor, scratch: Scratch) -> Tensor:
         """δ and the divergence of each token in nats."""
         return self.divergence.overwrite(student_logits=student, teacher_logits=teacher, scratch=scratch)
 
     def statistics(self, student: Tensor, teacher: Tensor, targets: Tensor, scratch: Scratch) -> dict[str, Tensor]:
-        """Log-normalisers, and the student's mean of the log-ratio where δ is centred by it."""
-        kind = self.divergence
-        student_lse, teacher_lse = torch.logsumexp(student, -1), torch.logsumexp(teacher, -1)
-        p = (student - student_lse.unsqueeze(-1)).exp_()
-        statistics = {"student_lse": student_lse, "teacher_lse": teacher_lse}
-        if isinstance(kind, JSD):
-            log_ratio = (teacher - teacher_lse.unsqueeze(-1)).sub_(student).add_(student_lse.unsqueeze(-1))
-            statistics["mean_log_ratio"] = torch.linalg.vecdot(
-                p, _jsd_log_ratio_(log_ratio.clamp_(max=_CAP), kind.beta)
-            )
-        else:
-            gap = student - teacher
-            statistics["mean_gap"] = torch.linalg.vecdot(p, gap)
-        if isinstance(kind, (AKL, AscendingAKL)):
-            # δ is linear in the forward share λ: δ = (1−λ)·reverse + λ·forward, so λ is read off the trainer's own δ.
-            reverse = gap.sub_(statistics["mean_gap"].unsqueeze(-1)).mul_(p)
-            forward = p.sub_((teacher - teacher_lse.unsqueeze(-1)).exp_()).sub_(reverse)
-            kind.overwrite(student_logits=student, teacher_logits=teacher, scratch=scratch)
-            share = torch.linalg.vecdot(student.sub_(reverse), forward) / torch.linalg.vecdot(forward, forward)
-            statistics["forward_share"] = share.nan_to_num_(0.0).clamp_(0.0, 1.0)
-        names = self.statistic_names
-        assert names is not None
-        return {name: statistics[name] for name in names}
+        """Log-normalisers, and the student's mean of what δ is centred by."""
+        return self.divergence.row_statistics(student, teacher, scratch)
 
     def block_(self, student: Tensor, teacher: Tensor, statistics: Statistics, targets: Tensor) -> None:
-        """δ's columns in place, from the closed forms of ``paced/train/loss/kl.py`` and ``jsd.py``."""
-        kind = self.divergence
-        column = {name: values.unsqueeze(-1) for name, values in statistics.items()}
-        if isinstance(kind, ForwardKL):
-            student.sub_(column["student_lse"]).exp_()
-            student.sub_(teacher.sub_(column["teacher_lse"]).exp_())
-        elif isinstance(kind, ReverseKL):
-            gap = torch.sub(student, teacher, out=teacher).sub_(column["mean_gap"])
-            student.sub_(column["student_lse"]).exp_().mul_(gap)
-        elif isinstance(kind, JSD):
-            log_p = student.sub_(column["student_lse"])
-            log_ratio = teacher.sub_(column["teacher_lse"]).sub_(log_p).clamp_(max=_CAP)
-            log_p.exp_().mul_(_jsd_log_ratio_(log_ratio, kind.beta).sub_(column["mean_log_ratio"]))
-            student.mul_(1 - kind.beta)
-        else:
-            share: Any = kind.forward_share if isinstance(kind, MixedKL) else column["forward_share"]
-            q = (teacher - column["teacher_lse"]).exp_().mul_(share)
-            gap = torch.sub(student, teacher, out=teacher).sub_(column["mean_gap"]).mul_(1 - share).add_(share)
-            student.sub_(column["student_lse"]).exp_().mul_(gap).sub_(q)
-
-
-_STATISTICS: dict[tuple[type, ...], tuple[str, ...]] = {
-    (ForwardKL,): ("student_lse", "teacher_lse"),
-    (ReverseKL,): ("student_lse", "mean_gap"),
-    (MixedKL,): ("student_lse", "teacher_lse", "mean_gap"),
-    (JSD,): ("student_lse", "teacher_lse", "mean_log_ratio"),
-    (AKL, AscendingAKL): ("student_lse", "teacher_lse", "mean_gap", "forward_share"),
-}
+        """δ's columns in place."""
+        self.divergence.overwrite_block(student, teacher, statistics)
 
 
 @dataclass(frozen=True)
@@ -164,11 +106,11 @@ class SampledReverseKL(HeadLoss):
 
     def rows_(self, student: Tensor, teacher: Tensor, targets: Tensor, scratch: Scratch) -> Tensor:
         """δ and log p(y)/q(y)."""
-        chosen = targets.unsqueeze(-1)
-        values = student.gather(-1, chosen).sub_(teacher.gather(-1, chosen))
-        p = torch.softmax(student, -1, out=scratch.like("p", student))
+        chosen = targets.unsqueeze(-1)  # [N, 1]
+        values = student.gather(-1, chosen).sub_(teacher.gather(-1, chosen))  # [N, 1]
+        p = torch.softmax(student, -1, out=scratch.like("p", student))  # [N, V]
         values.sub_(_log_normaliser(student, p))
-        q = torch.softmax(teacher, -1, out=scratch.like("q", teacher))
+        q = torch.softmax(teacher, -1, out=scratch.like("q", teacher))  # [N, V]
         values.add_(_log_normaliser(teacher, q))
         torch.neg(p, out=student)
         student.scatter_add_(-1, chosen, torch.ones_like(values))
@@ -176,9 +118,11 @@ class SampledReverseKL(HeadLoss):
 
     def statistics(self, student: Tensor, teacher: Tensor, targets: Tensor, scratch: Scratch) -> dict[str, Tensor]:
         """log-normaliser of the student, and log p(y)/q(y)."""
-        student_lse, teacher_lse = torch.logsumexp(student, -1), torch.logsumexp(teacher, -1)
-        chosen = (student.gather(-1, targets.unsqueeze(-1)) - teacher.gather(-1, targets.unsqueeze(-1))).squeeze(-1)
-        return {"student_lse": student_lse, "log_ratio": chosen - student_lse + teacher_lse}
+        student_lse = torch.logsumexp(student, -1)  # [N]
+        teacher_lse = torch.logsumexp(teacher, -1)  # [N]
+        chosen = targets.unsqueeze(-1)  # [N, 1]
+        gap = (student.gather(-1, chosen) - teacher.gather(-1, chosen)).squeeze(-1)  # [N]
+        return {"student_lse": student_lse, "log_ratio": gap - student_lse + teacher_lse}
 
     def block_(self, student: Tensor, teacher: Tensor, statistics: Statistics, targets: Tensor) -> None:
         """onehot − p; the teacher is not looked at."""
@@ -187,9 +131,9 @@ class SampledReverseKL(HeadLoss):
 
     def coefficients(self, values: Tensor, offsets: Sequence[int]) -> Tensor:
         """Reward-to-go: the sum of the values from each token to the end of its rollout, added in float64."""
-        result = values.new_empty(len(values))
+        result = values.new_empty(len(values))  # [N]
         for start, stop in pairwise(offsets):
-            rewards = values[start:stop].double()
+            rewards = values[start:stop].double()  # [T]
             result[start:stop] = rewards.flip(0).cumsum(0).flip(0).to(values.dtype)
         return result
 
@@ -208,10 +152,10 @@ class CrossEntropy(HeadLoss):
 
     def rows_(self, student: Tensor, teacher: Tensor, targets: Tensor, scratch: Scratch) -> Tensor:
         """δ and −log p(y)."""
-        chosen = student.gather(-1, targets.unsqueeze(-1))
-        p = torch.softmax(student, -1, out=scratch.like("p", student))
-        values = _log_normaliser(student, p).sub_(chosen)
-        student.copy_(p).scatter_add_(-1, targets.unsqueeze(-1), -torch.ones_like(chosen))
+        chosen = targets.unsqueeze(-1)  # [N, 1]
+        p = torch.softmax(student, -1, out=scratch.like("p", student))  # [N, V]
+        values = _log_normaliser(student, p).sub_(student.gather(-1, chosen))  # [N, 1]
+        student.copy_(p).scatter_add_(-1, chosen, -torch.ones_like(values))
         return values.squeeze(-1)
 
     def statistics(self, student: Tensor, teacher: Tensor, targets: Tensor, scratch: Scratch) -> dict[str, Tensor]:
@@ -243,23 +187,16 @@ def make_head_loss(name: str, **parameters: Any) -> HeadLoss:
         if parameters:
             raise ArgumentTypeError(f"make_head_loss: {name} takes no parameters, got {', '.join(sorted(parameters))}.")
         return SPECIAL_LOSSES[name]()
-    if name not in DIVERGENCES:
-        known = ", ".join([*SPECIAL_LOSSES, *DIVERGENCES])
-        raise ValueError(f"make_head_loss: name must be one of {known}, got {name!r}.")
+    check_choice("make_head_loss", "name", name, [*SPECIAL_LOSSES, *DIVERGENCES])
     return DivergenceLoss(make_divergence(name, **parameters))
 
 
 def _log_normaliser(logits: Tensor, probabilities: Tensor) -> Tensor:
-    """log Σ_v exp(z_v) [R, 1] from the softmax that is already there: z_max − log p_max."""
+    """log Σ_v exp(z_v) [N, 1] of logits [N, V] from their softmax [N, V]: z_max − log p_max."""
     return logits.amax(-1, keepdim=True) - probabilities.amax(-1, keepdim=True).log()
 
 
-def _jsd_log_ratio_(log_ratio: Tensor, beta: float) -> Tensor:
-    """log(p/m) in place from e = log q − log p: −log(1−β + β exp e)."""
-    return log_ratio.expm1_().mul_(beta).log1p_().neg_()
-
-
 def _add_at_targets_(block: Tensor, targets: Tensor, amount: float) -> None:
-    """Add ``amount`` where a row's target lies inside the block."""
-    rows = ((targets >= 0) & (targets < block.shape[1])).nonzero().squeeze(-1)
+    """Add ``amount`` to each row's target [N], where the block [N, B] has its column."""
+    rows = ((targets >= 0) & (targets < block.shape[1])).nonzero().squeeze(-1)  # [rows with their target here]
     block[rows, targets[rows]] += amount

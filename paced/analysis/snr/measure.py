@@ -2,13 +2,14 @@
 
 Works on any Hugging Face causal language model whose head is one linear layer. With a tied head the measured gradient
 is the head's part: the derivative through the output product alone, without the embedding's.
+Shapes: P problems with K completions each, N tokens of all completions together, T of one, d wide (d' the teacher).
 Left out: sampling and grading (``command.py`` takes those from the run's own samplers).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -21,10 +22,12 @@ from paced.analysis.snr.plan import MAX_BYTES
 from paced.analysis.snr.rows import FLOAT32_ROUNDING, FLOAT64_ROUNDING, ProblemGram, ProblemSnr, summarise
 from paced.analysis.snr.tokens import RolloutTokens, mean_weights
 from paced.arrays import Floats
+from paced.errors import check_choice
 from paced.train.loss.head import head_of, trunk_of
 from paced.train.micro_batches import pack, split_batch
 
 TokenReduction = Literal["sum", "mean"]
+"""How the token losses of one completion become its loss."""
 MAX_TOKENS = 16_384
 """Padded tokens of one forward pass through a model."""
 
@@ -80,26 +83,26 @@ def lm_head_snr(
     names = [str(index) for index in range(len(student_prompts))] if problem_ids is None else list(problem_ids)
     _check(student_prompts, shown, completions, names, token_reduction, vocab_size)
     measured = []
-    for name, prompt, teacher_prompt, answers in zip(names, student_prompts, shown, completions, strict=True):
+    for name, prompt, teacher_prompt, sampled in zip(names, student_prompts, shown, completions, strict=True):
         tokens = rollout_tokens(
             student,
             teacher if head_loss.needs_teacher else None,
-            sequences=[(prompt, answer) for answer in answers],
-            teacher_sequences=[(teacher_prompt, answer) for answer in answers],
+            sequences=[(prompt, completion) for completion in sampled],
+            teacher_sequences=[(teacher_prompt, completion) for completion in sampled],
             token_reduction=token_reduction,
             vocab_size=vocab_size,
             max_tokens=max_tokens,
         )
-        gram = head_gram(tokens, head_loss, max_bytes=max_bytes).matrix()
-        one = ProblemGram(
+        gram = head_gram(tokens, head_loss, max_bytes=max_bytes).matrix()  # [K, K]
+        problem = ProblemGram(
             problem_id=name,
             num_tokens=len(tokens.targets),
             rounding=FLOAT64_ROUNDING if tokens.dtype == torch.float64 else FLOAT32_ROUNDING,
             gram=tuple(tuple(row) for row in gram.tolist()),
         )
-        measured.append(one)
+        measured.append(problem)
         if on_problem is not None:
-            on_problem(one)
+            on_problem(problem)
     return summarise(measured, guard=guard)
 
 
@@ -116,10 +119,10 @@ def problem_gram(
     max_bytes: int = MAX_BYTES,
     max_tokens: int = MAX_TOKENS,
 ) -> Floats:
-    """Inner products of the problems' *mean* gradients ḡ_x = (1/K) Σ_k g_xk, [num_problems, num_problems].
+    """Inner products of the problems' *mean* gradients ḡ_x = (1/K) Σ_k g_xk, [P, P].
 
     The spread of ḡ_x over x is the noise of the theory's Definition 2. Arguments as for :func:`lm_head_snr`. Hidden
-    states of all these problems are held at once, so call it for the problems of one bin.
+    states of all these problems are in memory at once, so call it for the problems of one bin.
     """
     shown = student_prompts if teacher_prompts is None else teacher_prompts
     _check(
@@ -139,13 +142,17 @@ def problem_gram(
 
 
 def grouped_mean_gram(gram: Floats, counts: Sequence[int]) -> Floats:
-    """Inner products of group means from those of the members, groups lying one after the other.
+    """Inner products of group means [P, P] from those of the members [ΣK, ΣK], group after group.
+
+    Args:
+        gram: inner products of all members.
+        counts: members of each group, K >= 1.
 
     Example:
         >>> grouped_mean_gram(np.eye(4), [2, 2]).tolist()
         [[0.5, 0.0], [0.0, 0.5]]
     """
-    average = np.zeros((len(counts), len(gram)))
+    average = np.zeros((len(counts), len(gram)))  # [P, ΣK]
     start = 0
     for row, count in enumerate(counts):
         average[row, start : start + count] = 1.0 / count
@@ -163,14 +170,26 @@ def rollout_tokens(
     vocab_size: int | None = None,
     max_tokens: int = MAX_TOKENS,
 ) -> RolloutTokens:
-    """Hidden states of both models on the same completions, with their heads: what ``head_gram`` takes."""
+    """Hidden states of both models on the same completions, with their heads: what ``head_gram`` takes.
+
+    Args:
+        student: causal LM whose head is measured.
+        teacher: causal LM over the same tokens, or None for a loss without a teacher.
+        sequences: (prompt, completion) as the student reads them, one pair a rollout.
+        teacher_sequences: the same completions after the teacher's prompts.
+        token_reduction: ``mean`` gives each token the weight 1/T.
+        vocab_size: tokens of the tokenizer, when the heads have padding rows.
+        max_tokens: padded tokens of a forward pass.
+    """
     offsets = [0]
     for _, completion in sequences:
         offsets.append(offsets[-1] + len(completion))
-    hidden = completion_states(student, sequences, max_tokens=max_tokens)
+    hidden = completion_states(student, sequences, max_tokens=max_tokens)  # [N, d]
     teacher_hidden = teacher_head = None
     if teacher is not None:
-        teacher_hidden = completion_states(teacher, teacher_sequences, max_tokens=max_tokens).to(hidden.device)
+        teacher_hidden = completion_states(teacher, teacher_sequences, max_tokens=max_tokens).to(
+            hidden.device
+        )  # [N, d']
         teacher_head = head_of(teacher, vocab_size=vocab_size)
     targets = [token for _, completion in sequences for token in completion]
     return RolloutTokens(
@@ -199,10 +218,11 @@ def completion_states(
     try:
         for group in _batches([len(p) + len(c) for p, c in sequences], max_tokens, padded=weight.dtype.itemsize > 2):
             packed = pack([sequences[index] for index in group], device=weight.device)
-            hidden = trunk(**packed.inputs, use_cache=False).last_hidden_state.flatten(0, 1)[packed.positions]
-            parts = hidden.split([len(sequences[index][1]) for index in group])
+            hidden = trunk(**packed.inputs, use_cache=False).last_hidden_state  # [sequences, length, d]
+            completions = hidden.flatten(0, 1)[packed.positions]  # [tokens of the batch's completions, d]
+            parts = completions.split([len(sequences[index][1]) for index in group])
             for index, part in zip(group, parts, strict=True):
-                states[index] = part
+                states[index] = part  # [T, d]
     finally:
         model.train(was_training)
     return torch.cat([state for state in states if state is not None])
@@ -226,22 +246,26 @@ def _check(
     token_reduction: str,
     vocab_size: int | None,
 ) -> None:
+    """Refuse prompts and completions of which no SNR can be measured.
+
+    Raises:
+        ValueError: lengths that differ, fewer than two completions, an empty prompt, a token outside the vocabulary.
+    """
     sizes = (len(student_prompts), len(teacher_prompts), len(completions), len(names))
     if len(set(sizes)) != 1:
         raise ValueError(
             "lm_head_snr: student_prompts, teacher_prompts, completions and problem_ids must be equal in number, got "
             f"{', '.join(map(str, sizes))}."
         )
-    if token_reduction not in ("sum", "mean"):
-        raise ValueError(f"lm_head_snr: token_reduction must be sum or mean, got {token_reduction!r}.")
-    for name, prompt, shown, answers in zip(names, student_prompts, teacher_prompts, completions, strict=True):
-        if len(answers) < 2:
-            raise ValueError(f"lm_head_snr: problem {name} must have at least 2 completions, got {len(answers)}.")
+    check_choice("lm_head_snr", "token_reduction", token_reduction, get_args(TokenReduction))
+    for name, prompt, shown, sampled in zip(names, student_prompts, teacher_prompts, completions, strict=True):
+        if len(sampled) < 2:
+            raise ValueError(f"lm_head_snr: problem {name} must have at least 2 completions, got {len(sampled)}.")
         if not len(prompt) or not len(shown):
             raise ValueError(f"lm_head_snr: problem {name} has an empty prompt. Begin it with a token, e.g. BOS.")
-        largest = max((token for answer in answers for token in answer), default=0)
+        largest = max((token for completion in sampled for token in completion), default=0)
         if vocab_size is not None and largest >= vocab_size:
             raise ValueError(
-                f"lm_head_snr: completions must hold tokens below vocab_size = {vocab_size}, got {largest} in problem "
+                f"lm_head_snr: completions must have tokens below vocab_size = {vocab_size}, got {largest} in problem "
                 f"{name}. Sample without the head's padding rows."
             )

@@ -1,6 +1,6 @@
 """The cost rule: which algorithm measures the Gram matrix, how large its blocks are, how many bytes it takes.
 
-Two choices are independent. *Where the logit gradients δ live*:
+Two choices are independent. *Where the logit gradients δ are kept*:
 
 - ``stored``    δ [N, V] is made once in row chunks and kept: 3u FLOP with the contraction, N·V numbers;
 - ``bf16``      the same, kept as bfloat16: half the bytes, at the price of a rounding of 2⁻⁹ of each δ;
@@ -23,11 +23,16 @@ Left out: anything that runs. This file imports no torch, so the rule can be rea
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
+
+from paced.errors import check_choice
 
 Storage = Literal["stored", "bf16", "streamed", "running_sums"]
-Contraction = Literal["gradient", "token", "none"]
+"""Where the logit gradients are kept; see above."""
+Contraction = Literal["gradient", "token"]
+"""How they become inner products of gradients; see above."""
 Wanted = Literal["gram", "sums"]
+"""The K x K matrix, or only S = ‖Σ_k g_k‖² and Q = Σ_k ‖g_k‖²."""
 
 MAX_BYTES = 512 * 2**20
 """Default scratch: 512 MiB beside the models, the hidden states and the result."""
@@ -68,9 +73,9 @@ class Plan:
     """What will run, and its cost."""
 
     storage: Storage
-    """Where the logit gradients live."""
-    contraction: Contraction
-    """How they are contracted."""
+    """Where the logit gradients are kept."""
+    contraction: Contraction | Literal["none"]
+    """How they are contracted; running_sums contracts nothing."""
     row_chunk: int
     """C: rows of full logits made at a time."""
     vocab_block: int
@@ -113,7 +118,8 @@ def choose_plan(
         contraction: force one contraction.
 
     Raises:
-        ValueError: nothing fits; the message gives the smallest number of bytes that would do.
+        ValueError: nothing fits (the message gives the smallest number of bytes that would do), or a forced storage
+            cannot give what is wanted.
 
     Example:
         >>> small = Shape(num_tokens=256, num_groups=8, vocab_size=32768, hidden_size=576, teacher_hidden_size=576)
@@ -125,7 +131,12 @@ def choose_plan(
         >>> choose_plan(qwen).storage
         'streamed'
     """
-    if contraction is None:
+    check_choice("choose_plan", "wanted", wanted, get_args(Wanted))
+    if storage is not None:
+        _check_storage(storage, wanted=wanted, blockwise=blockwise)
+    if contraction is not None:
+        check_choice("choose_plan", "contraction", contraction, get_args(Contraction))
+    else:
         contraction = "token" if shape.num_tokens <= TOKEN_CROSSOVER * shape.hidden_size else "gradient"
     if storage is not None:
         order: list[Storage] = [storage]
@@ -147,6 +158,20 @@ def choose_plan(
         f"choose_plan: max_bytes must be at least {least} for this shape, got {max_bytes}. "
         "Allow more memory, or measure fewer rollouts at a time."
     )
+
+
+def _check_storage(storage: Storage, *, wanted: Wanted, blockwise: bool) -> None:
+    """Refuse a forced storage that does not exist, or that cannot give what is wanted of this loss."""
+    check_choice("choose_plan", "storage", storage, get_args(Storage))
+    if storage == "streamed" and not blockwise:
+        raise ValueError(
+            "choose_plan: storage must not be streamed for a loss without a block form, got streamed. Use stored."
+        )
+    if storage == "running_sums" and wanted == "gram":
+        raise ValueError(
+            "choose_plan: storage must not be running_sums where the Gram matrix is wanted, got running_sums. "
+            "Use wanted='sums'."
+        )
 
 
 def _fit(shape: Shape, storage: Storage, contraction: Contraction, max_bytes: int, given: bool, online: bool) -> Plan:
@@ -180,7 +205,7 @@ def _plan(
         product = 2 * N * V * d + 2 * K * K * V * d
     logits = 2 * N * V * (d + shape.teacher_hidden_size)
     if storage == "running_sums":
-        contraction, block = "none", V
+        block = V
         memory = always + 2 * V * d * e + row_pass + hidden_copy
         flop = logits + 2 * N * V * d
     elif storage == "streamed":
@@ -195,7 +220,7 @@ def _plan(
         flop = logits + product
     return Plan(
         storage=storage,
-        contraction=contraction,
+        contraction="none" if storage == "running_sums" else contraction,
         row_chunk=rows,
         vocab_block=block,
         scratch_bytes=int(memory),

@@ -11,6 +11,7 @@ to p = 1. It is fitted first, log v linear in log p, log(1−p), p and p², by q
 Σ_c h_c (ΣU − m_c ΣV) = 0 with h_c ∝ ∂m_c/∂θ. No log is taken of a signal, so cells with a negative one count as well.
 
 Everything has a leading axis B: the data and, at the same time, every bootstrap sample of them.
+Shapes: B data sets, C cells, G points of the law of pass rates.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ from typing import NamedTuple
 import numpy as np
 
 from paced.arrays import Booleans, Floats
+from paced.weights.snr_exponents import regressors
 
 LARGEST = 15.0
-"""|log A|, |α| or |β| beyond which a solution counts as none: the equations have run away."""
+"""|log A|, |α| or |β| beyond which Newton's method counts as diverged."""
 MOST_STEPS = 100
 RIDGE = 1e-5
-"""Weight of the prior that keeps the noise's slopes finite where the cells cannot tell them, in problems a problem."""
+"""Penalty, per problem, that keeps the noise's slopes finite where the cells do not determine them."""
 
 
 class CellSums(NamedTuple):
@@ -50,11 +52,6 @@ class Solution(NamedTuple):
     """Whether there is a solution, shape [B]."""
 
 
-def power_basis(points: Floats) -> Floats:
-    """Columns 1, log p, log(1−p), for 0 < p < 1, shape [G, 3]."""
-    return np.stack([np.ones_like(points), np.log(points), np.log1p(-points)], axis=1)
-
-
 def fit_noise(posterior: Floats, points: Floats, sums: CellSums) -> Floats:
     """Mean noise v(p) at the points, shape [B, G]: Σ_c (ΣV − n_c v_c) ∂log v_c = 0 with v_c = E[v(p) | c].
 
@@ -64,17 +61,18 @@ def fit_noise(posterior: Floats, points: Floats, sums: CellSums) -> Floats:
         sums: noise must be > 0 in total.
     """
     centred = points - 0.5
-    basis = np.concatenate([power_basis(points), np.stack([centred, centred**2], axis=1)], axis=1)  # [G, 5]
+    basis = np.concatenate([regressors(points), np.stack([centred, centred**2], axis=1)], axis=1)  # [G, 5]
     penalty = RIDGE * np.diag([0.0, 1.0, 1.0, 1.0, 1.0])
-    slopes = np.zeros((len(posterior), 5))
-    total = sums.num_problems.sum(axis=1)
+    slopes = np.zeros((len(posterior), 5))  # [B, 5]
+    total = sums.num_problems.sum(axis=1)  # [B]
     slopes[:, 0] = np.log(sums.noise.sum(axis=1) / total)
     for _ in range(MOST_STEPS):
         noise = _exp(slopes @ basis.T)  # [B, G]
         mean = np.einsum("bcg,bg->bc", posterior, noise)  # [B, C]
-        score = np.einsum("bcg,bg,gk->bck", posterior, noise, basis, optimize=True) / mean[..., None]  # ∂log v_c
-        residual = np.einsum("bck,bc->bk", score, sums.noise / mean - sums.num_problems)
-        information = np.einsum("bck,bc,bcl->bkl", score, sums.num_problems, score, optimize=True)
+        score = np.einsum("bcg,bg,gk->bck", posterior, noise, basis, optimize=True)  # [B, C, 5]
+        score = score / mean[..., None]  # ∂log v_c
+        residual = np.einsum("bck,bc->bk", score, sums.noise / mean - sums.num_problems)  # [B, 5]
+        information = np.einsum("bck,bc,bcl->bkl", score, sums.num_problems, score, optimize=True)  # [B, 5, 5]
         step = _newton(information + total[:, None, None] * penalty, residual - total[:, None] * (slopes @ penalty))
         slopes += step
         if np.abs(step).max() < 1e-6:
@@ -99,17 +97,17 @@ def solve(tilted: Floats, points: Floats, sums: CellSums, *, weights: Floats, st
         weights: w_c > 0, shape [C]: any give the right mean, 1/(v_c (a + b m_c²)) of :func:`spread` little variance.
         start: (log A, α, β), shape [3].
     """
-    basis = power_basis(points)
-    theta = np.broadcast_to(start, (len(tilted), 3)).copy()
+    basis = regressors(points)  # [G, 3]
+    theta = np.broadcast_to(start, (len(tilted), 3)).copy()  # [B, 3]
     for _ in range(MOST_STEPS):
         power = _exp(theta @ basis.T)  # [B, G]
         mean = np.einsum("bcg,bg->bc", tilted, power)  # [B, C]
-        slope = np.einsum("bcg,bg,gk->bck", tilted, power, basis, optimize=True)  # ∂m_c/∂θ
-        instrument = slope * weights[:, None]
-        residual = np.einsum("bck,bc->bk", instrument, sums.signal - mean * sums.noise)
+        slope = np.einsum("bcg,bg,gk->bck", tilted, power, basis, optimize=True)  # [B, C, 3] ∂m_c/∂θ
+        instrument = slope * weights[:, None]  # [B, C, 3]
+        residual = np.einsum("bck,bc->bk", instrument, sums.signal - mean * sums.noise)  # [B, 3]
         step = _newton(np.einsum("bck,bc,bcl->bkl", instrument, sums.noise, slope, optimize=True), residual)
         theta += step
-        settled = np.abs(step).max(axis=1) < 1e-6
+        settled = np.abs(step).max(axis=1) < 1e-6  # [B]
         if settled.all():
             break
     return Solution(theta, mean, settled & (np.abs(theta).max(axis=1) < LARGEST))
@@ -139,10 +137,11 @@ def misfit_bound(tilted: Floats, points: Floats, sums: CellSums, weights: Floats
 
     To first order the change is J⁻¹ Σ_c h_c ΣV ∫ r f dP: the l1 norm over p of what multiplies r(p). First of B only.
     """
-    basis, power = power_basis(points), _exp(solution.theta[0] @ power_basis(points).T)
+    basis = regressors(points)  # [G, 3]
+    power = _exp(solution.theta[0] @ basis.T)  # [G]
     share = tilted[0] * power  # [C, G]
     slope = share @ basis  # [C, 3]
-    instrument = slope * (weights * sums.noise[0])[:, None]
+    instrument = slope * (weights * sums.noise[0])[:, None]  # [C, 3]
     influence = np.linalg.solve(instrument.T @ slope, instrument.T @ share)  # [3, G]
     return np.asarray(np.abs(influence).sum(axis=1), dtype=np.float64)
 
@@ -153,7 +152,7 @@ def _exp(values: Floats) -> Floats:
 
 
 def _newton(matrix: Floats, vector: Floats) -> Floats:
-    """matrix⁻¹ vector for each of B, no component longer than 1."""
+    """matrix⁻¹ vector [B, k] for matrices [B, k, k], no component longer than 1."""
     size = matrix.shape[-1]
     scale = np.maximum(np.trace(matrix, axis1=1, axis2=2), 1e-300)[:, None, None]
     step = np.linalg.solve(matrix / scale + 1e-12 * np.eye(size), (vector / scale[:, 0])[..., None])[..., 0]

@@ -90,15 +90,15 @@ def summarise(measured: Sequence[ProblemGram], *, guard: float = estimators.GUAR
     """
     rows = [_row(one, seed) for one in measured]
     mean_noise = float(np.mean([row.noise for row in rows])) if rows else 0.0
-    result = []
-    for row in rows:
-        values = estimators.moments(row.gram)
-        guarded = float(estimators.guarded_snr(values, mean_noise=mean_noise, guard=guard))
-        result.append(dataclasses.replace(row, guarded_snr=guarded))
-    return result
+    return [dataclasses.replace(row, guarded_snr=_guarded(row, mean_noise, guard)) for row in rows]
+
+
+def _guarded(row: ProblemSnr, mean_noise: float, guard: float) -> float:
+    return float(estimators.guarded_snr(estimators.moments(row.gram), mean_noise=mean_noise, guard=guard))
 
 
 def _row(one: ProblemGram, seed: int) -> ProblemSnr:
+    """Every estimate of one problem but the guarded one, which needs the mean noise of all."""
     gram = np.array(one.gram, dtype=np.float64)
     values = estimators.moments(gram)
     null = uncertainty.sign_flip_null(gram, seed=seed)

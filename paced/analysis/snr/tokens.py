@@ -2,6 +2,7 @@
 
 Logits are always made in the arithmetic's own type: for bfloat16 weights, blocks of the head are widened to float32
 before the product (a bfloat16 product widened afterwards put errors of 0.3 into the gradient of a close teacher).
+Shapes: N tokens of K rollouts, T tokens of one rollout, V the vocabulary, d wide (d' the teacher).
 Left out: how the hidden states come about, which is in ``measure.py``.
 """
 
@@ -24,13 +25,13 @@ def head_width(head: HeadSpec) -> int:
 
 
 def logits_block_(head: HeadSpec, hidden: Tensor, start: int, stop: int, out: Tensor) -> None:
-    """Write the logits of vocabulary columns ``start:stop`` into ``out`` [N, stop−start], in the type of ``hidden``.
+    """Write the logits of vocabulary columns ``start:stop`` into ``out`` [N, stop − start], in the type of ``hidden``.
 
     softcap·tanh(scale·(W h + b)/softcap), or scale·(W h + b) without a softcap.
     """
     for first in range(start, stop, CAST_COLUMNS):
         last = min(first + CAST_COLUMNS, stop)
-        block = out[:, first - start : last - start]
+        block = out[:, first - start : last - start]  # [N, last − first]
         torch.mm(hidden, head.weight[first:last].to(hidden.dtype).T, out=block)
         if head.bias is not None:
             block.add_(head.bias[first:last].to(hidden.dtype))
@@ -41,7 +42,7 @@ def logits_block_(head: HeadSpec, hidden: Tensor, start: int, stop: int, out: Te
 
 
 def softcap_slope(head: HeadSpec, logits: Tensor) -> Tensor | None:
-    """1 − (z/softcap)², by which the softcap multiplies δ; None without a softcap."""
+    """1 − (z/softcap)² in the shape of the logits, by which the softcap multiplies δ; None without a softcap."""
     if head.softcap is None:
         return None
     return (logits / head.softcap).square_().neg_().add_(1.0)
@@ -92,7 +93,7 @@ class RolloutTokens:
 
 def mean_weights(offsets: Sequence[int], like: Tensor) -> Tensor:
     """1/T of each token's rollout [N], which turns token sums into token means."""
-    weights = torch.empty(offsets[-1], dtype=torch.float64)
+    weights = torch.empty(offsets[-1], dtype=torch.float64)  # [N]
     for start, stop in pairwise(offsets):
         weights[start:stop] = 1.0 / max(stop - start, 1)
     return weights.to(like.device)

@@ -4,7 +4,8 @@
 - split-half cosine: do two halves of the rollouts agree on a direction;
 - sign flips: what the same gradients read when their common direction is destroyed.
 
-Left out: intervals over problems, which are in ``paced/analysis/snr/bins.py``: those are what a curve should show.
+Shapes: [...] any number of problems, K rollouts of each, R splits or sign patterns.
+Left out: intervals over problems, which are in ``bin_intervals.py``: those are what a curve should show.
 """
 
 from __future__ import annotations
@@ -38,9 +39,9 @@ def signal_variance(gram: ArrayLike) -> Floats:
         >>> 0 < float(signal_variance(g @ g.T)) < 50
         True
     """
-    G = check_gram("signal_variance", gram)
+    G = check_gram("signal_variance", gram)  # [..., K, K]
     K = G.shape[-1]
-    m_cov_m, trace_square = covariance_moments(G)
+    m_cov_m, trace_square = covariance_moments(G)  # [...] both
     return 4 * m_cov_m / K + 2 * trace_square / (K * (K - 1))
 
 
@@ -58,15 +59,15 @@ def snr_squared_variance(gram: ArrayLike) -> Floats:
         >>> bool(np.isnan(snr_squared_variance(np.eye(3))))
         True
     """
-    G = check_gram("snr_squared_variance", gram)
+    G = check_gram("snr_squared_variance", gram)  # [..., K, K]
     K = G.shape[-1]
-    m_cov_m, trace_square = covariance_moments(G)
+    m_cov_m, trace_square = covariance_moments(G)  # [...] both
     values = moments(G)
     with np.errstate(divide="ignore", invalid="ignore"):
-        numerator = (4 * m_cov_m / K + 2 * trace_square / K**2) / values.noise**2
-        denominator = values.mean_gradient_square**2 * 2 * trace_square / ((K - 1) * values.noise**4)
-        result = numerator + denominator  # 0/0 or ∞−∞ without noise
-    return np.where(values.noise > 0, result, np.nan)
+        of_numerator = (4 * m_cov_m / K + 2 * trace_square / K**2) / values.noise**2  # [...]
+        of_denominator = values.mean_gradient_square**2 * 2 * trace_square / ((K - 1) * values.noise**4)  # [...]
+        variance = of_numerator + of_denominator  # 0/0 or ∞−∞ without noise
+    return np.where(values.noise > 0, variance, np.nan)
 
 
 def snr_squared_jackknife_variance(gram: ArrayLike) -> Floats:
@@ -80,15 +81,15 @@ def snr_squared_jackknife_variance(gram: ArrayLike) -> Floats:
         >>> float(snr_squared_jackknife_variance(g @ g.T)) > 0
         True
     """
-    G = check_gram("snr_squared_jackknife_variance", gram)
+    G = check_gram("snr_squared_jackknife_variance", gram)  # [..., K, K]
     K = G.shape[-1]
     if K < 3:
         return np.full(G.shape[:-2], np.nan)
-    kept = np.array([[j for j in range(K) if j != k] for k in range(K)])
+    kept = np.array([[j for j in range(K) if j != k] for k in range(K)])  # [K, K−1]
     smaller = moments(np.stack([G[..., rows[:, None], rows] for rows in kept], axis=-3))
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = smaller.signal / smaller.noise
-    spread = ((ratios - ratios.mean(axis=-1, keepdims=True)) ** 2).sum(axis=-1)
+        ratios = smaller.signal / smaller.noise  # [..., K]
+    spread = ((ratios - ratios.mean(axis=-1, keepdims=True)) ** 2).sum(axis=-1)  # [...]
     return np.where(np.isfinite(spread), (K - 1) / K * spread, np.nan)
 
 
@@ -106,11 +107,11 @@ def split_half_cosine(gram: ArrayLike, *, seed: int = 0) -> Floats:
         >>> float(split_half_cosine([[1.0, 1.0], [1.0, 1.0]]))
         1.0
     """
-    G = check_gram("split_half_cosine", gram)
-    first = _halves(G.shape[-1], seed)
-    second = 1.0 - first
-    first, second = (half / half.sum(axis=1, keepdims=True) for half in (first, second))
-    inner = np.einsum("rk,...kl,rl->...r", first, G, second)
+    G = check_gram("split_half_cosine", gram)  # [..., K, K]
+    members = _halves(G.shape[-1], seed)  # [R, K]
+    first = members / members.sum(axis=1, keepdims=True)  # [R, K] weights of the mean of one half
+    second = (1.0 - members) / (1.0 - members).sum(axis=1, keepdims=True)  # [R, K]
+    inner = np.einsum("rk,...kl,rl->...r", first, G, second)  # [..., R]
     norms = np.einsum("rk,...kl,rl->...r", first, G, first) * np.einsum("rk,...kl,rl->...r", second, G, second)
     with np.errstate(divide="ignore", invalid="ignore"):
         cosines = inner / np.sqrt(np.maximum(norms, 0.0))
@@ -146,36 +147,37 @@ def sign_flip_null(gram: ArrayLike, *, seed: int = 0) -> SignFlipNull:
         >>> float(sign_flip_null(np.ones((4, 4))).p_value)
         0.125
     """
-    G = check_gram("sign_flip_null", gram)
+    G = check_gram("sign_flip_null", gram)  # [..., K, K]
     K = G.shape[-1]
-    signs = _sign_patterns(K, seed)
-    sum_square = np.maximum(np.einsum("rk,...kl,rl->...r", signs, G, signs), 0.0)
-    square_sum = np.trace(G, axis1=-2, axis2=-1)[..., None]
+    signs = _sign_patterns(K, seed)  # [R, K]
+    sum_square = np.maximum(np.einsum("rk,...kl,rl->...r", signs, G, signs), 0.0)  # [..., R]
+    square_sum = np.trace(G, axis1=-2, axis2=-1)[..., None]  # [..., 1]
     with np.errstate(divide="ignore", invalid="ignore"):
         # Eq. (8) of the flipped gradients: ‖ḡ'‖² / ((Q − S'/K)/K); a nil denominator is a pattern of perfect agreement.
-        ratio = np.sqrt(sum_square / K / np.maximum(square_sum - sum_square / K, 0.0))
-    flipped = ratio[..., 1:]  # the observed pattern is not part of its own null
+        snr = np.sqrt(sum_square / K / np.maximum(square_sum - sum_square / K, 0.0))  # [..., R]
+    flipped = snr[..., 1:]  # [..., R−1]: the observed pattern is not part of its own null
     finite = np.where(np.isfinite(flipped), flipped, np.nan)
-    observed = sum_square[..., :1]
-    at_least = (sum_square >= observed * (1 - 1e-12)).mean(axis=-1)
-    some = np.isfinite(finite).any(axis=-1)
-    safe = np.where(some[..., None], finite, 0.0)
+    defined = np.isfinite(finite).any(axis=-1)  # [...]
+    safe = np.where(defined[..., None], finite, 0.0)  # [..., R−1]
+    observed = sum_square[..., :1]  # [..., 1]
     return SignFlipNull(
-        snr_mean=np.where(some, np.nanmean(safe, axis=-1), np.nan),
-        snr_high=np.where(some, np.nanquantile(safe, 0.95, axis=-1), np.nan),
-        p_value=at_least,
+        snr_mean=np.where(defined, np.nanmean(safe, axis=-1), np.nan),
+        snr_high=np.where(defined, np.nanquantile(safe, 0.95, axis=-1), np.nan),
+        p_value=(sum_square >= observed * (1 - 1e-12)).mean(axis=-1),
     )
 
 
 def covariance_moments(G: Floats) -> tuple[Floats, Floats]:
-    """Unbiased m'Σm and tr Σ² (the second never negative) by U-statistics of order 4; NaN for K < 4."""
+    """Unbiased m'Σm and tr Σ² of Gram matrices [..., K, K] by U-statistics of order 4, [...] both; NaN for K < 4."""
     K = G.shape[-1]
     if K < 4:
-        absent = np.full(G.shape[:-2], np.nan)
+        absent = np.full(G.shape[:-2], np.nan)  # [...]
         return absent, absent
-    off = G * (1.0 - np.eye(K))
-    rows = off.sum(axis=-1)
-    total, squares, row_squares = rows.sum(axis=-1), (off**2).sum(axis=(-2, -1)), (rows**2).sum(axis=-1)
+    off = G * (1.0 - np.eye(K))  # [..., K, K]
+    rows = off.sum(axis=-1)  # [..., K]
+    total = rows.sum(axis=-1)  # [...]
+    squares = (off**2).sum(axis=(-2, -1))  # [...]
+    row_squares = (rows**2).sum(axis=-1)  # [...]
     a2 = squares / (K * (K - 1))
     three = row_squares - squares
     a3 = three / (K * (K - 1) * (K - 2))

@@ -59,7 +59,7 @@ def read_rows(
         ValueError: a file that is empty, damaged, not UTF-8 or not what its name says; one sentence with its name.
 
     Edges: blank lines are not rows. Cells of CSV are text. Numbers of 16 and 32 bits in parquet become the shortest
-        decimal that stands for them, 0.1 and not 0.10000000149.
+        decimal that is nearest to them, 0.1 and not 0.10000000149.
 
     Example:
         >>> import tempfile

@@ -47,8 +47,8 @@ def _aggregate_law(factor: float = 1.0) -> Outcome:
     def law(example: tuple[float, list[tuple[float, float]]]) -> bool:
         delta, rows = example
         share, mass = map(np.array, zip(*rows, strict=True))
-        got = float(aggregate_ratio(factor * minimax_scale(delta), delta * share, masses=mass))
-        return got >= float(minimax_value(delta)) - 1e-12
+        computed = float(aggregate_ratio(factor * minimax_scale(delta), delta * share, masses=mass))
+        return computed >= float(minimax_value(delta)) - 1e-12
 
     rows = st.lists(st.tuples(st.floats(-1, 1), st.floats(0.01, 1)), min_size=1, max_size=8)
     return holds_for_all(st.tuples(st.floats(0.01, 1.5), rows), law)

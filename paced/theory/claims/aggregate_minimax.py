@@ -91,14 +91,14 @@ def _aggregate_numbers() -> Outcome:
     outcomes = []
     for efficiency, s2 in ((aggregate_efficiency, nominal), (signal_aggregate_efficiency, nominal * np.exp(r))):
         m2, w = s2 / (kernel * np.exp(r)), kernel * np.exp(u)
-        want = np.sum(law * w * s2) ** 2 / (np.sum(law * w**2 * m2) * np.sum(law * s2**2 / m2))
-        outcomes.append(agree(efficiency(u, r, masses=mass), want))
+        expected = np.sum(law * w * s2) ** 2 / (np.sum(law * w**2 * m2) * np.sum(law * s2**2 / m2))
+        outcomes.append(agree(efficiency(u, r, masses=mass), expected))
     for d in (0.2, 0.9):
         worst = ((aggregate_efficiency, WORST_SHARE), (signal_aggregate_efficiency, float(signal_worst_share(d))))
         for efficiency, t in worst:
-            got = [efficiency([0, 0], [d, -d], masses=[s, 1 - s]) for s in (t, t - 1e-3, t + 1e-3)]
-            outcomes.append(agree(got[0], float(mpmath.sech(d) ** 2), rtol=1e-11, delta=d))
-            if min(got[1:]) <= got[0]:
+            computed = [efficiency([0, 0], [d, -d], masses=[s, 1 - s]) for s in (t, t - 1e-3, t + 1e-3)]
+            outcomes.append(agree(computed[0], float(mpmath.sech(d) ** 2), rtol=1e-11, delta=d))
+            if min(computed[1:]) <= computed[0]:
                 return refuted("another share hurts more", delta=d, function=efficiency.__name__, share=t)
     return all_of(
         *outcomes, agree(aggregate_efficiency([0.1, 0.4], [0.0, 0.0]), aggregate_efficiency([0.4, 0.1], [0.0, 0.0]))

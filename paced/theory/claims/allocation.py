@@ -44,14 +44,14 @@ def _chance(sequence: tuple[int, ...], p: Fr) -> Fr:
 # --- variance of one rollout, Neyman -----------------------------------------------------------------------------------
 def _rollout_variance(shift: float = 0.0) -> Outcome:
     """The delta method: v = p(1-p) w'(p)^2, w' by mpmath's derivative."""
-    got, want, places = [], [], []
+    computed, expected, places = [], [], []
     for alpha, beta in ((1.0, 1.0), (1.0, 2.0), (0.7, 1.4)):
         for p in (0.07, 0.31, 0.5, 0.83):
             slope = mpmath.diff(lambda x, a=alpha, b=beta: x**a * (1 - x) ** b, p)
-            got.append(float(rollout_variance(p, alpha=alpha + shift, beta=beta)))
-            want.append(float(p * (1 - p) * slope**2))
+            computed.append(float(rollout_variance(p, alpha=alpha + shift, beta=beta)))
+            expected.append(float(p * (1 - p) * slope**2))
             places.append(p)
-    return agree(got, want, rtol=1e-9, atol=1e-12, p=places)
+    return agree(computed, expected, rtol=1e-9, atol=1e-12, p=places)
 
 
 def _where_rollouts_matter() -> Outcome:
@@ -98,7 +98,7 @@ def _beta(x: int, y: int) -> Fr:
 
 def _value(shift: int = 0) -> Outcome:
     """The fall of the posterior variance, by enumerating the further passes in rationals."""
-    got, want, places = [], [], []
+    computed, expected, places = [], [], []
     for a, b, m, alpha, bet in ((1, 1, 1, 1, 1), (1, 9, 1, 1, 1), (3, 7, 1, 1, 1), (1, 1, 2, 1, 1), (2, 5, 3, 1, 2)):
         before = _beta(a + alpha, b + bet) / _beta(a, b)
         after = sum(
@@ -106,10 +106,10 @@ def _value(shift: int = 0) -> Outcome:
             * (_beta(a + x + alpha, b + m - x + bet + shift) / _beta(a + x, b + m - x + shift)) ** 2
             for x in range(m + 1)
         )  # fmt: skip
-        got.append(float(value_of_rollouts(a, b, m, alpha=alpha, beta=bet)))
-        want.append(float(after - before**2))
+        computed.append(float(value_of_rollouts(a, b, m, alpha=alpha, beta=bet)))
+        expected.append(float(after - before**2))
         places.append(a)
-    return agree(got, want, rtol=1e-11, atol=1e-15, a=places)
+    return agree(computed, expected, rtol=1e-11, atol=1e-15, a=places)
 
 
 def _looking_one_ahead_stops_at_the_peak() -> Outcome:
@@ -151,7 +151,7 @@ def _screened_is_unbiased(weight: str = "screened") -> Outcome:
 
 def _naive_bias(shift: float = 0.0) -> Outcome:
     """Relative bias of 'zero on exit, else the U-statistic of all K', by enumeration."""
-    got, want, places = [], [], []
+    computed, expected, places = [], [], []
     for num_first, num_all in ((2, 8), (3, 7), (4, 8)):
         for p in RATES:
             mean = sum(
@@ -162,10 +162,10 @@ def _naive_bias(shift: float = 0.0) -> Outcome:
                 ),
                 Fr(0),
             )
-            got.append(float(naive_screening_bias(float(p) + shift, num_first=num_first, num_all=num_all)))
-            want.append(float(mean / (p * (1 - p)) - 1))
+            computed.append(float(naive_screening_bias(float(p) + shift, num_first=num_first, num_all=num_all)))
+            expected.append(float(mean / (p * (1 - p)) - 1))
             places.append(float(p))
-    return agree(got, want, rtol=1e-10, p=places)
+    return agree(computed, expected, rtol=1e-10, p=places)
 
 
 def _screening_costs(shift: int = 0) -> Outcome:
@@ -191,7 +191,7 @@ def _screening_costs(shift: int = 0) -> Outcome:
 def _planner_is_exact(cheaper: bool = False) -> Outcome:
     """The planner's states of 'K = 8 for all' are the beta-binomial; no policy spends more than the budget."""
     stops = walk((1.5, 0.8), lambda s, k: 6 if k == 0 else 0)
-    want = [float(comb(6, s) * mpmath.beta(1.5 + s, 0.8 + 6 - s) / mpmath.beta(1.5, 0.8)) for s in range(7)]
+    expected = [float(comb(6, s) * mpmath.beta(1.5 + s, 0.8 + 6 - s) / mpmath.beta(1.5, 0.8)) for s in range(7)]
     plans = plan_rollouts((1.0, 1.0), num_problems=100, budget=800)
     uniform = {(plan.policy, plan.weight): plan for plan in plans}
     best = max(plan.efficiency for plan in plans if plan.policy.startswith("screen"))
@@ -202,7 +202,7 @@ def _planner_is_exact(cheaper: bool = False) -> Outcome:
     if over > 800 * (1 + 1e-9):
         return refuted("a policy spends more than the budget", spent=over)
     return all_of(
-        agree([stops[s, 6] for s in range(7)], want, rtol=1e-10),
+        agree([stops[s, 6] for s in range(7)], expected, rtol=1e-10),
         agree([fixed, uniform["K = 8 for all", "plugin"].efficiency], [101 / 110, 56 / 65], rtol=1e-10),
     )
 

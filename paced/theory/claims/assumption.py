@@ -94,6 +94,17 @@ def _noise_is_bounded_over_pass_rates(lowest: float, variance: float = 10.0) -> 
     return supported(1)
 
 
+_ALIGNED_AT_MASTERY = Check(
+    "numeric",
+    "a student with the teacher's own logits meets it",
+    "two wordings, p = 1",
+    _signal_dies_at_mastery,
+    Result.SUPPORTED,
+    given={"student_logits": [0.0, 0.0]},
+    fails={"a student that is right in other words is excluded": {"student_logits": [2.2, 0.0]}},
+)
+"""Of Assumption 3(a) and of condition (a) of Proposition 2, which both say that nothing is left to learn at p = 1."""
+
 CLAIMS: tuple[Claim, ...] = (
     Claim(
         id="a1",
@@ -147,15 +158,7 @@ CLAIMS: tuple[Claim, ...] = (
         latex=r"\|\bar g(p)\|\propto p^a(1-p)^b",
         checks=(
             *_assumed("the signal vanishes at both ends as a power"),
-            Check(
-                "numeric",
-                "a student with the teacher's own logits meets it",
-                "two wordings, p = 1",
-                _signal_dies_at_mastery,
-                Result.SUPPORTED,
-                given={"student_logits": [0.0, 0.0]},
-                fails={"a student that is right in other words is excluded": {"student_logits": [2.2, 0.0]}},
-            ),
+            _ALIGNED_AT_MASTERY,
         ),
     ),
     Claim(
@@ -252,15 +255,7 @@ CLAIMS: tuple[Claim, ...] = (
         latex=r"\|z_S-z_T\|\to0\quad(p\to1)",
         checks=(
             *_assumed("alignment at mastery"),
-            Check(
-                "numeric",
-                "a student with the teacher's own logits meets it",
-                "two wordings, p = 1",
-                _signal_dies_at_mastery,
-                Result.SUPPORTED,
-                given={"student_logits": [0.0, 0.0]},
-                fails={"a student that is right in other words is excluded": {"student_logits": [2.2, 0.0]}},
-            ),
+            _ALIGNED_AT_MASTERY,
         ),
     ),
     Claim(

@@ -67,7 +67,7 @@ def _gradients_against_differences(swap: bool = False) -> Outcome:
     outcomes = []
     for direction, function in (("forward", forward_kl_gradient), ("reverse", reverse_kl_gradient)):
         expected_direction = direction if not swap else {"forward": "reverse", "reverse": "forward"}[direction]
-        want = [
+        expected = [
             float(
                 mpmath.diff(
                     lambda x, i=i, d=expected_direction: kl(d, [*student[:i], x, *student[i + 1 :]]), student[i]
@@ -76,7 +76,7 @@ def _gradients_against_differences(swap: bool = False) -> Outcome:
             for i in range(4)
         ]
         outcomes.append(
-            agree(function(teacher_logits=teacher, student_logits=student), want, rtol=1e-9, token=range(4))
+            agree(function(teacher_logits=teacher, student_logits=student), expected, rtol=1e-9, token=range(4))
         )
     return all_of(*outcomes)
 
@@ -99,11 +99,11 @@ def _population_snr_numbers() -> Outcome:
     g = [[0.3, -1.0, 2.2], [1.4, 0.1, -0.6], [0.2, 0.9, 0.5], [-0.7, 1.3, 1.1]]
     mean = [mpmath.fsum(row[j] for row in g) / 4 for j in range(3)]
     spread = mpmath.fsum((row[j] - mean[j]) ** 2 for row in g for j in range(3)) / 4
-    want = mpmath.sqrt(mpmath.fsum(x**2 for x in mean) / spread)
+    expected = mpmath.sqrt(mpmath.fsum(x**2 for x in mean) / spread)
     vanishing = np.abs(mastery_population(1 - 1e-6)).max()
     return all_of(
-        agree(population_snr(g), float(want)),
-        agree([population_snr(1e-250 * np.array(g)), population_snr(1e250 * np.array(g))], float(want)),
+        agree(population_snr(g), float(expected)),
+        agree([population_snr(1e-250 * np.array(g)), population_snr(1e250 * np.array(g))], float(expected)),
         agree([population_snr(mastery_population(p)) for p in (0.1, 0.5, 0.999)], 0.5),
         agree(vanishing, 2e-6, rtol=1e-6),
     )

@@ -41,9 +41,9 @@ def _derive_bound(drop: int = 0) -> Outcome:
     gap = losses[0] - rules[losses[3]]  # Δ + (inf - l_T) <= Δ
     bound = (2 * gap / (eta * 3) + eta * lip * var * (1 - drop)).subs(steps, 3)
     remainder = bound - sum(g) / 3
-    want = sum((1 - eta * lip) * x for x in g) / 3 + sympy.Rational(2, 3) * sum(slack) / eta
+    expected = sum((1 - eta * lip) * x for x in g) / 3 + sympy.Rational(2, 3) * sum(slack) / eta
     return symbolic_zero(
-        sympy.expand(remainder - want), detail="bound - mean = (1 - eta L) mean + slack >= 0 for eta <= 1/L"
+        sympy.expand(remainder - expected), detail="bound - mean = (1 - eta L) mean + slack >= 0 for eta <= 1/L"
     )
 
 
@@ -61,9 +61,9 @@ def _bound_numbers() -> Outcome:
     outcomes = []
     for gap, eta, steps, lip, var in ((0.7, 0.03, 250, 4.0, 1.9), (13.0, 0.4, 7, 2.5, 0.0), (0.0, 1e-3, 10, 50.0, 8.0)):
         x = [mpmath.mpf(v) for v in (gap, eta, steps, lip, var)]
-        want = 2 * x[0] / (x[1] * x[2]) + x[1] * x[3] * x[4]
-        got = sgd_bound(initial_gap=gap, learning_rate=eta, num_steps=steps, smoothness=lip, variance=var)
-        outcomes.append(agree(got, float(want), eta=eta))
+        expected = 2 * x[0] / (x[1] * x[2]) + x[1] * x[3] * x[4]
+        computed = sgd_bound(initial_gap=gap, learning_rate=eta, num_steps=steps, smoothness=lip, variance=var)
+        outcomes.append(agree(computed, float(expected), eta=eta))
     return all_of(*outcomes)
 
 
@@ -74,11 +74,11 @@ def _derive_best_rate(factor: int = 2) -> Outcome:
     eta, gap, steps, lip, var = sympy.symbols("eta Delta T L V", positive=True)
     bound = factor * gap / (eta * steps) + eta * lip * var
     (root,) = sympy.solve(sympy.diff(bound, eta), eta)
-    want = sympy.sqrt(2 * gap / (lip * var * steps))
+    expected = sympy.sqrt(2 * gap / (lip * var * steps))
     return all_of(
-        symbolic_zero(root - want),
-        symbolic_zero(bound.subs(eta, want) - 2 * sympy.sqrt(2 * gap * lip * var / steps)),
-        symbolic_zero(want.subs(steps, 2 * gap * lip / var) - 1 / lip),
+        symbolic_zero(root - expected),
+        symbolic_zero(bound.subs(eta, expected) - 2 * sympy.sqrt(2 * gap * lip * var / steps)),
+        symbolic_zero(expected.subs(steps, 2 * gap * lip / var) - 1 / lip),
     )
 
 
@@ -122,8 +122,8 @@ def _tight_at_the_largest_rate(rate: float = 1.0) -> Outcome:
         second = mpmath.mpf(4)
         for _ in range(3000):
             second = (1 - mpmath.mpf(eta) * lip) ** 2 * second + mpmath.mpf(eta) ** 2 * var
-        got = stationary_squared_gradient(learning_rate=eta, smoothness=lip, variance=var)
-        outcomes.append(agree(got, float(lip**2 * second), rtol=1e-9, eta=eta))
+        computed = stationary_squared_gradient(learning_rate=eta, smoothness=lip, variance=var)
+        outcomes.append(agree(computed, float(lip**2 * second), rtol=1e-9, eta=eta))
     lip, var = 3.0, 0.8
     floor = stationary_squared_gradient(learning_rate=rate / lip, smoothness=lip, variance=var)
     return all_of(*outcomes, agree(floor, rate * var, detail="equals eta L V"))
@@ -142,12 +142,12 @@ def _smoothness_carries_over(each: bool = True) -> Outcome:
 
 
 def _curvature_numbers() -> Outcome:
-    got = [
+    computed = [
         weighted_curvature([1, 1], [10, -8]),
         weighted_curvature([1.8, 0.2], [10, -8]),
         weighted_curvature([1, 3, 0], [2.0, -1.5, 7.0], masses=[3, 1, 5]),
     ]
-    return agree(got, [1.0, 8.2, 1.5 / 6], rtol=1e-11)
+    return agree(computed, [1.0, 8.2, 1.5 / 6], rtol=1e-11)
 
 
 # --- the noise floor --------------------------------------------------------------------------------------------------

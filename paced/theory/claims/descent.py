@@ -32,9 +32,9 @@ def _bound_numbers(half: str = "0.5") -> Outcome:
     outcomes = []
     for w, s2, m2, eta, lip in POINTS:
         exact = [mpmath.mpf(x) for x in (w, s2, m2, eta, lip)]
-        want = exact[3] * exact[0] * exact[1] - mpmath.mpf(half) * (exact[3] * exact[0]) ** 2 * exact[4] * exact[2]
-        got = guaranteed_descent(w, signal_squared=s2, second_moment=m2, learning_rate=eta, smoothness=lip)
-        outcomes.append(agree(got, float(want), w=w, s2=s2))
+        expected = exact[3] * exact[0] * exact[1] - mpmath.mpf(half) * (exact[3] * exact[0]) ** 2 * exact[4] * exact[2]
+        computed = guaranteed_descent(w, signal_squared=s2, second_moment=m2, learning_rate=eta, smoothness=lip)
+        outcomes.append(agree(computed, float(expected), w=w, s2=s2))
     plain = guaranteed_descent(0.3, signal_squared=0.0, second_moment=2.0)
     return all_of(*outcomes, agree(plain, -0.09))
 

@@ -57,10 +57,10 @@ def _efficiency_law(loss: float = 1.0) -> Outcome:
         eta, lip, m2, share, rho = example
         args = {"signal_squared": share * m2, "second_moment": m2}
         best = optimal_weight(**args, learning_rate=eta, smoothness=lip)
-        got = guaranteed_descent(rho * best, **args, learning_rate=eta, smoothness=lip)
-        want = 1 - loss * (1 - rho) ** 2
-        quotient = float(got / best_descent(**args, smoothness=lip))
-        return abs(quotient - want) <= 1e-9 and abs(float(efficiency(rho)) - want) <= 1e-12
+        computed = guaranteed_descent(rho * best, **args, learning_rate=eta, smoothness=lip)
+        expected = 1 - loss * (1 - rho) ** 2
+        quotient = float(computed / best_descent(**args, smoothness=lip))
+        return abs(quotient - expected) <= 1e-9 and abs(float(efficiency(rho)) - expected) <= 1e-12
 
     return holds_for_all(st.tuples(scale, scale, scale, st.floats(1e-3, 1), st.floats(-5, 5)), law)
 

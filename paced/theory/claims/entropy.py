@@ -22,8 +22,8 @@ def _log_statistics() -> Outcome:
         log_p = _mean_under_beta(mpmath.log, a, b)
         log_q = _mean_under_beta(lambda p: mpmath.log(1 - p), a, b)
         entropy = mpmath.log(mpmath.beta(a, b)) - (a - 1) * log_p - (b - 1) * log_q
-        got = [*expected_logs(a, b), beta_entropy(a, b)]
-        outcomes.append(agree(got, [float(x) for x in (log_p, log_q, entropy)], rtol=QUADRATURE, a=a, b=b))
+        computed = [*expected_logs(a, b), beta_entropy(a, b)]
+        outcomes.append(agree(computed, [float(x) for x in (log_p, log_q, entropy)], rtol=QUADRATURE, a=a, b=b))
     return all_of(*outcomes)
 
 

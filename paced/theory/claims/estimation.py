@@ -75,19 +75,19 @@ def _unbiased_and_its_variance(plug_in: bool = False) -> Outcome:
 def _functions_of_signal(scale: float = 1.0) -> Outcome:
     """The public U and Var(U) against the same enumeration; U is |ḡ|² - V/K and the jackknife of |ḡ|²."""
     m, cov = _population_moments()
-    got, want, jackknife = [], [], []
+    computed, expected, jackknife = [], [], []
     for sample in list(_samples(3))[::5]:
         g = np.array(sample, dtype=float)
-        got.append(debiased_signal(g) * scale)
-        want.append(float(_signal(sample)))
+        computed.append(debiased_signal(g) * scale)
+        expected.append(float(_signal(sample)))
         mean = g.mean(0)
         left_out = [np.delete(g, k, 0).mean(0) for k in range(3)]
         jackknife.append(3 * mean @ mean - 2 * np.mean([part @ part for part in left_out]))
     mean_vector, covariance = np.array([float(x) for x in m]), np.array([[float(x) for x in row] for row in cov])
     variances = [float(np.var([float(_signal(sample)) for sample in _samples(K)])) for K in (2, 4)]
     return all_of(
-        agree(got, want, rtol=1e-11, atol=1e-12),
-        agree(jackknife, want, rtol=1e-10, atol=1e-12),
+        agree(computed, expected, rtol=1e-11, atol=1e-12),
+        agree(jackknife, expected, rtol=1e-10, atol=1e-12),
         agree([debiased_signal_variance(mean_vector, covariance, K) for K in (2, 4)], variances, rtol=1e-10),
     )  # fmt: skip
 

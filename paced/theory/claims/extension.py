@@ -20,6 +20,7 @@ from paced.theory.ledger.engines import (
 )
 from paced.weights import BetaKernel, fit
 from paced.weights.betabinomial import log_pmf
+from paced.weights.estimates import EstimatorName
 from paced.weights.fit.fit import fit_cells
 
 
@@ -28,7 +29,7 @@ def beta(x: int, y: int) -> Fr:
     return Fr(factorial(x - 1) * factorial(y - 1), factorial(x + y - 1))
 
 
-def counted(estimator: str, num_rollouts: int, **settings: object) -> np.ndarray:
+def counted(estimator: EstimatorName, num_rollouts: int, **settings: object) -> np.ndarray:
     """The trainer's weight at s = 0..K."""
     return BetaKernel(estimator=estimator, **settings)(np.arange(num_rollouts + 1), num_rollouts)  # type: ignore[arg-type]
 
@@ -36,15 +37,15 @@ def counted(estimator: str, num_rollouts: int, **settings: object) -> np.ndarray
 # --- x1 ---------------------------------------------------------------------------------------------------------------
 def _posterior_means(shift: int = 0) -> Outcome:
     """E[p^alpha q^beta | s] by integrating polynomials in rationals, against the trainer's estimator."""
-    got, want, places = [], [], []
+    computed, expected, places = [], [], []
     for K, a0, b0, alpha, bet in ((8, 1, 1, 1, 1), (5, 2, 3, 1, 2), (11, 1, 4, 3, 1), (3, 6, 1, 0, 2)):
         weights = counted("posterior", K, alpha=alpha, beta=bet, prior=(a0, b0))
         for s in range(K + 1):
             exact = beta(a0 + s + alpha + shift, b0 + K - s + bet) / beta(a0 + s + shift, b0 + K - s)
-            got.append(weights[s])
-            want.append(float(exact))
+            computed.append(weights[s])
+            expected.append(float(exact))
             places.append(s)
-    return agree(got, want, s=places)
+    return agree(computed, expected, s=places)
 
 
 def _posterior_averages_to_the_prior_mean() -> Outcome:
@@ -90,15 +91,15 @@ def _quality_by_quadrature() -> Outcome:
         top = mean(lambda p, a=a, b=b: of_counts(p, 1) * p ** (2 * a) * (1 - p) ** (2 * b)) ** 2
         bottom = mean(lambda p, t0=t0, t1=t1: of_counts(p, 2) * p**t0 * (1 - p) ** t1)
         best = mean(lambda p, a=a, b=b, t0=t0, t1=t1: p ** (4 * a - t0) * (1 - p) ** (4 * b - t1))
-        got = rollout_quality(h, signal_exponents=(a, b), second_moment_exponents=(t0, t1), law=(x, y))
-        outcomes.append(agree(got, float(top / (bottom * best)), rtol=1e-9, K=K))
+        computed = rollout_quality(h, signal_exponents=(a, b), second_moment_exponents=(t0, t1), law=(x, y))
+        outcomes.append(agree(computed, float(top / (bottom * best)), rtol=1e-9, K=K))
     return all_of(*outcomes)
 
 
 HOT = {"signal_exponents": (0.25, 0.25), "second_moment_exponents": (-0.5, -0.5)}
 
 
-def _nothing_beats_h_star(estimator: str = "bayes_optimal") -> Outcome:
+def _nothing_beats_h_star(estimator: EstimatorName = "bayes_optimal") -> Outcome:
     """Random weights of K = 6 rollouts never reach the quality of h* by more than rounding, hot extremes included."""
     from hypothesis import strategies as st
 
@@ -115,11 +116,11 @@ def _nothing_beats_h_star(estimator: str = "bayes_optimal") -> Outcome:
 
 def _h_star_numbers() -> Outcome:
     """Three qualities at K = 8 with hot extremes, as rationals."""
-    got = [
+    computed = [
         rollout_quality(counted(name, 8, second_moment_exponents=(-0.5, -0.5)), **HOT)
         for name in ("plugin", "bayes_optimal")
     ]
-    return agree(got, [84 / 101, 118 / 135], rtol=1e-11)
+    return agree(computed, [84 / 101, 118 / 135], rtol=1e-11)
 
 
 def _posterior_always_wins() -> Outcome:
@@ -149,8 +150,8 @@ def _likelihood_is_the_beta_binomial(zpd: float | None = None, shift: float = 0.
         ]
         total = sum(mass)
         keep = [s for s in range(K + 1) if mass[s] > 0]
-        got = log_pmf(K, a, b, zpd)
-        outcomes.append(agree(np.exp(got)[keep], [float(mass[s] / total) for s in keep], rtol=1e-10, s=keep))
+        computed = log_pmf(K, a, b, zpd)
+        outcomes.append(agree(np.exp(computed)[keep], [float(mass[s] / total) for s in keep], rtol=1e-10, s=keep))
     return all_of(*outcomes)
 
 

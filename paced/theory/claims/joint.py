@@ -39,10 +39,10 @@ def _derive_constrained_optimum() -> Outcome:
         mu[i] * (eta * w[i] * s2[i] - eta**2 * w[i] ** 2 * lip * m2[i] / 2 - lam * (w[i] - 1)) for i in (0, 1)
     )
     solution = sympy.solve([sympy.diff(lagrangian, x) for x in (*w, lam)], (*w, lam))
-    got = mean_constrained_weights(
+    computed = mean_constrained_weights(
         signal_squared=[0.5, 1.0], second_moment=[2.0, 1.5], learning_rate=0.7, smoothness=1.3, masses=[0.4, 0.6]
     )
-    return agree(got, [float(solution[x]) for x in w], problem=[0, 1])
+    return agree(computed, [float(solution[x]) for x in w], problem=[0, 1])
 
 
 def _constrained_shape_is_the_same(learning_rate: float) -> Outcome:

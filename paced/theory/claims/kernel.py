@@ -1,6 +1,6 @@
 """Claims about the kernel and how it is used: Eq. (1), (3), (19) and the smoothness of section 3.3.
 
-The checks hold ``paced.weights`` itself, the code that the trainer runs, against mpmath and exact rationals.
+The checks compare ``paced.weights`` itself, the code that the trainer runs, with mpmath and exact rationals.
 """
 
 from __future__ import annotations
@@ -84,8 +84,8 @@ def _derive_peak(shift: float = 0.0) -> Outcome:
 def _kernel_against_mpmath(shift: float = 0.0) -> Outcome:
     outcomes = []
     for a, b in EXPONENTS:
-        want = [float(mpmath.mpf(p) ** (a + shift) * (1 - mpmath.mpf(p)) ** b) for p in RATES]
-        outcomes.append(agree(BetaKernel(a, b).at(RATES), want, alpha=a, beta=b, p=RATES))
+        expected = [float(mpmath.mpf(p) ** (a + shift) * (1 - mpmath.mpf(p)) ** b) for p in RATES]
+        outcomes.append(agree(BetaKernel(a, b).at(RATES), expected, alpha=a, beta=b, p=RATES))
     return all_of(*outcomes)
 
 
@@ -120,8 +120,8 @@ def _plugin_from_counts() -> Outcome:
     s = np.arange(9)
     outcomes = []
     for a, b in ((1, 1), (1, 2), (3, 1), (2, 0)):
-        want = [float(Fraction(int(i), 8) ** a * (1 - Fraction(int(i), 8)) ** b) for i in s]
-        outcomes.append(agree(BetaKernel(a, b)(s, 8), want, alpha=a, beta=b, s=s))
+        expected = [float(Fraction(int(i), 8) ** a * (1 - Fraction(int(i), 8)) ** b) for i in s]
+        outcomes.append(agree(BetaKernel(a, b)(s, 8), expected, alpha=a, beta=b, s=s))
     return all_of(*outcomes)
 
 
@@ -144,9 +144,9 @@ def _lipschitz_constants() -> Outcome:
     for a, b in pairs:
         slope = a * np.power(grid, max(a - 1, 0)) * (1 - grid) ** b - b * grid**a * np.power(1 - grid, max(b - 1, 0))
         steepest.append(float(np.abs(slope).max()))
-    got = [lipschitz_constant(a, b) for a, b in pairs]
+    computed = [lipschitz_constant(a, b) for a, b in pairs]
     return all_of(
-        agree(got, steepest, rtol=1e-8, alpha=[a for a, _ in pairs]),
+        agree(computed, steepest, rtol=1e-8, alpha=[a for a, _ in pairs]),
         agree([kernel_slope(0.3, alpha=2, beta=0), kernel_slope(0.3, alpha=0, beta=2)], [0.6, -1.4]),
         agree([1 / lipschitz_constant(0.5, 1), 1 / lipschitz_constant(1, 0.5), lipschitz_constant(0, 0)], 0.0),
         agree(kernel_slope(0.3, alpha=2.5, beta=4.25), float(mpmath.diff(lambda t: t**2.5 * (1 - t) ** 4.25, 0.3))),

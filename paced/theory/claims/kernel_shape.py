@@ -27,11 +27,13 @@ def _quality_of_kernels(aligned: bool = False, shift: float = 0.0) -> Outcome:
         def e(u, v, c=c, d=d):  # type: ignore[no-untyped-def]
             return mpmath.beta(c + u, d + v) / mpmath.beta(c, d)
 
-        want = e(x + m * a, y + m * b) ** 2 / (e(2 * x + t0, 2 * y + t1) * e(2 * m * a - t0 + shift, 2 * m * b - t1))
-        got = kernel_quality(
+        expected = e(x + m * a, y + m * b) ** 2 / (
+            e(2 * x + t0, 2 * y + t1) * e(2 * m * a - t0 + shift, 2 * m * b - t1)
+        )
+        computed = kernel_quality(
             (x, y), signal_exponents=(a, b), second_moment_exponents=(t0, t1), law=(c, d), aligned=aligned
         )
-        outcomes.append(agree(got, float(want), rtol=1e-11, a=a))
+        outcomes.append(agree(computed, float(expected), rtol=1e-11, a=a))
     return all_of(*outcomes)
 
 

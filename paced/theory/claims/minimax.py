@@ -109,8 +109,8 @@ def _theorem_6_numbers() -> Outcome:
         agree(minimax_value(DELTAS), [float(1 - mpmath.tanh(d) ** 2) for d in DELTAS], rtol=1e-11, delta=DELTAS),
         agree([minimax_scale(0.0), minimax_value(0.0)], 1.0),
     ]
-    want = [float(mpmath.sech(0.37) * mpmath.mpf(p) ** 1.4 * (1 - mpmath.mpf(p)) ** 0.6) for p in RATES]
-    outcomes.append(agree(minimax_weight(RATES, delta=0.37, kernel_exponents=(1.4, 0.6)), want, p=RATES))
+    expected = [float(mpmath.sech(0.37) * mpmath.mpf(p) ** 1.4 * (1 - mpmath.mpf(p)) ** 0.6) for p in RATES]
+    outcomes.append(agree(minimax_weight(RATES, delta=0.37, kernel_exponents=(1.4, 0.6)), expected, p=RATES))
     outcomes.append(agree(minimax_weight(0.3, delta=0.5), 0.21 * float(mpmath.sech(0.5))))
     return all_of(*outcomes)
 
@@ -156,7 +156,7 @@ def _remark_2_numbers() -> Outcome:
     """The worst case at c = 1 is 1 - (e^delta - 1)²; all columns of the table in mpmath."""
     table = robustness_table()
     deltas = [mpmath.mpf(d) for d in REMARK_2]
-    want = {
+    expected = {
         "delta": [float(d) for d in deltas],
         "c = sech(delta)": [float(mpmath.sech(d) ** 2) for d in deltas],
         "c = 1": [float(1 - mpmath.expm1(d) ** 2) for d in deltas],
@@ -169,7 +169,9 @@ def _remark_2_numbers() -> Outcome:
         rtol=1e-11,
     )
     return all_of(
-        listed, ranges, *(agree(table[name], want[name], atol=1e-13, rtol=1e-11, delta=REMARK_2) for name in want)
+        listed,
+        ranges,
+        *(agree(table[name], expected[name], atol=1e-13, rtol=1e-11, delta=REMARK_2) for name in expected),
     )
 
 

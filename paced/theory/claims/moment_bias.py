@@ -51,8 +51,8 @@ def _cut_numbers(uniform: Law = (1, 1)) -> Outcome:
     outcomes = []
     for law in (uniform, (2, 2), (3, 2)):
         for epsilon in (Fr(1, 16), Fr(1, 10), Fr(1, 8), Fr(1, 5)):
-            want = float(exponents(moments_in_zone((1, 1) if law == uniform else law, epsilon))[0])
-            outcomes.append(agree(paper_fit_of_rates(law, float(epsilon)), want, rtol=1e-9, epsilon=float(epsilon)))
+            expected = float(exponents(moments_in_zone((1, 1) if law == uniform else law, epsilon))[0])
+            outcomes.append(agree(paper_fit_of_rates(law, float(epsilon)), expected, rtol=1e-9, epsilon=float(epsilon)))
     spread = fit(np.arange(0, 1001), 1000, "paper", zpd=0.2)
     k = Fr(1, 4) / (Fr(601**2 - 1, 12) / 1000**2) - 1
     return all_of(*outcomes, agree([spread.alpha, spread.beta], float(k / 2 - 1), rtol=1e-9))
@@ -64,8 +64,8 @@ def _truncated_likelihood(method: str = "mle") -> Outcome:
     for law in ((1, 1), (2, 2), (3, 1)):
         for epsilon in (0.1, 0.2):
             estimate = fit_cells(population(16, law), method, epsilon)  # type: ignore[arg-type]
-            want = [law[0] - 1, law[1] - 1]
-            outcomes.append(agree([estimate.alpha, estimate.beta], want, atol=1e-6, epsilon=epsilon, law=str(law)))
+            expected = [law[0] - 1, law[1] - 1]
+            outcomes.append(agree([estimate.alpha, estimate.beta], expected, atol=1e-6, epsilon=epsilon, law=str(law)))
     return all_of(*outcomes)
 
 
@@ -80,8 +80,8 @@ def _variance_of_estimates(extra: int = 0) -> Outcome:
         for K in (1, 2, 8, 13):
             masses = count_masses(K, law)
             mean = sum((mass * Fr(s, K) for s, mass in enumerate(masses)), Fr(0))
-            got = sum((mass * (Fr(s, K) - mean) ** 2 for s, mass in enumerate(masses)), Fr(0))
-            cases.append(({"law": law, "K": K}, got, v * (1 - Fr(1, K)) + m * (1 - m) / (K + extra)))
+            computed = sum((mass * (Fr(s, K) - mean) ** 2 for s, mass in enumerate(masses)), Fr(0))
+            cases.append(({"law": law, "K": K}, computed, v * (1 - Fr(1, K)) + m * (1 - m) / (K + extra)))
     return equal_exactly(cases)
 
 
@@ -99,8 +99,8 @@ def _recipe_numbers(K: int = 8) -> Outcome:
     for law in ((2, 2), (1, 1), (3, 2)):
         for epsilon in (Fr(0), Fr(1, 10), Fr(1, 5)):
             estimate = fit_cells(population(8, law), "paper", float(epsilon))
-            want = exponents(moments_in_zone(law, epsilon, K))
-            outcomes.append(agree([estimate.alpha, estimate.beta], [float(x) for x in want], rtol=1e-9, atol=1e-12))
+            expected = exponents(moments_in_zone(law, epsilon, K))
+            outcomes.append(agree([estimate.alpha, estimate.beta], [float(x) for x in expected], rtol=1e-9, atol=1e-12))
     cases = {
         ((2, 2), Fr(1, 10)): Fr(5, 6),
         ((2, 2), Fr(1, 5)): Fr(149, 54),
@@ -108,7 +108,8 @@ def _recipe_numbers(K: int = 8) -> Outcome:
         ((1, 1), Fr(1, 5)): Fr(5, 2),
     }
     exact = [
-        ({"law": law, "epsilon": e}, exponents(moments_in_zone(law, e, 8))[0], want) for (law, e), want in cases.items()
+        ({"law": law, "epsilon": e}, exponents(moments_in_zone(law, e, 8))[0], expected)
+        for (law, e), expected in cases.items()
     ]
     return all_of(equal_exactly(exact), *outcomes)
 
@@ -139,7 +140,7 @@ def _corrected_on_mixed_counts(pairs: int = 1) -> Outcome:
     var_m = sum(((x - m) ** 2 for x in rates), Fr(0)) / n**2
     var_e = sum(((y - e2) ** 2 for y in squares), Fr(0)) / n2**2
     both = sum(((x - m) * (y - e2) for x, y in zip(several, squares, strict=True)), Fr(0)) / (n * n2)
-    want = np.array([[float(var_m), float(both)], [float(both), float(var_e)]])
+    expected = np.array([[float(var_m), float(both)], [float(both), float(var_e)]])
     point = (mpmath.mpf(m.numerator) / m.denominator, mpmath.mpf(e2.numerator) / e2.denominator)
     slopes = []
     for share in (lambda x: x, lambda x: 1 - x):
@@ -148,8 +149,8 @@ def _corrected_on_mixed_counts(pairs: int = 1) -> Outcome:
     jacobian = np.array(slopes)
     return all_of(
         agree([estimate.first, estimate.second], [float(m), float(e2)]),
-        agree(estimate.cov, want, rtol=1e-10),
-        agree(fit(passed, rollouts, "moments").cov, jacobian @ want @ jacobian.T, rtol=1e-7),
+        agree(estimate.cov, expected, rtol=1e-10),
+        agree(fit(passed, rollouts, "moments").cov, jacobian @ expected @ jacobian.T, rtol=1e-7),
     )
 
 

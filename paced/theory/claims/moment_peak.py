@@ -27,17 +27,17 @@ def _peak_identity(exact: bool = False) -> Outcome:
 
 def _peak_of_fits(sign: int = 1) -> Outcome:
     """The peak of fitted kernels: off the mean by (2m-1)/(alpha+beta), so away from 1/2; at m = 1/2 exact."""
-    got, want, means = [], [], []
+    computed, expected, means = [], [], []
     for passed in ([3, 4, 3, 5, 4, 4], [2, 3, 3, 2, 4], [6, 5, 6, 7, 5, 6, 6], [4, 3, 5]):
         estimate = fit(passed, 8, "paper", zpd=0.1)
         alpha, beta, m, _ = paper_exponents((list(passed), [8] * len(passed)), 0.1)
-        got.append(estimate.peak)
-        want.append(float(m + sign * (2 * m - 1) / (alpha + beta)))
+        computed.append(estimate.peak)
+        expected.append(float(m + sign * (2 * m - 1) / (alpha + beta)))
         means.append(float(m))
-    pushed = np.sign(np.array(got).round(12) - np.array(means)) == np.sign(np.array(means) - 0.5)
+    pushed = np.sign(np.array(computed).round(12) - np.array(means)) == np.sign(np.array(means) - 0.5)
     if sign == 1 and not pushed.all():
-        return refuted("the peak is not pushed away from 1/2", peaks=got, means=means)
-    return agree(got, want, rtol=1e-10, m=means)
+        return refuted("the peak is not pushed away from 1/2", peaks=computed, means=means)
+    return agree(computed, expected, rtol=1e-10, m=means)
 
 
 CLAIMS: tuple[Claim, ...] = (

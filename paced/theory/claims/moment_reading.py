@@ -35,14 +35,14 @@ def _lowest_middle_mean(slack: Fr = Fr(0)) -> Outcome:
     """(0.61 - 0.17 t - 0.32)/0.51 with t the largest rate of the low bin, in rationals; K = 8 allows only 1/8 below 0.2."""
     shares = {"low": Fr("0.17"), "middle": Fr("0.51"), "high": Fr("0.32")}
     cases = []
-    for t, want in (
+    for t, expected in (
         (Fr("0.2"), Fr(256, 510)),
         (Fr(1, 8), Fr(215, 408)),
         (Fr("0.25"), Fr(495, 1020)),
         (Fr("0.3"), Fr(239, 510)),
     ):
         lowest = (Fr("0.61") - shares["low"] * t - shares["high"] * 1 + slack) / shares["middle"]
-        cases.append(({"largest low rate": t}, lowest, want))
+        cases.append(({"largest low rate": t}, lowest, expected))
     rounded = (Fr("0.605") - Fr("0.175") * Fr(1, 8) - Fr("0.325") + slack) / Fr("0.5")
     return equal_exactly([*cases, ({"rounding": "worst"}, rounded, Fr("0.51625"))])
 

@@ -31,7 +31,7 @@ SAMPLES: tuple[tuple[Sample, float], ...] = (
     (([1, 9, 5, 5, 7, 10, 0, 3, 2, 11], [10, 10, 10, 12, 16, 10, 4, 5, 16, 12]), 0.1),
     (([3, 3, 4, 1, 7, 2], [4, 5, 8, 8, 8, 3]), 0.0),
 )
-"""Counts s and K, and the zone's epsilon; one pass rate stands on the zone's edge, several outside."""
+"""Counts s and K, and the zone's epsilon; one pass rate is on the zone's edge, several outside."""
 
 
 def paper_exponents(sample: Sample, epsilon: float) -> tuple[Fr, Fr, Fr, Fr]:
@@ -95,8 +95,8 @@ def _fit_is_the_formula(shift: int = 0) -> Outcome:
     for (passed, rollouts), epsilon in SAMPLES:
         estimate = fit(passed, rollouts, "paper", zpd=epsilon)
         alpha, beta, m, v = paper_exponents((passed, rollouts), epsilon)
-        want = [float(alpha + shift), float(beta), float(m)]
-        outcomes.append(agree([estimate.alpha, estimate.beta, estimate.mean], want, rtol=1e-11, epsilon=epsilon))
+        expected = [float(alpha + shift), float(beta), float(m)]
+        outcomes.append(agree([estimate.alpha, estimate.beta, estimate.mean], expected, rtol=1e-11, epsilon=epsilon))
         law = beta_from_moments(Moments(float(m), float(v + m * m), np.zeros((2, 2))))
         outcomes.append(agree([law.a, law.b], [float(alpha + 1 + shift), float(beta + 1)], rtol=1e-10))
     return all_of(*outcomes)
@@ -106,7 +106,7 @@ def _covariance_by_differences(scale: float = 1.0) -> Outcome:
     """The covariance of (alpha, beta): derivatives of Eq. (50) by mpmath, covariance of the two means in rationals."""
     outcomes = []
     for (passed, rollouts), epsilon in SAMPLES:
-        got = fit(passed, rollouts, "paper", zpd=epsilon).cov
+        computed = fit(passed, rollouts, "paper", zpd=epsilon).cov
         rates = [Fr(s, k) for s, k in zip(passed, rollouts, strict=True)]
         zone = [p for p in rates if Fr(str(epsilon)) <= p <= 1 - Fr(str(epsilon))]
         n = len(zone)
@@ -122,7 +122,7 @@ def _covariance_by_differences(scale: float = 1.0) -> Outcome:
         jacobian = np.array(
             [[float(mpmath.diff(lambda x, y, w=w: law(x, y, w), point, n)) for n in ((1, 0), (0, 1))] for w in (0, 1)]
         )
-        outcomes.append(agree(got, jacobian @ cov @ jacobian.T, rtol=1e-7, epsilon=epsilon))
+        outcomes.append(agree(computed, jacobian @ cov @ jacobian.T, rtol=1e-7, epsilon=epsilon))
     return all_of(*outcomes)
 
 
@@ -134,7 +134,7 @@ def _no_law() -> Outcome:
     for name, estimate, text in (
         ("all at the ends", ends, "no Beta law"),
         ("no spread", constant, "spread no more"),
-        ("none in the zone", outside, "No problem lies in the zone 0.1"),
+        ("none in the zone", outside, "No problem is in the zone 0.1"),
         ("none passed", fit([0, 0], 8, "paper", zpd=0.0), "No rollout passed"),
     ):
         if estimate.success or estimate.has_kernel or text not in estimate.message:

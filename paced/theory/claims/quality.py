@@ -37,18 +37,18 @@ def _derive_quality_peak(shift: int = 1) -> Outcome:
 
 
 def _quality_peak_numbers() -> Outcome:
-    got, want = [], []
+    computed, expected = [], []
     for a, b, m in ((0.5, 0.5, 1), (1.0, 1.0, 2), (0.7, 1.9, 1.5), (2.3, 0.4, 1)):
         log_quality = lambda x, a=a, b=b, m=m: m * (a * mpmath.log(x) + b * mpmath.log(1 - x)) + mpmath.log(1 - x)  # noqa: E731
-        want.append(
+        expected.append(
             float(
                 mpmath.findroot(lambda x, f=log_quality: mpmath.diff(f, x), (0.05, 0.9), solver="anderson", tol=1e-30)
             )
         )
-        got.append(signal_quality_peak((a, b), snr_power=m))
+        computed.append(signal_quality_peak((a, b), snr_power=m))
     p = np.array([0.2, 0.7])
     return all_of(
-        agree(got, want, rtol=1e-10),
+        agree(computed, expected, rtol=1e-10),
         agree(
             signal_quality(p, p**0.4, snr_power=3), [float(mpmath.mpf(x) ** 1.2 * (1 - mpmath.mpf(x))) for x in p], p=p
         ),

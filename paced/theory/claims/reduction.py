@@ -51,13 +51,13 @@ def _truncated_numbers(shift: float = 0.0) -> Outcome:
         )
     outcomes.append(agree(log_truncated_beta(0.4, 1.2, 0.0), float(mpmath.log(B(1.4, 2.2))), rtol=1e-11))
     for t, e, a, b in ((-0.5, 1 / 16, 1, 1), (-0.7, 0.03, 1.4, 0.6), (-1.6, 0.11, 2, 1), (0.3, 0.2, 1, 3)):
-        want = (
+        expected = (
             (1 - 2 * mpmath.mpf(e)) ** 2
             * _integral(2 * a + t, 2 * b + t, e)
             / (_integral(a, b, e) ** 2 * _integral(t, t, e))
         )
-        got = truncated_ratio(t, epsilon=e + shift, kernel_exponents=(a, b))
-        outcomes.append(agree(got, float(want), rtol=1e-9, tau=t, epsilon=e))
+        computed = truncated_ratio(t, epsilon=e + shift, kernel_exponents=(a, b))
+        outcomes.append(agree(computed, float(expected), rtol=1e-9, tau=t, epsilon=e))
     default = truncated_ratio([-0.4, 0.2], epsilon=[0.0, 0.0])
     return all_of(*outcomes, agree(default, default_kernel_ratio([-0.4, 0.2]), rtol=1e-11))  # fmt: skip
 
@@ -95,8 +95,8 @@ def _break_even_numbers() -> Outcome:
             return scale * _integral(2 + t, 2 + t, e) / (_integral(1, 1, e) ** 2 * _integral(t, t, e)) - 1  # noqa: B023
 
         root = mpmath.findroot(excess, (-0.45, -0.4))
-        got = break_even(lambda t: float(truncated_ratio(t, epsilon=e)))  # noqa: B023
-        outcomes.append(agree(got, float(root), rtol=1e-9, epsilon=e))
+        computed = break_even(lambda t: float(truncated_ratio(t, epsilon=e)))  # noqa: B023
+        outcomes.append(agree(computed, float(root), rtol=1e-9, epsilon=e))
     return all_of(*outcomes)
 
 
@@ -126,7 +126,7 @@ def _tables() -> Outcome:
     ]
     ends = ratio_table()
     return all_of(
-        *(agree(table[name], want, rtol=1e-9, atol=1e-12, tau=tau) for name, want in columns.items()),
+        *(agree(table[name], expected, rtol=1e-9, atol=1e-12, tau=tau) for name, expected in columns.items()),
         agree(saved["variance saved (%)"], [100 * (1 - x) for x in half], rtol=1e-9),
         agree([len(ends["tau"]), ends["tau"][0]], [181, -0.9]),
     )  # fmt: skip
@@ -145,23 +145,25 @@ def _rollout_numbers(scale: float = 1.0) -> Outcome:
     for K in (3, 8, 23):
         for tau in (-0.83, -0.5, 0.4):
             for kernel in (BetaKernel(), BetaKernel(estimator="unbiased")):
-                got = rollout_ratio(kernel(np.arange(K + 1), K), second_moment_exponents=(scale * tau, scale * tau))
-                outcomes.append(agree(got, _rollout_closed(K, tau), rtol=1e-11, K=K, tau=tau))
+                computed = rollout_ratio(
+                    kernel(np.arange(K + 1), K), second_moment_exponents=(scale * tau, scale * tau)
+                )
+                outcomes.append(agree(computed, _rollout_closed(K, tau), rtol=1e-11, K=K, tau=tau))
     K, x, y, s, t = 5, 1.7, 0.8, -0.4, 0.2
     h = [mpmath.mpf(i) / K * (1 - mpmath.mpf(i) / K) ** 2 for i in range(K + 1)]
 
     def mean(values: list[mpmath.mpf], u: float, v: float) -> mpmath.mpf:
         return sum(w * comb(K, i) * B(x + i + u, y + K - i + v) for i, w in enumerate(values)) / B(x, y)
 
-    want = mean([w**2 for w in h], s, t) / (mean(h, 0, 0) ** 2 * B(x + s, y + t) / B(x, y))
-    got = rollout_ratio(BetaKernel(1, 2)(np.arange(K + 1), K), second_moment_exponents=(s, t), law=(x, y))
+    expected = mean([w**2 for w in h], s, t) / (mean(h, 0, 0) ** 2 * B(x + s, y + t) / B(x, y))
+    computed = rollout_ratio(BetaKernel(1, 2)(np.arange(K + 1), K), second_moment_exponents=(s, t), law=(x, y))
     uniform = B(1.2, 0.7)
     plain = sum(w**2 * comb(K, i) * B(1.2 + i, 0.7 + K - i) for i, w in enumerate(h)) / (
         (sum(w * comb(K, i) * B(1 + i, 1 + K - i) for i, w in enumerate(h))) ** 2 * uniform
     )
     default = rollout_ratio(BetaKernel(1, 2)(np.arange(K + 1), K), second_moment_exponents=(0.2, -0.3))
     return all_of(
-        *outcomes, agree(got, float(want), rtol=1e-11, K=K), agree(default, float(plain), rtol=1e-11, K=K)
+        *outcomes, agree(computed, float(expected), rtol=1e-11, K=K), agree(default, float(plain), rtol=1e-11, K=K)
     )  # fmt: skip
 
 

@@ -60,9 +60,9 @@ def _remainder_settles(weak: bool = False) -> Outcome:
 
 def _remainder_numbers() -> Outcome:
     p = np.array([0.03, 0.4, 0.91])
-    want = [float(0.3 * mpmath.sin(7 * mpmath.mpf(x)) + mpmath.log(2)) for x in p]
+    expected = [float(0.3 * mpmath.sin(7 * mpmath.mpf(x)) + mpmath.log(2)) for x in p]
     values = 2 * p**0.7 * (1 - p) ** 1.9 * np.exp(0.3 * np.sin(7 * p))
-    return agree(log_remainder(p, values, exponents=(0.7, 1.9)), want, rtol=1e-11, p=p)
+    return agree(log_remainder(p, values, exponents=(0.7, 1.9)), expected, rtol=1e-11, p=p)
 
 
 def _remainder_is_bounded() -> Outcome:
@@ -104,8 +104,8 @@ def _two_peaks_for_certain(bump: float = 40.0) -> Outcome:
 
 def _two_peak_numbers() -> Outcome:
     p = [0.05, 0.21, 0.5, 0.77]
-    want = [float(mpmath.mpf(x) * (1 - mpmath.mpf(x)) * mpmath.exp(40 * (mpmath.mpf(x) - 0.5) ** 2)) for x in p]
-    return agree(two_peak_profile(p), want, p=p)
+    expected = [float(mpmath.mpf(x) * (1 - mpmath.mpf(x)) * mpmath.exp(40 * (mpmath.mpf(x) - 0.5) ** 2)) for x in p]
+    return agree(two_peak_profile(p), expected, p=p)
 
 
 def _weak_bump_keeps_one_peak(bump: float) -> Outcome:

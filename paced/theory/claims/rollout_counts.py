@@ -20,6 +20,7 @@ from paced.theory.ledger.engines import (
     symbolic_zero,
 )
 from paced.weights import BetaKernel
+from paced.weights.estimates import EstimatorName
 
 P = (Fr(0), Fr(1, 10), Fr(1, 3), Fr(1, 2), Fr(7, 9), Fr(1))
 
@@ -55,7 +56,7 @@ def _asymmetric_shape() -> Outcome:
     )
 
 
-def _trainer_is_unbiased(alpha: int = 1, beta: int = 1, estimator: str = "unbiased") -> Outcome:
+def _trainer_is_unbiased(alpha: int = 1, beta: int = 1, estimator: EstimatorName = "unbiased") -> Outcome:
     """The trainer's U-statistic has mean p^alpha q^beta at every p."""
     p = np.array([float(x) for x in P])
     outcomes = []

@@ -75,8 +75,8 @@ def _sampling_is_cheaper(weighted: bool = False) -> Outcome:
 
 def _sampling_numbers() -> Outcome:
     tau = np.array([-0.9, -0.5, -0.13, 0.0, 0.8])
-    want = [float(mpmath.beta(2 + t, 2 + t) * 6 / mpmath.beta(1 + t, 1 + t)) for t in tau]
-    return agree(sampling_ratio(tau), want, rtol=1e-11, tau=tau)
+    expected = [float(mpmath.beta(2 + t, 2 + t) * 6 / mpmath.beta(1 + t, 1 + t)) for t in tau]
+    return agree(sampling_ratio(tau), expected, rtol=1e-11, tau=tau)
 
 
 def _same_target(weight_too: bool = False) -> Outcome:

@@ -42,8 +42,8 @@ def _log_slope_numbers() -> Outcome:
         s = amplitude * mpmath.exp(a * log_p) * (1 - mpmath.exp(log_p)) ** b
         return mpmath.log(s / (1 + s))
 
-    want = [float(mpmath.diff(log_weight, mpmath.log(p))) for p in rates]
-    return agree(optimal_log_slope(rates, kernel_exponents=(a, b), amplitude=amplitude), want, rtol=1e-9, p=rates)
+    expected = [float(mpmath.diff(log_weight, mpmath.log(p))) for p in rates]
+    return agree(optimal_log_slope(rates, kernel_exponents=(a, b), amplitude=amplitude), expected, rtol=1e-9, p=rates)
 
 
 def _end_exponent_is_compressed(amplitude: float, pass_rate: float = 1e-12) -> Outcome:
@@ -104,8 +104,8 @@ def _saturated_numbers(shift: float = 0.0) -> Outcome:
         for r in (-d, 0.4 * d, d):
             truth = mpmath.mpf(s0) * mpmath.exp(r)
             ratio = w * (1 + truth) / truth
-            got = saturated_efficiency(float(w), snr_squared=float(truth))
-            outcomes.append(agree(got, float(ratio * (2 - ratio)), rtol=1e-11, S0=s0, r=r))
+            computed = saturated_efficiency(float(w), snr_squared=float(truth))
+            outcomes.append(agree(computed, float(ratio * (2 - ratio)), rtol=1e-11, S0=s0, r=r))
     p = np.array(RATES)
     trainer = MinimaxKernel(0.45, 1.3, 0.8, 2.7).at(p)
     outcomes.append(agree(trainer, saturated_minimax_weight(2.7 * p**1.3 * (1 - p) ** 0.8, 0.45), p=p))
@@ -118,8 +118,8 @@ def _kernel_for_saturated(spread: float = 1.0) -> Outcome:
     outcomes = []
     for largest, d in ((0.0, 0.4), (0.8, 0.3), (5.5, 0.05), (3.0, 0.0)):
         low, high = mpmath.exp(-d * spread), mpmath.exp(d * spread) + largest
-        want = float(4 * low * high / (low + high) ** 2)
-        outcomes.append(agree(kernel_for_saturated_value(largest, d), want, rtol=1e-11, Smax=largest, delta=d))
+        expected = float(4 * low * high / (low + high) ** 2)
+        outcomes.append(agree(kernel_for_saturated_value(largest, d), expected, rtol=1e-11, Smax=largest, delta=d))
     return all_of(*outcomes)
 
 

@@ -82,16 +82,16 @@ def _projection(wrong: bool = False) -> Outcome:
 
 def _posterior_regressors() -> Outcome:
     """E[log p | s] and E[log q | s] by mpmath's quadrature."""
-    got = regressors_from_counts([0, 3, 8], 8, prior=(0.7, 1.3))
-    want = []
+    computed = regressors_from_counts([0, 3, 8], 8, prior=(0.7, 1.3))
+    expected = []
     for s in (0, 3, 8):
         a, b = 0.7 + s, 1.3 + 8 - s
 
         def mean(f, a=a, b=b):  # type: ignore[no-untyped-def]
             return mpmath.quad(lambda p: f(p) * p ** (a - 1) * (1 - p) ** (b - 1) / mpmath.beta(a, b), [0, 0.5, 1])
 
-        want.append([1.0, float(mean(mpmath.log)), float(mean(lambda p: mpmath.log(1 - p)))])
-    return agree(got, want, rtol=1e-8)
+        expected.append([1.0, float(mean(mpmath.log)), float(mean(lambda p: mpmath.log(1 - p)))])
+    return agree(computed, expected, rtol=1e-8)
 
 
 # --- x8, x10 ----------------------------------------------------------------------------------------------------------
@@ -99,8 +99,8 @@ def _zone_masses(shift: float = 0.0) -> Outcome:
     """P(eps <= p <= 1-eps) by mpmath's incomplete Beta function, and in closed form for three laws."""
     outcomes = []
     for a, b, epsilon in ((1.0, 1.0, 0.2), (0.5, 0.5, 0.2), (2.0, 2.0, 0.2), (1.7, 0.4, 0.13)):
-        want = mpmath.betainc(a, b, epsilon + shift, 1 - epsilon, regularized=True)
-        outcomes.append(agree(zpd_mass((a, b), epsilon), float(want), rtol=1e-10, a=a))
+        expected = mpmath.betainc(a, b, epsilon + shift, 1 - epsilon, regularized=True)
+        outcomes.append(agree(zpd_mass((a, b), epsilon), float(expected), rtol=1e-10, a=a))
     closed = [0.6, 1 - 4 / np.pi * np.arcsin(np.sqrt(0.2)), 0.792]
     return all_of(
         *outcomes, agree([zpd_mass((c, c), 0.2) for c in (1.0, 0.5, 2.0)], closed, rtol=1e-10),

@@ -49,8 +49,12 @@ def _moments_agree_at_mastery(tau1: float) -> Outcome:
 def _two_ended_values() -> Outcome:
     f = Fraction
     return equal_exactly(
-        ({"tau0": str(t0), "tau1": str(t1)}, _default_kernel_ratio(t0, t1), want)
-        for t0, t1, want in ((f(-1, 2), f(1), f(288, 385)), (f(-1, 4), f(1), f(24192, 24035)), (f(0), f(2), f(36, 35)))
+        ({"tau0": str(t0), "tau1": str(t1)}, _default_kernel_ratio(t0, t1), expected)
+        for t0, t1, expected in (
+            (f(-1, 2), f(1), f(288, 385)),
+            (f(-1, 4), f(1), f(24192, 24035)),
+            (f(0), f(2), f(36, 35)),
+        )
     )
 
 

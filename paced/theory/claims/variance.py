@@ -80,7 +80,7 @@ def _decomposition_is_exact(own_sum: bool = False) -> Outcome:
 def _functions_are_the_terms() -> Outcome:
     """variance_terms against the rationals, term by term, and Eq. (35) as the paper divides it."""
     t = _terms()
-    got = variance_terms([float(w) for w in WEIGHTS], [[float(x) for x in g] for g in GRADIENTS])
+    computed = variance_terms([float(w) for w in WEIGHTS], [[float(x) for x in g] for g in GRADIENTS])
     moment = t["mean_second_moment"]
     top = t["mean_square_weight"] + t["coupling"] / moment - t["weighted_mean_squared"] / moment
     ratio = top / (1 - t["mean_squared"] / moment)
@@ -93,11 +93,11 @@ def _functions_are_the_terms() -> Outcome:
         sum(m * y for m, y in zip(mass, s, strict=True)) ** 2,
     )
     return all_of(
-        *(agree(getattr(got, name), float(value), rtol=1e-11) for name, value in t.items()),
-        agree(got.ratio, float(ratio)),
-        agree(got.weighted_variance / got.uniform_variance, float(ratio)),
+        *(agree(getattr(computed, name), float(value), rtol=1e-11) for name, value in t.items()),
+        agree(computed.ratio, float(ratio)),
+        agree(computed.weighted_variance / computed.uniform_variance, float(ratio)),
         agree([noisy.weighted_variance, noisy.uniform_variance], [second - signal, plain[0] - plain[1]]),
-        agree(normalise(np.array([float(x) for x in WEIGHTS])).ess_fraction, 1 / got.mean_square_weight),
+        agree(normalise(np.array([float(x) for x in WEIGHTS])).ess_fraction, 1 / computed.mean_square_weight),
     )  # fmt: skip
 
 
@@ -108,18 +108,18 @@ def _first_order_self_normalised(centred: bool = True) -> Outcome:
     drawn = np.random.default_rng(7).integers(0, 4, size=(8000, size))
     estimate = (w[drawn] * g[drawn]).sum(axis=1) / w[drawn].sum(axis=1)
     target = float(np.average(g, weights=w))
-    want = self_normalised_variance(w, g) if centred else variance_terms(w, g).weighted_variance
-    return mean_is(size * (estimate - target) ** 2, want)
+    expected = self_normalised_variance(w, g) if centred else variance_terms(w, g).weighted_variance
+    return mean_is(size * (estimate - target) ** 2, expected)
 
 
 def _self_normalised_numbers() -> Outcome:
     p, g = [Fr(1, 10), Fr(3, 10), Fr(1, 2), Fr(4, 5)], [Fr(3), Fr(3, 2), Fr(1), Fr(-1, 2)]
     unit = [4 * x * (1 - x) / sum(y * (1 - y) for y in p) for x in p]
     mean = sum(u * x for u, x in zip(unit, g, strict=True)) / 4
-    want = sum(u**2 * (x - mean) ** 2 for u, x in zip(unit, g, strict=True)) / 4
-    got = self_normalised_variance([float(x * (1 - x)) for x in p], [float(x) for x in g])
+    expected = sum(u**2 * (x - mean) ** 2 for u, x in zip(unit, g, strict=True)) / 4
+    computed = self_normalised_variance([float(x * (1 - x)) for x in p], [float(x) for x in g])
     masses = self_normalised_variance([0.2, 0.4], [1.0, -1.0], masses=[3, 1])  # unit weights 0.8, 1.6; mean 0.2
-    return all_of(agree(got, float(want)), agree(masses, 0.75 * 0.64 * 0.64 + 0.25 * 2.56 * 1.44))
+    return all_of(agree(computed, float(expected)), agree(masses, 0.75 * 0.64 * 0.64 + 0.25 * 2.56 * 1.44))
 
 
 # --- Eq. (36) ---------------------------------------------------------------------------------------------------------

@@ -60,9 +60,9 @@ def _moments_are_beta_functions() -> Outcome:
 
     cases = []
     for a, b, s, t in ((1, 1, 0, 0), (1, 2, 0, 1), (3, 1, 2, 0), (2, 2, 1, 3)):
-        got = integral(2 * a + s, 2 * b + t) / (integral(a, b) ** 2 * integral(s, t))
-        want = beta(2 * a + s + 1, 2 * b + t + 1) / (beta(a + 1, b + 1) ** 2 * beta(s + 1, t + 1))
-        cases.append(({"alpha": a, "beta": b, "tau0": s, "tau1": t}, got, want))
+        computed = integral(2 * a + s, 2 * b + t) / (integral(a, b) ** 2 * integral(s, t))
+        expected = beta(2 * a + s + 1, 2 * b + t + 1) / (beta(a + 1, b + 1) ** 2 * beta(s + 1, t + 1))
+        cases.append(({"alpha": a, "beta": b, "tau0": s, "tau1": t}, computed, expected))
     return equal_exactly(cases)
 
 
@@ -74,12 +74,12 @@ def _closed_form_numbers(tau_shift: float = 0.0) -> Outcome:
         (0.0, 2.0, 0.4, -0.8, 1.0, 1.0),
         (2.2, 0.7, -0.6, -0.1, 1.7, 0.3),
     ):
-        want = B(x + 2 * a + s, y + 2 * b + t) * B(x, y) ** 2 / (B(x + a, y + b) ** 2 * B(x + s, y + t))
-        got = power_law_ratio(kernel_exponents=(a, b), second_moment_exponents=(s + tau_shift, t), law=(x, y))
-        outcomes.append(agree(got, float(want), rtol=1e-11, alpha=a, tau0=s))
+        expected = B(x + 2 * a + s, y + 2 * b + t) * B(x, y) ** 2 / (B(x + a, y + b) ** 2 * B(x + s, y + t))
+        computed = power_law_ratio(kernel_exponents=(a, b), second_moment_exponents=(s + tau_shift, t), law=(x, y))
+        outcomes.append(agree(computed, float(expected), rtol=1e-11, alpha=a, tau0=s))
     uniform = B(3.2, 4.7) * 144 / B(1.2, 0.7)  # kernel (1, 2), B(2, 3) = 1/12
-    got = power_law_ratio(kernel_exponents=(1, 2), second_moment_exponents=(0.2, -0.3))
-    outcomes.append(agree(got, float(uniform), rtol=1e-11))
+    computed = power_law_ratio(kernel_exponents=(1, 2), second_moment_exponents=(0.2, -0.3))
+    outcomes.append(agree(computed, float(uniform), rtol=1e-11))
     tau = [Fr(-9, 10), Fr(-3, 4), Fr(-31, 100), Fr(1, 7), Fr(2)]
     rational = [float(9 * (1 + x) * (2 + x) / ((3 + 2 * x) * (5 + 2 * x))) for x in tau]
     points = [float(x) for x in tau]
@@ -101,11 +101,13 @@ def _two_term_numbers() -> Outcome:
             return B(1 + u + 2 * a, 1 + v + 2 * b) + noise  # noqa: B023
 
         top = (second(2 * x, 2 * y) - B(1 + x + a, 1 + y + b) ** 2) / B(1 + x, 1 + y) ** 2
-        want = top / (second(0, 0) - B(1 + a, 1 + b) ** 2)
-        got = two_term_ratio(signal_exponents=(a, b), snr_exponents=(c, d), kernel_exponents=(x, y), amplitude=size)
-        outcomes.append(agree(got, float(want), rtol=1e-11, a=a))
+        expected = top / (second(0, 0) - B(1 + a, 1 + b) ** 2)
+        computed = two_term_ratio(
+            signal_exponents=(a, b), snr_exponents=(c, d), kernel_exponents=(x, y), amplitude=size
+        )
+        outcomes.append(agree(computed, float(expected), rtol=1e-11, a=a))
     default = two_term_ratio(signal_exponents=(0.25, 0.25), snr_exponents=(0.5, 0.5), amplitude=1.0)
-    return all_of(*outcomes, agree(default, float(want), rtol=1e-11))
+    return all_of(*outcomes, agree(default, float(expected), rtol=1e-11))
 
 
 # --- bimodal laws --------------------------------------------------------------------------------------
@@ -113,9 +115,9 @@ def _bimodal_numbers() -> Outcome:
     """p ~ Beta(c, c): the rational form of the ratio, and the tau where c = 1/2 and c = 1 are equal."""
     outcomes = []
     for c, t in ((0.5, -0.1), (0.37, -0.3), (2.6, 0.2), (0.3, 0.0)):
-        want = (c + t) * (c + t + 1) * (2 * c + 1) ** 2 / (c**2 * (2 * c + 2 * t + 1) * (2 * c + 2 * t + 3))
+        expected = (c + t) * (c + t + 1) * (2 * c + 1) ** 2 / (c**2 * (2 * c + 2 * t + 1) * (2 * c + 2 * t + 3))
         outcomes.append(
-            agree(power_law_ratio(second_moment_exponents=(t, t), law=(c, c)), want, rtol=1e-11, c=c, tau=t)
+            agree(power_law_ratio(second_moment_exponents=(t, t), law=(c, c)), expected, rtol=1e-11, c=c, tau=t)
         )
     return all_of(*outcomes)
 

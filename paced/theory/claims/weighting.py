@@ -93,20 +93,20 @@ def _unit_mean(scope: str = "training set") -> Outcome:
     exact = [Fraction(s * (8 - s), 64) for s in counts]
     mean = sum(exact) / len(exact)
     kernel = BetaKernel()(counts, 8)
-    want = [float(w / mean) for w in exact]
+    expected = [float(w / mean) for w in exact]
     if scope == "micro-batch":
-        got = np.array([normalise([w]).unit_mean_weights[0] if w else 0.0 for w in kernel])
-        return agree(got, want, s=counts)
+        computed = np.array([normalise([w]).unit_mean_weights[0] if w else 0.0 for w in kernel])
+        return agree(computed, expected, s=counts)
     normalised = normalise(kernel)
     ess = sum(exact) ** 2 / sum(w * w for w in exact)
     return all_of(
-        agree(normalised.unit_mean_weights, want, s=counts),
+        agree(normalised.unit_mean_weights, expected, s=counts),
         agree(normalised.ess, float(ess)),
         agree(sampling_probabilities(kernel), [float(w / sum(exact)) for w in exact], s=counts),
         agree(normalised.ess_fraction, float(ess / len(exact))),
         agree(normalised.share_zero, 2 / 7),
         agree(normalised.largest, float(max(exact) / mean)),
-        agree(normalise(1e-200 * kernel).unit_mean_weights, want, s=counts),
+        agree(normalise(1e-200 * kernel).unit_mean_weights, expected, s=counts),
     )
 
 

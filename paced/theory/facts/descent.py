@@ -168,9 +168,9 @@ def batch_descent(
         0.25
     """
     w, g = reals("batch_descent", "weights", weights), reals("batch_descent", "mean_gradients", mean_gradients)
-    gram = g @ g.T
+    gram = g @ g.T  # [num_problems, num_problems]
     np.fill_diagonal(gram, positives("batch_descent", "second_moments", second_moments))
-    signal = g @ reals("batch_descent", "full_gradient", full_gradient)
+    signal = g @ reals("batch_descent", "full_gradient", full_gradient)  # [num_problems]
     return float(learning_rate * w @ signal - 0.5 * learning_rate**2 * smoothness * w @ gram @ w)
 
 
@@ -209,9 +209,9 @@ def joint_optimal_weights(
     if np.any(np.sum(g * g, axis=1) > m2 * (1 + 1e-12)):
         raise ValueError(f"{place}: second_moments must be at least the squared mean gradients. Add the noise.")
     check_number(place, "batch_size", batch_size, low=1)
-    mass = masses_of(place, masses, len(g))
-    weighted = mass[:, None] * g
-    gamma = weighted @ (mass @ g)
+    mass = masses_of(place, masses, len(g))  # [num_problems]
+    weighted = mass[:, None] * g  # [num_problems, dim]
+    gamma = weighted @ (mass @ g)  # [num_problems]
     matrix = np.diag(mass * m2 / batch_size) + (1.0 - 1.0 / batch_size) * weighted @ weighted.T
     return np.asarray(np.linalg.solve(matrix, gamma) / (learning_rate * smoothness), dtype=np.float64)
 

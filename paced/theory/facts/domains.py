@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from paced.arrays import Floats
+from paced.errors import interval_rule
 
 
 def reals(
@@ -24,11 +25,7 @@ def reals(
     array = np.asarray(values, dtype=np.float64)
     bad = ~np.isfinite(array) | ((array <= low) if low_open else (array < low)) | (array > high)
     if bad.any():
-        rule = "finite"
-        if np.isfinite(low):
-            rule += f" and {'>' if low_open else '>='} {low:g}"
-        if np.isfinite(high):
-            rule += f" and <= {high:g}"
+        rule = interval_rule(low, high, low_open=low_open)
         raise ValueError(f"{place}: {name} must be {rule}, got {float(np.ravel(array)[np.argmax(np.ravel(bad))])}.")
     return array
 

@@ -31,7 +31,7 @@ def expected_weight(weights: ArrayLike, pass_rate: ArrayLike) -> Floats:
     if h.ndim != 1 or h.size < 2:
         raise ValueError(f"expected_weight: weights must be h(0), ..., h(K), got shape {h.shape}.")
     p = check_pass_rate("expected_weight", pass_rate)
-    mass = stats.binom.pmf(np.arange(h.size), h.size - 1, p[..., None])
+    mass = stats.binom.pmf(np.arange(h.size), h.size - 1, p[..., None])  # [..., K + 1]
     return np.asarray(mass @ h)
 
 
@@ -93,8 +93,8 @@ def debiased_signal(gradients: ArrayLike) -> float:
         >>> debiased_signal([[1.0, 0.0], [1.0, 2.0]])
         1.0
     """
-    g = _gradients("debiased_signal", gradients)
-    total = g.sum(0)
+    g = _gradients("debiased_signal", gradients)  # [K, d]
+    total = g.sum(0)  # [d]
     K = g.shape[0]
     return float((total @ total - np.sum(g * g)) / (K * (K - 1)))
 

@@ -3,7 +3,7 @@
 Law parameters (A, A') are those of Beta pass rates; e(x, y) = E[p^x (1-p)^y] = B(A+x, A'+y)/B(A, A') throughout, by
 log-gamma. An expectation that is infinite is a ValueError, not a number.
 Left out: what the trainer uses (estimates, allocation, adaptive exponents). That is ``paced.weights``, and the claims
-hold it against independent routes.
+compare it with independent routes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def kernel_quality(
     """Scale-free efficiency of w = p^α (1-p)^β in [0, 1] (``x5``).
 
     F = e(α+2a, β+2b)² / (e(2α+τ0, 2β+τ1) e(4a-τ0, 4b-τ1)); in the aligned model, where the gradients of all problems
-    point one way, a and b stand in place of 2a and 2b. The maximum 1 is at (2a-τ0, 2b-τ1), aligned (a-τ0, b-τ1).
+    point one way, a and b take the place of 2a and 2b. The maximum 1 is at (2a-τ0, 2b-τ1), aligned (a-τ0, b-τ1).
 
     Args:
         kernel_exponents: (α, β).

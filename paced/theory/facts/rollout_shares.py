@@ -92,6 +92,7 @@ def rollouts_worth_their_price(
     check_number("rollouts_worth_their_price", "price", price, low=0, low_open=True)
     if largest < 1:
         raise ValueError(f"rollouts_worth_their_price: largest must be >= 1, got {largest}.")
+    # [largest, ...]
     values = np.stack([value_of_rollouts(a, b, m, alpha=alpha, beta=beta) / m for m in range(1, largest + 1)])
     best = np.argmax(values, axis=0)
     return np.where(values.max(axis=0) > price, best + 1, 0)

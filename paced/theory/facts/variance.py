@@ -83,17 +83,17 @@ def variance_terms(
     """
     place = "variance_terms"
     w, g = reals(place, "weights", weights, low=0), reals(place, "mean_gradients", mean_gradients)
-    g = g[:, None] if g.ndim == 1 else g
+    g = g[:, None] if g.ndim == 1 else g  # [num_problems, dim]
     if w.ndim != 1 or g.ndim != 2 or len(g) != w.size:
         raise ValueError(f"{place}: weights and mean_gradients must have one row for each problem.")
-    mass = masses_of(place, masses, w.size)
-    square = np.sum(g * g, axis=1)
+    mass = masses_of(place, masses, w.size)  # [num_problems]
+    square = np.sum(g * g, axis=1)  # [num_problems]
     m2 = square if second_moments is None else reals(place, "second_moments", second_moments, low=0)
     if m2.shape != w.shape or np.any(m2 < square * (1 - 1e-12)):
         raise ValueError(f"{place}: second_moments must be one number >= the squared mean gradient for each problem.")
     if mass @ w <= 0:
         raise ValueError(f"{place}: weights must not all be 0. They have no unit-mean form.")
-    unit = w / (mass @ w)
+    unit = w / (mass @ w)  # [num_problems]
     mean_square_weight, mean_m2 = float(mass @ unit**2), float(mass @ m2)
     return VarianceTerms(
         mean_square_weight=mean_square_weight,
@@ -115,8 +115,8 @@ def self_normalised_variance(
         0.80625
     """
     w, g = reals("self_normalised_variance", "weights", weights, low=0), np.asarray(mean_gradients, dtype=np.float64)
-    g = g[:, None] if g.ndim == 1 else g
-    mass = masses_of("self_normalised_variance", masses, w.size)
-    unit = w / (mass @ w)
-    centred = g - mass @ (unit[:, None] * g)
+    g = g[:, None] if g.ndim == 1 else g  # [num_problems, dim]
+    mass = masses_of("self_normalised_variance", masses, w.size)  # [num_problems]
+    unit = w / (mass @ w)  # [num_problems]
+    centred = g - mass @ (unit[:, None] * g)  # [num_problems, dim]
     return float(mass @ (unit**2 * np.sum(centred**2, axis=1)))

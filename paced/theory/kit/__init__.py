@@ -1,1 +1,1 @@
-"""For users: hold a weight function of one's own against the laws, and draw inputs for one's own tests."""
+"""For users: test a weight function of one's own against the laws, and draw inputs for one's own tests."""

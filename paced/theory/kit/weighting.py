@@ -31,11 +31,11 @@ WeightOfRate = Callable[[Floats], ArrayLike]
 
 @dataclass(frozen=True)
 class Law:
-    """One law and what was found."""
+    """One law, and what it says of the weight function."""
 
     name: str
     holds: bool
-    found: str
+    finding: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,7 @@ class WeightingReport:
         return all(law.holds for law in self.laws if law.name in ("finite", "non-negative", "not all zero"))
 
     def __str__(self) -> str:
-        lines = [f"{'yes' if law.holds else 'NO ':<4}{law.name}: {law.found}" for law in self.laws]
+        lines = [f"{'yes' if law.holds else 'NO ':<4}{law.name}: {law.finding}" for law in self.laws]
         lines += [
             f"    efficiency under the profile: {self.efficiency:.4f}",
             f"    worst case at one pass rate:  {self.worst_at_one_rate:.4f} (sech^2 delta = {self.guarantee:.4f})",

@@ -84,7 +84,7 @@ class Outcome:
 
     result: Result
     engine: Engine
-    """What decided; held against the engine that the check declares."""
+    """What decided; compared with the engine that the check declares."""
     detail: str = ""
     """One sentence for the reader of the table."""
     witness: Mapping[str, Any] | None = None

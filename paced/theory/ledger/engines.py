@@ -45,7 +45,7 @@ def refuted(detail: str = "", /, *, engine: Engine = "numeric", **witness: Any) 
 
 
 def supported(samples: int, detail: str = "", *, engine: Engine = "numeric") -> Outcome:
-    """The statement held for all of ``samples`` points."""
+    """The statement is true at all of ``samples`` points."""
     return Outcome(Result.SUPPORTED, engine, detail, samples=samples)
 
 
@@ -189,13 +189,19 @@ def equal_exactly(pairs: Iterable[tuple[Mapping[str, Any], Any, Any]], *, detail
 
 
 def agree(
-    got: ArrayLike, want: ArrayLike, *, rtol: float = F64, atol: float = 0.0, detail: str = "", **where: ArrayLike
+    computed: ArrayLike,
+    expected: ArrayLike,
+    *,
+    rtol: float = F64,
+    atol: float = 0.0,
+    detail: str = "",
+    **where: ArrayLike,
 ) -> Outcome:
     """Support that two float64 routes give the same numbers; refute with the worst point.
 
     Args:
-        got: values of the public function.
-        want: values by an independent route (closed form, quadrature, mpmath).
+        computed: values of the public function.
+        expected: values by an independent route (closed form, quadrature, mpmath).
         rtol: relative tolerance.
         atol: absolute tolerance, for values that may be 0.
         detail: what agreement shows.
@@ -207,7 +213,7 @@ def agree(
         >>> print(agree([1.0, 2.0], [1.0, 2.1], x=[7, 8]))
         refuted at x=8, got=2, want=2.1
     """
-    left, right = np.broadcast_arrays(np.asarray(got, dtype=np.float64), np.asarray(want, dtype=np.float64))
+    left, right = np.broadcast_arrays(np.asarray(computed, dtype=np.float64), np.asarray(expected, dtype=np.float64))
     error = np.abs(left - right) - atol - rtol * np.abs(right)
     error = np.where(np.isfinite(error), error, np.inf).ravel()
     worst = int(np.argmax(error))
@@ -283,12 +289,12 @@ def holds_for_all(
     return supported(tried, detail, engine="hypothesis")
 
 
-def mean_is(draws: ArrayLike, want: float, *, detail: str = "") -> Outcome:
-    """Support that simulated values have mean ``want``, to five standard errors.
+def mean_is(draws: ArrayLike, expected: float, *, detail: str = "") -> Outcome:
+    """Support that simulated values have mean ``expected``, to five standard errors.
 
     Args:
         draws: independent values, shape [num_draws], from a generator with a fixed seed.
-        want: the mean claimed.
+        expected: the mean claimed.
         detail: what support shows.
 
     Example:
@@ -299,8 +305,8 @@ def mean_is(draws: ArrayLike, want: float, *, detail: str = "") -> Outcome:
     """
     values = np.asarray(draws, dtype=np.float64)
     mean, error = float(values.mean()), float(values.std(ddof=1) / np.sqrt(values.size))
-    if not abs(mean - want) <= MC_SE * error:
-        return refuted(detail, mean=mean, claimed=want, standard_error=error, engine="monte_carlo")
+    if not abs(mean - expected) <= MC_SE * error:
+        return refuted(detail, mean=mean, claimed=expected, standard_error=error, engine="monte_carlo")
     return supported(values.size, detail or f"mean {mean:.6g} ± {error:.2g}", engine="monte_carlo")
 
 

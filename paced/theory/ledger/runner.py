@@ -1,6 +1,6 @@
 """Run the checks of the ledger, in parallel and without torch, and compare every outcome with the recorded one.
 
-A task is one check or one control, not one claim: the slowest claim then does not hold up the rest. A check that
+A task is one check or one control, not one claim: the slowest claim then does not delay the rest. A check that
 crashes is not an outcome; it is reported with its traceback and fails the run. The table and the JSON are here; the
 pages with figures are in ``paced.theory.pages.files``, which may draw.
 """
@@ -80,7 +80,7 @@ def select(names: Sequence[str]) -> list[Claim]:
     """The claims with these ids, or whose id begins with one of them and a dot; all when ``names`` is empty.
 
     Raises:
-        ConfigError: an id that the ledger does not hold; the message names the nearest ones.
+        ConfigError: an id that is not in the ledger; the message names the nearest ones.
 
     Example:
         >>> [claim.id for claim in select(["eq3"])]

@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from paced.errors import check_number
+from paced.errors import check_choice, check_number
 from paced.train.loss.kl import ForwardKL, ReverseKL
 from paced.train.loss.rows import RowDivergence, Scratch
 
@@ -41,8 +41,7 @@ class AdaKD(RowDivergence):
     """s_ref in (0, 1]: the score that keeps τ = τ_base; AdaKD takes the median over the selected tokens."""
 
     def __post_init__(self) -> None:
-        if self.inner not in INNER:
-            raise ValueError(f"adakd: inner must be 'forward_kl' or 'reverse_kl', got {self.inner!r}.")
+        check_choice("adakd", "inner", self.inner, INNER)
         check_number("adakd", "strength", self.strength, low=0)
         check_number("adakd", "base_temperature", self.base_temperature, low=0, low_open=True)
         check_number(

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from paced.errors import check_number
-from paced.train.loss.kl import mix_kls, softmax_pair
-from paced.train.loss.rows import RowDivergence, Scratch
+from paced.train.loss.kl import mean_difference, mix_kls, mix_kls_block, softmax_pair
+from paced.train.loss.rows import RowDivergence, Scratch, Statistics
 
 _FIRST_K = 64
 
@@ -30,6 +30,12 @@ class _AdaptiveKL(RowDivergence):
 
     infinite_without_student_support: ClassVar[bool] = True
     infinite_without_teacher_support: ClassVar[bool] = True
+    statistic_names: ClassVar[tuple[str, ...]] = (
+        "student_lse",
+        "teacher_lse",
+        "mean_gap",
+        "forward_share",
+    )
 
     @abstractmethod
     def _covers(self) -> float:
@@ -44,6 +50,30 @@ class _AdaptiveKL(RowDivergence):
         gaps = torch.sub(p, q, out=student).abs_()  # [N, V]
         share = self._forward_share(q, gaps)  # [N]
         return mix_kls(student, p, q, difference, shift, share, scratch)
+
+    def row_statistics(self, student: Tensor, teacher: Tensor, scratch: Scratch) -> dict[str, Tensor]:
+        """Both log-normalisers, the mean of the logits' difference under p, and α.
+
+        The gradient is linear in α, α·forward + (1−α)·reverse, so α is solved for from the gradient of the full rows.
+        """
+        student_lse, mean_gap = mean_difference(student, teacher)  # [N] both
+        teacher_lse = torch.logsumexp(teacher, -1)  # [N]
+        p = (student - student_lse.unsqueeze(-1)).exp_()  # [N, V]
+        reverse = (student - teacher).sub_(mean_gap.unsqueeze(-1)).mul_(p)  # [N, V]
+        forward = p.sub_((teacher - teacher_lse.unsqueeze(-1)).exp_())  # [N, V]
+        direction = forward.sub_(reverse)  # [N, V]
+        self.overwrite(student_logits=student, teacher_logits=teacher, scratch=scratch)  # student: the gradient
+        share = torch.linalg.vecdot(student.sub_(reverse), direction) / torch.linalg.vecdot(direction, direction)  # [N]
+        return {
+            "student_lse": student_lse,
+            "teacher_lse": teacher_lse,
+            "mean_gap": mean_gap,
+            "forward_share": share.nan_to_num_(0.0).clamp_(0.0, 1.0),
+        }
+
+    def overwrite_block(self, student: Tensor, teacher: Tensor, statistics: Statistics) -> None:
+        """α(p − q) + (1−α) p ∘ (d − Σ_u p_u d_u)."""
+        mix_kls_block(student, teacher, statistics, statistics["forward_share"].unsqueeze(-1))
 
     def _forward_share(self, q: Tensor, gaps: Tensor) -> Tensor:
         """α of each row; 0 where no gap is left (both KLs are 0 there)."""

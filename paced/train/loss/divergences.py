@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from paced.errors import ArgumentTypeError, check_number
+from paced.errors import ArgumentTypeError, check_choice, check_number
 from paced.train.loss.adakd import AdaKD
 from paced.train.loss.akl import AKL, AscendingAKL
 from paced.train.loss.jsd import JSD
@@ -49,8 +49,7 @@ def make_divergence(name: str, **parameters: Any) -> RowDivergence:
         ValueError: make_divergence: name must be one of forward_kl, reverse_kl, mixed_kl, jsd, akl, akl_ascending, \
 adakd, got 'kl'.
     """
-    if name not in DIVERGENCES:
-        raise ValueError(f"make_divergence: name must be one of {', '.join(DIVERGENCES)}, got {name!r}.")
+    check_choice("make_divergence", "name", name, DIVERGENCES)
     cls = DIVERGENCES[name]
     known = [f.name for f in fields(cls)]  # type: ignore[arg-type]
     unknown = sorted(set(parameters) - set(known))

@@ -1,7 +1,7 @@
 """lm_head + divergence + weights in one pass: hidden states of both models in, weighted loss out.
 
 The gradient with respect to the student's hidden states and head is computed in the forward pass, chunk by chunk of
-tokens, so no [tokens, vocabulary] tensor exists beyond two reused buffers of one chunk; backward only scales.
+tokens, so no [N, V] tensor exists beyond two reused buffers of one chunk; backward only scales.
 Four GEMMs a token (both logits, both gradients) are the least that an exact gradient needs; this file does four.
 Logits are float32 results of the GEMM even for bfloat16 weights: rounding them to bfloat16 first puts an error of 0.3
 into the head's gradient when the KL is 0.003, and casting up afterwards does not undo it.

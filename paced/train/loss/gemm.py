@@ -61,12 +61,12 @@ class Product:
         self.tensor_cores = weight.is_cuda and weight.dtype == torch.bfloat16 and dtype == torch.float32
 
     def scaled(self, hidden: Tensor) -> Tensor:
-        """h·factor [tokens, d] in the working dtype."""
+        """h·factor [N, d] in the working dtype."""
         hidden = hidden.detach().to(self.dtype)  # [N, d]
         return hidden if self.factor == 1 else hidden * self.factor
 
     def block(self, rows: slice, scratch: Scratch) -> Tensor:
-        """Rows of the weight in the working dtype; a view when they already are."""
+        """Rows of the weight [B, d] in the working dtype; a view when they already are."""
         weight = self.weight[rows]  # [B, d]
         if weight.dtype == self.dtype:
             return weight
@@ -74,7 +74,7 @@ class Product:
         return wide.copy_(weight)
 
     def logits(self, hidden: Tensor, out: Tensor, blocks: BlockSizes, scratch: Scratch) -> None:
-        """Write hidden·Wᵀ [tokens, vocabulary] into ``out``, in the working dtype."""
+        """Write hidden·Wᵀ [N, V] into ``out``, in the working dtype."""
         for rows in _blocks(self.weight.shape[0], blocks.columns):
             if self.tensor_cores:
                 # a bfloat16 hidden state times a power of two is exact; other factors are applied to the result
@@ -103,7 +103,7 @@ class Product:
         return bend
 
     def hidden_grad(self, delta: Tensor, blocks: BlockSizes, scratch: Scratch) -> Tensor:
-        """Return factor·delta·W [tokens, d]."""
+        """Return factor·delta·W [N, d]; ``delta`` [N, V]."""
         out = torch.zeros(delta.shape[0], self.weight.shape[1], dtype=self.dtype, device=delta.device)  # [N, d]
         for rows in _blocks(self.weight.shape[0], blocks.columns):
             if self.tensor_cores:
@@ -114,7 +114,7 @@ class Product:
         return out if self.factor == 1 else out.mul_(self.factor)
 
     def add_weight_grad(self, delta: Tensor, hidden: Tensor, out: Tensor, blocks: BlockSizes, *, first: bool) -> None:
-        """Add deltaᵀ·hidden to ``out`` [rows, d], or write it when ``first``; ``hidden`` is already scaled."""
+        """Add deltaᵀ·hidden to ``out`` [V, d], or write it when ``first``; ``hidden`` is already scaled."""
         for rows in _blocks(self.weight.shape[0], blocks.columns):
             if self.tensor_cores:
                 if first:

@@ -22,7 +22,7 @@ class HeadSpec:
     """logits = softcap · tanh(scale · (W h + b) / softcap), or scale · (W h + b) without a softcap."""
 
     weight: Tensor
-    """W [rows, hidden size], in the model's own dtype."""
+    """W [rows, d], d the hidden size, in the model's own dtype; rows >= V."""
     bias: Tensor | None = None
     """b [rows], or none."""
     softcap: float | None = None
@@ -49,7 +49,7 @@ class HeadSpec:
     def logits(self, hidden: Tensor) -> Tensor:
         """The definition, for tests and small inputs: logits [..., vocab_size] in float32 (float64 stays)."""
         dtype = torch.float64 if hidden.dtype == torch.float64 else torch.float32
-        logits = hidden.to(dtype) @ self.weight[: self.vocab_size].to(dtype).T
+        logits = hidden.to(dtype) @ self.weight[: self.vocab_size].to(dtype).T  # [..., V]
         if self.bias is not None:
             logits = logits + self.bias[: self.vocab_size].to(dtype)
         logits = logits * self.scale
@@ -135,8 +135,8 @@ def check_head(model: Any, *, num_tokens: int = 4) -> None:
     was_training = model.training
     model.eval()
     try:
-        hidden = trunk_of(model)(input_ids=tokens, use_cache=False).last_hidden_state
-        theirs = model(input_ids=tokens, use_cache=False).logits
+        hidden = trunk_of(model)(input_ids=tokens, use_cache=False).last_hidden_state  # [1, num_tokens, d]
+        theirs = model(input_ids=tokens, use_cache=False).logits  # [1, num_tokens, rows]
     finally:
         model.train(was_training)
     if not bool(torch.isfinite(theirs).all()):

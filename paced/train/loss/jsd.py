@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from paced.errors import check_number
 from paced.train.loss.kl import softmax_pair
-from paced.train.loss.rows import RowDivergence, Scratch
+from paced.train.loss.rows import RowDivergence, Scratch, Statistics
 
 _CAP = 80.0
 """exp(80) is finite in float32; where log q − log p exceeds it, p < 2e-35 and no term is visible."""
@@ -27,8 +28,14 @@ class JSD(RowDivergence):
 
     Gradient (1−β) p ∘ (log(p/m) − Σ_u p_u log(p_u/m_u)). Bounded by the entropy of (β, 1−β), so always finite.
     Coded with e = log q − log p: log(p/m) = −log(1−β + β exp e), log(q/m) = e + log(p/m).
-    Shapes: N rows (token positions), V the vocabulary.
+    Shapes: N rows (token positions), V the vocabulary, B columns of it in a block.
     """
+
+    statistic_names: ClassVar[tuple[str, ...]] = (
+        "student_lse",
+        "teacher_lse",
+        "mean_log_ratio",
+    )
 
     beta: float = 0.5
     """β in (0, 1): the teacher's share of the mixture."""
@@ -47,13 +54,36 @@ class JSD(RowDivergence):
 
     def _overwrite(self, student: Tensor, teacher: Tensor, scratch: Scratch) -> Tensor:
         p, q, difference, shift = softmax_pair(student, teacher, scratch)  # [N, V] thrice, [N]
-        log_ratio = difference.add_(shift.unsqueeze(-1)).neg_().clamp_(max=_CAP)  # [N, V] e
-        # log1p and expm1 keep the digits where the two agree: the value is of second order in e.
-        student_part = torch.expm1(log_ratio, out=student).mul_(self.beta).log1p_().neg_()  # [N, V] log(p/m)
+        log_ratio = difference.add_(shift.unsqueeze(-1)).neg_()  # [N, V] e
+        student_part = self._student_part(log_ratio, out=student)  # [N, V] log(p/m)
         mean = torch.linalg.vecdot(p, student_part)  # [N]
         teacher_part = torch.linalg.vecdot(q, log_ratio.add_(student_part))  # [N]
         student.sub_(mean.unsqueeze(-1)).mul_(p).mul_(1 - self.beta)
         return teacher_part.mul_(self.beta).add_(mean, alpha=1 - self.beta).clamp_(min=0, max=self._largest())
+
+    def row_statistics(self, student: Tensor, teacher: Tensor, scratch: Scratch) -> dict[str, Tensor]:
+        """Both log-normalisers, and the mean of log(p/m) under p."""
+        student_lse = torch.logsumexp(student, -1)  # [N]
+        teacher_lse = torch.logsumexp(teacher, -1)  # [N]
+        p = (student - student_lse.unsqueeze(-1)).exp_()  # [N, V]
+        log_ratio = (teacher - teacher_lse.unsqueeze(-1)).sub_(student).add_(student_lse.unsqueeze(-1))  # [N, V] e
+        mean = torch.linalg.vecdot(p, self._student_part(log_ratio, out=log_ratio))  # [N]
+        return {"student_lse": student_lse, "teacher_lse": teacher_lse, "mean_log_ratio": mean}
+
+    def overwrite_block(self, student: Tensor, teacher: Tensor, statistics: Statistics) -> None:
+        """(1−β) p ∘ (log(p/m) − Σ_u p_u log(p_u/m_u))."""
+        log_p = student.sub_(statistics["student_lse"].unsqueeze(-1))  # [N, B]
+        log_ratio = teacher.sub_(statistics["teacher_lse"].unsqueeze(-1)).sub_(log_p)  # [N, B] e
+        student_part = self._student_part(log_ratio, out=log_ratio)  # [N, B]
+        centred = student_part.sub_(statistics["mean_log_ratio"].unsqueeze(-1))  # [N, B]
+        log_p.exp_().mul_(centred).mul_(1 - self.beta)
+
+    def _student_part(self, log_ratio: Tensor, *, out: Tensor) -> Tensor:
+        """log(p/m) from e = ``log_ratio``, written into ``out``; e is capped in place.
+
+        log1p and expm1 keep the digits where the two agree: the value is of second order in e.
+        """
+        return torch.expm1(log_ratio.clamp_(max=_CAP), out=out).mul_(self.beta).log1p_().neg_()
 
     def _largest(self) -> float:
         """Entropy of (β, 1−β), reached where the supports are disjoint."""

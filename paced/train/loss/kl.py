@@ -1,7 +1,8 @@
 """Forward KL, reverse KL, and their fixed mixture.
 
 Notation of this package: q = teacher, p = student distribution of one token position, both over the whole vocabulary;
-d = log p − log q. Direction stands in the name: forward is KL(teacher‖student), reverse is KL(student‖teacher).
+d = log p − log q; lse is the log of a row's sum of exponentials. The name says the direction: forward is
+KL(teacher‖student), reverse is KL(student‖teacher).
 Left out: skewed KLs (KL(q‖λq+(1−λ)p)), which are scaled pieces of ``jsd.py`` under inconsistent conventions.
 """
 
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor
 
 from paced.errors import check_number
-from paced.train.loss.rows import RowDivergence, Scratch
+from paced.train.loss.rows import RowDivergence, Scratch, Statistics
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +30,22 @@ class ForwardKL(RowDivergence):
     """
 
     infinite_without_student_support: ClassVar[bool] = True
+    statistic_names: ClassVar[tuple[str, ...]] = ("student_lse", "teacher_lse")
 
     def _overwrite(self, student: Tensor, teacher: Tensor, scratch: Scratch) -> Tensor:
-        p, q, difference, shift = softmax_pair(student, teacher, scratch)
-        values = _forward_values(p, q, difference, shift)  # [rows]
+        p, q, difference, shift = softmax_pair(student, teacher, scratch)  # [N, V] thrice, [N]
+        values = _forward_values(p, q, difference, shift)  # [N]
         torch.sub(p, q, out=student)
         return values
+
+    def row_statistics(self, student: Tensor, teacher: Tensor, scratch: Scratch) -> dict[str, Tensor]:
+        """Both log-normalisers."""
+        return {"student_lse": torch.logsumexp(student, -1), "teacher_lse": torch.logsumexp(teacher, -1)}
+
+    def overwrite_block(self, student: Tensor, teacher: Tensor, statistics: Statistics) -> None:
+        """p − q."""
+        q = teacher.sub_(statistics["teacher_lse"].unsqueeze(-1)).exp_()  # [N, B]
+        student.sub_(statistics["student_lse"].unsqueeze(-1)).exp_().sub_(q)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +56,23 @@ class ReverseKL(RowDivergence):
     """
 
     infinite_without_teacher_support: ClassVar[bool] = True
+    statistic_names: ClassVar[tuple[str, ...]] = ("student_lse", "mean_gap")
 
     def _overwrite(self, student: Tensor, teacher: Tensor, scratch: Scratch) -> Tensor:
-        p, q, difference, shift = softmax_pair(student, teacher, scratch)
-        mean = torch.linalg.vecdot(p, difference)  # [rows]
+        p, q, difference, shift = softmax_pair(student, teacher, scratch)  # [N, V] thrice, [N]
+        mean = torch.linalg.vecdot(p, difference)  # [N]
         torch.mul(p, difference.sub_(mean.unsqueeze(-1)), out=student)
         return _reverse_values(p, q, mean, shift)
+
+    def row_statistics(self, student: Tensor, teacher: Tensor, scratch: Scratch) -> dict[str, Tensor]:
+        """The student's log-normaliser, and the mean of the logits' difference under p."""
+        student_lse, mean_gap = mean_difference(student, teacher)  # [N] both
+        return {"student_lse": student_lse, "mean_gap": mean_gap}
+
+    def overwrite_block(self, student: Tensor, teacher: Tensor, statistics: Statistics) -> None:
+        """p ∘ (d − Σ_u p_u d_u)."""
+        centred = torch.sub(student, teacher, out=teacher).sub_(statistics["mean_gap"].unsqueeze(-1))  # [N, B]
+        student.sub_(statistics["student_lse"].unsqueeze(-1)).exp_().mul_(centred)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +81,8 @@ class MixedKL(RowDivergence):
 
     forward_share: float = 0.5
     """λ in [0, 1]: 1 is forward KL, 0 is reverse KL."""
+
+    statistic_names: ClassVar[tuple[str, ...]] = ("student_lse", "teacher_lse", "mean_gap")
 
     def __post_init__(self) -> None:
         check_number("mixed_kl", "forward_share", self.forward_share, low=0, high=1)
@@ -74,27 +98,43 @@ class MixedKL(RowDivergence):
         return self.forward_share < 1
 
     def _overwrite(self, student: Tensor, teacher: Tensor, scratch: Scratch) -> Tensor:
-        p, q, difference, shift = softmax_pair(student, teacher, scratch)
-        share = torch.full_like(shift, self.forward_share)
+        p, q, difference, shift = softmax_pair(student, teacher, scratch)  # [N, V] thrice, [N]
+        share = torch.full_like(shift, self.forward_share)  # [N]
         return mix_kls(student, p, q, difference, shift, share, scratch)
+
+    def row_statistics(self, student: Tensor, teacher: Tensor, scratch: Scratch) -> dict[str, Tensor]:
+        """Both log-normalisers, and the mean of the logits' difference under p."""
+        student_lse, mean_gap = mean_difference(student, teacher)  # [N] both
+        return {"student_lse": student_lse, "teacher_lse": torch.logsumexp(teacher, -1), "mean_gap": mean_gap}
+
+    def overwrite_block(self, student: Tensor, teacher: Tensor, statistics: Statistics) -> None:
+        """λ(p − q) + (1−λ) p ∘ (d − Σ_u p_u d_u)."""
+        mix_kls_block(student, teacher, statistics, self.forward_share)
 
 
 def softmax_pair(student: Tensor, teacher: Tensor, scratch: Scratch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return p, q, the raw difference z_student − z_teacher (over ``teacher``), and shift [rows].
+    """Return p, q, the raw difference z_student − z_teacher (over ``teacher``), all [N, V], and shift [N].
 
     log p − log q = difference + shift, shift = lse(z_teacher) − lse(z_student): the normalisers enter as one number a
     row. At the largest logit log softmax = z − lse, so lse(z) = max z − log max softmax: two reductions, no second pass
     of exp; maxima are subtracted before the logs are added, which keeps the digits of close logits.
     """
-    p = torch.softmax(student, -1, out=scratch.like("p", student))
-    q = torch.softmax(teacher, -1, out=scratch.like("q", teacher))
-    shift = (teacher.amax(-1) - student.amax(-1)) - torch.log(q.amax(-1) / p.amax(-1))
-    difference = torch.sub(student, teacher, out=teacher)
+    p = torch.softmax(student, -1, out=scratch.like("p", student))  # [N, V]
+    q = torch.softmax(teacher, -1, out=scratch.like("q", teacher))  # [N, V]
+    shift = (teacher.amax(-1) - student.amax(-1)) - torch.log(q.amax(-1) / p.amax(-1))  # [N]
+    difference = torch.sub(student, teacher, out=teacher)  # [N, V]
     return p, q, difference, shift
 
 
+def mean_difference(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the student's log-normaliser and Σ_v p_v (z_student − z_teacher)_v of each row, [N] both."""
+    student_lse = torch.logsumexp(student, -1)  # [N]
+    p = (student - student_lse.unsqueeze(-1)).exp_()  # [N, V]
+    return student_lse, torch.linalg.vecdot(p, student - teacher)
+
+
 def _sum_error(p: Tensor, q: Tensor) -> Tensor:
-    """Σp − Σq of each row: 0 but for the rounding of the fast softmax, whose first-order effect on a KL it cancels.
+    """Σp − Σq of each row [N]: 0 but for the rounding of the fast softmax, whose first-order effect on a KL it cancels.
 
     Where the two agree closely a KL is of second order in d, so an error of 4e-7 in Σp is visible: with
     KL(q‖p) = Σ (q log(q/p) + p − q) a uniform relative error of p moves the log and the sum by opposite amounts.
@@ -103,31 +143,39 @@ def _sum_error(p: Tensor, q: Tensor) -> Tensor:
 
 
 def _forward_values(p: Tensor, q: Tensor, difference: Tensor, shift: Tensor) -> Tensor:
-    """KL(teacher‖student) = −Σ q (difference + shift) of each row, [rows]."""
+    """KL(teacher‖student) = −Σ q (difference + shift) of each row, [N]."""
     return (_sum_error(p, q) - torch.linalg.vecdot(q, difference) - shift).clamp_(min=0)
 
 
 def _reverse_values(p: Tensor, q: Tensor, mean: Tensor, shift: Tensor) -> Tensor:
-    """KL(student‖teacher) = mean + shift of each row, [rows]; ``mean`` is Σ p difference [rows]."""
+    """KL(student‖teacher) = mean + shift of each row, [N]; ``mean`` [N] is Σ p difference."""
     return (mean + shift - _sum_error(p, q)).clamp_(min=0)
 
 
 def mix_kls(
     student: Tensor, p: Tensor, q: Tensor, difference: Tensor, shift: Tensor, share: Tensor, scratch: Scratch
 ) -> Tensor:
-    """Return λ·FKL + (1−λ)·RKL of each row, λ = ``share`` [rows], and write its gradient over ``student``.
+    """Return λ·FKL + (1−λ)·RKL of each row, λ = ``share`` [N], and write its gradient over ``student``.
 
     The sums of both parts over the rows go to ``scratch``, for whoever reports them.
 
     Gradient: λ(p − q) + (1−λ) p∘(d − E_p d) = p∘(λ + (1−λ)(d − E_p d)) − λ q.
     """
-    mean = torch.linalg.vecdot(p, difference)  # [rows]
-    forward = _forward_values(p, q, difference, shift)  # [rows]
-    reverse = _reverse_values(p, q, mean, shift)  # [rows]
+    mean = torch.linalg.vecdot(p, difference)  # [N]
+    forward = _forward_values(p, q, difference, shift)  # [N]
+    reverse = _reverse_values(p, q, mean, shift)  # [N]
     scratch.add_sum("forward_kl", forward)
     scratch.add_sum("reverse_kl", reverse)
-    rest = 1 - share
+    rest = 1 - share  # [N]
     difference.mul_(rest.unsqueeze(-1)).add_((share - rest * mean).unsqueeze(-1))
     torch.mul(p, difference, out=student)
     student.sub_(q.mul_(share.unsqueeze(-1)))
     return (share * forward).add_(rest * reverse)
+
+
+def mix_kls_block(student: Tensor, teacher: Tensor, statistics: Statistics, share: Tensor | float) -> None:
+    """Write columns of the gradient of :func:`mix_kls` over ``student`` [N, B]; ``share`` is λ, a number or [N, 1]."""
+    q = (teacher - statistics["teacher_lse"].unsqueeze(-1)).exp_().mul_(share)  # [N, B] λq
+    centred = torch.sub(student, teacher, out=teacher).sub_(statistics["mean_gap"].unsqueeze(-1))  # [N, B]
+    factor = centred.mul_(1 - share).add_(share)  # [N, B]
+    student.sub_(statistics["student_lse"].unsqueeze(-1)).exp_().mul_(factor).sub_(q)

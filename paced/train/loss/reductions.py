@@ -8,14 +8,14 @@ Left out: verl's token-sum and length-normalised forms; they are ``token_mean`` 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import get_args
 
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-Reduction = Literal["sequence_mean", "token_mean"]
-Normaliser = Literal["dataset", "self"]
+from paced.errors import check_choice
+from paced.run.choices import Normaliser, Reduction
 
 
 def token_weights(
@@ -65,21 +65,19 @@ def token_weights(
         >>> token_weights(problem_weights=[2, 0], token_counts=[10, 5], reduction="token_mean").tolist()
         [0.13333333333333333, 0.0]
     """
-    weights = torch.as_tensor(problem_weights, dtype=torch.float64)
-    counts = torch.as_tensor(token_counts, dtype=torch.float64)
+    weights = torch.as_tensor(problem_weights, dtype=torch.float64)  # [B]
+    counts = torch.as_tensor(token_counts, dtype=torch.float64)  # [B]
     slots = weights.numel() if num_problems is None else num_problems
+    check_choice("token_weights", "reduction", reduction, get_args(Reduction))
+    check_choice("token_weights", "normaliser", normaliser, get_args(Normaliser))
     _check(weights, counts, slots, num_averaged_ranks)
-    used = torch.where(counts > 0, weights, 0.0)
+    used = torch.where(counts > 0, weights, 0.0)  # [B]
     if reduction == "sequence_mean":
-        numerator = used / counts.clamp(min=1)
+        numerator = used / counts.clamp(min=1)  # [B]
         denominator = float(slots) if normaliser == "dataset" else float(used.sum())
-    elif reduction == "token_mean":
+    else:
         numerator = used
         denominator = float(counts.sum()) if normaliser == "dataset" else float((used * counts).sum())
-    else:
-        raise ValueError(f"token_weights: reduction must be 'sequence_mean' or 'token_mean', got {reduction!r}.")
-    if normaliser not in ("dataset", "self"):
-        raise ValueError(f"token_weights: normaliser must be 'dataset' or 'self', got {normaliser!r}.")
     if denominator == 0:
         return torch.zeros_like(weights)
     return numerator * (num_averaged_ranks / denominator)

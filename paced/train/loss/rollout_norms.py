@@ -93,7 +93,7 @@ class RolloutSquareNorms:
     def add(
         self, start: int, delta: Tensor, hidden: Tensor, total: Tensor | None, blocks: BlockSizes, scratch: Scratch
     ) -> None:
-        """Add the chunk's gradient to ``total`` [rows, d] and what is finished to the norms."""
+        """Add the chunk's gradient to ``total`` [V, d] and what is finished to the norms."""
         assert total is not None
         for rollout, first, last, begins, ends in self._chunks[start]:
             whole = begins and ends

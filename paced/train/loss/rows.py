@@ -1,8 +1,11 @@
-"""What every divergence does with rows of logits: the protocol, the guard for −inf, and reused scratch memory.
+"""What every divergence does with logits: the protocol, the guard for −inf, the block form, and reused scratch memory.
 
 A divergence works on a tile of rows that fits the cache. It overwrites the student's logits with the gradient, because
-the fused loss (``fused.py``) has no room for a third [tokens, vocabulary] tensor. Everything is computed in the
+the fused loss (``fused.py``) has no room for a third [N, V] tensor. Everything is computed in the
 dtype of the logits it is given: float32, or float64 when the caller works in float64 (:func:`working_dtype`).
+Most divergences also have a *block form*: given a few statistics of each row (log-normalisers, means), the gradient of
+some vocabulary columns needs the logits of those columns alone. The gradient SNR streams a large vocabulary with it.
+Shapes in comments: N rows (token positions), V the vocabulary, B columns of it in a block.
 Left out: reductions over tokens (``reductions.py``) and cross-entropy, which is not a divergence.
 """
 
@@ -10,7 +13,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Protocol
 
 import torch
@@ -24,12 +27,16 @@ class Divergence(Protocol):
     """A divergence between the next-token distributions of a teacher and a student, per token, in nats."""
 
     def value_and_grad(self, *, student_logits: Tensor, teacher_logits: Tensor) -> tuple[Tensor, Tensor]:
-        """Return values [...] and their gradient with respect to the student's logits [..., vocabulary]."""
+        """Return values [...] and their gradient with respect to the student's logits [..., V]."""
         ...
 
     def overwrite(self, *, student_logits: Tensor, teacher_logits: Tensor, scratch: Scratch) -> Tensor:
-        """Return values [rows]; ``student_logits`` [rows, vocabulary] becomes the gradient, the teacher's are lost."""
+        """Return values [N]; ``student_logits`` [N, V] becomes the gradient, ``teacher_logits`` [N, V] are lost."""
         ...
+
+
+Statistics = Mapping[str, Tensor]
+"""Row statistics by name, each [N]: what a block form must know of the columns that it does not see."""
 
 
 class Scratch:
@@ -48,12 +55,12 @@ class Scratch:
         """Sums over all rows so far of the parts that a mixture reports, float64 scalars by name."""
 
     def add_sum(self, name: str, values: Tensor) -> None:
-        """Add the values [rows] of one part of a mixture to its sum."""
+        """Add the values [N] of one part of a mixture to its sum."""
         total = values.sum(dtype=torch.float64)
         self.sums[name] = self.sums[name] + total if name in self.sums else total
 
     def like(self, name: str, tensor: Tensor) -> Tensor:
-        """Return uninitialised memory with the shape, dtype and device of a contiguous [rows, columns] tile."""
+        """Return uninitialised memory with the shape, dtype and device of a contiguous tile."""
         return self.tile(name, tensor.shape, tensor.dtype, tensor.device)
 
     def tile(self, name: str, shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> Tensor:
@@ -72,25 +79,33 @@ def working_dtype(*tensors: Tensor) -> torch.dtype:
 
 
 class RowDivergence(ABC):
-    """Base of the divergences in this package: the guard for −inf around :meth:`_overwrite`."""
+    """Base of the divergences in this package: the guard for −inf around :meth:`_overwrite`, and the block form."""
 
     infinite_without_student_support: ClassVar[bool] = False
     """+inf where the student gives probability 0 to a token that the teacher may choose."""
     infinite_without_teacher_support: ClassVar[bool] = False
     """+inf where the teacher gives probability 0 to a token that the student may choose."""
+    statistic_names: ClassVar[tuple[str, ...] | None] = None
+    """Row statistics that the block form needs; None for a divergence without a block form."""
 
     @abstractmethod
     def _overwrite(self, student: Tensor, teacher: Tensor, scratch: Scratch) -> Tensor:
-        """Return values [rows] for finite logits; write the gradient over ``student``."""
+        """Return values [N] for finite logits [N, V]; write the gradient over ``student``."""
+
+    def row_statistics(self, student: Tensor, teacher: Tensor, scratch: Scratch) -> dict[str, Tensor]:
+        """Return the statistics [N] that ``statistic_names`` lists, of finite logits [N, V]; both may be lost."""
+        raise NotImplementedError(f"{type(self).__name__} has no block form.")
+
+    def overwrite_block(self, student: Tensor, teacher: Tensor, statistics: Statistics) -> None:
+        """Write the gradient's columns over ``student`` [N, B]; ``teacher`` [N, B] is lost."""
+        raise NotImplementedError(f"{type(self).__name__} has no block form.")
 
     def value_and_grad(self, *, student_logits: Tensor, teacher_logits: Tensor) -> tuple[Tensor, Tensor]:
-        """Return values [...] in nats and the gradient [..., vocabulary] with respect to the student's logits.
+        """Return values [...] in nats and the gradient [..., V] with respect to the student's logits.
 
         Args:
-            student_logits: [..., vocabulary], any floating dtype; −inf marks a token that cannot be chosen.
+            student_logits: [..., V], any floating dtype; −inf marks a token that cannot be chosen.
             teacher_logits: the same shape.
-
-        Shapes in comments: N rows, the leading axes made one; V the vocabulary.
 
         Returns:
             float32, or float64 when both are float64.

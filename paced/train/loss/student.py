@@ -5,7 +5,7 @@ so it must run inside: shard the trunk's layers one by one and this module last;
 to it. Gradients leave through autograd as usual and are reduced by FSDP.
 What the loss needs beside token ids comes in one :class:`LossTargets`: FSDP casts tensors among a forward's arguments
 to the parameters' bfloat16, which would round the token weights; it does not look into a dataclass.
-Left out: the teacher's forward. Its final hidden states [tokens, d'] are an input (computed, or read from the cache).
+Left out: the teacher's forward. Its final hidden states [N, d'] are an input (computed, or read from the cache).
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from typing import get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
-from paced.errors import check_number
+from paced.errors import check_choice, check_number
 from paced.weights.betabinomial import BetaBinomial
 from paced.weights.counts import MOST_PAIRS, MOST_ROLLOUTS, CountHistogram
 from paced.weights.fit import intervals, moments
@@ -67,8 +67,7 @@ def fit(
         >>> bool(alpha_low < 2 < alpha_high and beta_low < 1 < beta_high)
         True
     """
-    if method not in METHODS:
-        raise ValueError(f"fit: method must be one of {', '.join(METHODS)}, got {method!r}.")
+    check_choice("fit", "method", method, METHODS)
     if zpd is not None:
         check_number("fit", "zpd", zpd, low=0, high=0.5, high_open=True, fix="Give ε, the lower end of the zone.")
         if method == "moments":
@@ -88,7 +87,7 @@ def fit_cells(cells: CountHistogram, method: Method, zpd: float | None) -> FitRe
     )  # fmt: skip
     if used.total == 0:
         assert zpd is not None
-        return replace(blank, message=f"No problem lies in the zone {zpd:g} <= p̂ <= {1 - zpd:g}. Use a smaller zpd.")
+        return replace(blank, message=f"No problem is in the zone {zpd:g} <= p̂ <= {1 - zpd:g}. Use a smaller zpd.")
     blank = replace(blank, mean=float(used.num_problems @ (used.num_passed / used.num_rollouts)) / used.total)
     if reason := _unidentified(used, method, zpd):
         return replace(blank, message=reason)

@@ -74,7 +74,7 @@ def corrected_moments(cells: CountHistogram) -> Moments:
 def beta_from_moments(moments: Moments) -> Law:
     """(a, b) of the Beta law with these moments, Eq. (50); the covariance by the delta method.
 
-    The formula is returned as it is: with v >= m(1-m) both come out <= 0, which is no Beta law, and v <= 0 is refused.
+    The formula is returned as it is: with v >= m(1-m) both are <= 0, which is not a Beta law, and v <= 0 is refused.
 
     Example:
         >>> law = beta_from_moments(Moments(0.5, 0.25 + 1 / 20, np.zeros((2, 2))))

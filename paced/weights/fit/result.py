@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from paced.arrays import Floats
-from paced.errors import check_number
+from paced.errors import check_choice, check_number
 from paced.weights.betabinomial import BetaBinomial, Maximum
 from paced.weights.counts import CountHistogram
 from paced.weights.fit import intervals
@@ -132,8 +132,7 @@ class FitResult:
         """
         check_number("FitResult.conf_int", "level", level, low=0, high=1, low_open=True, high_open=True)
         chosen = method or ("profile" if self.method == "mle" else "wald")
-        if chosen not in get_args(IntervalMethod):
-            raise ValueError(f"FitResult.conf_int: method must be profile, wald or bootstrap, got {method!r}.")
+        check_choice("FitResult.conf_int", "method", chosen, get_args(IntervalMethod))
         if chosen == "bootstrap":
             if num_resamples < 1:
                 raise ValueError(f"FitResult.conf_int: num_resamples must be >= 1, got {num_resamples}.")

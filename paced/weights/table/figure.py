@@ -77,7 +77,7 @@ def fit_figure(table: Table) -> Figure:
     for index, method in enumerate(methods):
         expected = np.asarray(table[f"expected_{method}"], dtype=float)
         if np.isfinite(expected).any():
-            # The first fit lies on top, and the second is dashed: two that agree can both be seen.
+            # The first fit is drawn on top of the second, which is dashed: two that agree can both be seen.
             axes.plot(
                 rates, expected, linewidth=1.2, linestyle=LINES[index % len(LINES)], zorder=9 - index,
                 label=LABELS[method], **style_of(index) | ({"marker": ""} if many else {}),

@@ -1,9 +1,9 @@
 """Counts of passes from anyone's table, and weights back into one: CSV, JSON or parquet, no run folder needed.
 
-A clean file of counts is read by Arrow at once. If anything in it is odd, the file is read again row by row, so that
-every fault is named with its line, column, content and remedy, all in one message (:class:`paced.errors.BadRows`).
+A clean file of counts is read by Arrow at once. If anything in it is unusual, the file is read again row by row, so
+that every fault is named with its line, column, content and remedy, all in one message (:class:`paced.errors.BadRows`).
 Left out: dropping bad rows. A silently shorter table is a wrong table; the only rows left out are those that repeat a
-rollout, and their number is said.
+rollout, and a note says how many.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def write_weights(path: Path, table: CountTable, weights: Floats, unit_mean_weig
 
 
 def _clean_table(path: Path, layout: Layout) -> CountTable | None:
-    """The table if it holds whole numbers, one row for each problem, and nothing odd: counts, whatever their name."""
+    """The table if it has whole numbers and one row for each problem, all usable: counts, whatever their name."""
     if layout.kind == "samples" or (layout.kind == "either" and layout.sample_index):
         return None
     clean = read_clean(path, layout)
@@ -152,7 +152,7 @@ def _rows(path: Path, layout: Layout, names: list[str], bad: list[BadRow]) -> It
 
 
 def _count_table(path: Path, layout: Layout, names: list[str]) -> CountTable:
-    """The table, row by row; a problem whose rollouts could all not be graded, by its own row, is left out and said."""
+    """The table, row by row; a problem none of whose rollouts could be graded, as its row says, is only counted."""
     bad: list[BadRow] = []
     ungradable_column = next((name for name in names if plain_name(name) == UNGRADABLE_COUNT), "")
     num_ungradable = num_without_rollouts = 0
@@ -194,6 +194,7 @@ def _count_table(path: Path, layout: Layout, names: list[str]) -> CountTable:
 
 
 def _sample_table(path: Path, layout: Layout, names: list[str]) -> CountTable:
+    """The table of a file with one row for each graded rollout."""
     bad: list[BadRow] = []
     tally = tally_samples(str(path), layout, _rows(path, layout, names, bad), bad)
     kept = {name: counts for name, counts in tally.counts.items() if counts[1]}
@@ -216,6 +217,7 @@ def _sample_table(path: Path, layout: Layout, names: list[str]) -> CountTable:
 
 
 def _finish(path: Path, bad: list[BadRow], usable: int) -> None:
+    """Refuse a file with bad rows, all of them named, or without usable ones."""
     if bad:
         raise BadRows(str(path), sorted(bad, key=lambda one: one.row))
     if not usable:

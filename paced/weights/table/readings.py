@@ -1,8 +1,8 @@
-"""Counts or outcomes: what a column such as ``correct`` holds when a number of rollouts is in the same row.
+"""Counts or outcomes: what a column such as ``correct`` means when a number of rollouts is in the same row.
 
 Its name cannot tell: ``correct = 1`` beside ``total = 8`` is one pass of eight, or one of eight rollouts, which passed.
-The rows can. Problems that come once hold counts; problems that come ``total`` times, with outcomes only, are rollouts.
-What fits neither is refused with both readings named, since a guess would be a wrong pass rate for every problem.
+The rows can. Where each problem has one row, they are counts; where it has ``total`` rows with outcomes only, they are
+rollouts. What fits neither is refused with both readings named, since a wrong guess makes every pass rate wrong.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from paced.errors import check_choice
 from paced.run.tablefile.cells import number_of
 from paced.weights import WEIGHTS, BetaKernel, NormalisedWeights, WeightFunction, fit, normalise
 from paced.weights.budget.planner import plan_rollouts, plan_text
@@ -104,8 +105,7 @@ def weight_function(name: str, parameters: Sequence[str]) -> WeightFunction:
         >>> weight_function("beta", ["alpha=1", "beta=2", "estimator=posterior", "prior=[0.5, 0.5]"])
         BetaKernel(alpha=1, beta=2, estimator='posterior', prior=(0.5, 0.5), second_moment_exponents=(0.0, 0.0))
     """
-    if name not in WEIGHTS:
-        raise ValueError(f"weigh: --weight must be one of {', '.join(WEIGHTS)}, got {name!r}.")
+    check_choice("weigh", "--weight", name, WEIGHTS)
     fields = [entry.name for entry in dataclasses.fields(WEIGHTS[name])]  # type: ignore[arg-type]
     values: dict[str, Any] = {}
     for text in parameters:

@@ -281,3 +281,18 @@ def test_sums_by_themselves_give_the_same_snr():
     whole = est.moments(result.gram)
     sums = est.moments_from_sums(sum_square=result.sum_square, square_sum=result.square_sum, num_rollouts=5)
     assert est.paper_snr(sums) == pytest.approx(est.paper_snr(whole), rel=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("name", "forced", "message"),
+    [
+        ("jsd", {"storage": "disk"}, "storage must be one of stored, bf16, streamed, running_sums, got 'disk'"),
+        ("jsd", {"contraction": "tokens"}, "contraction must be one of gradient, token.*mean 'token'"),
+        ("jsd", {"wanted": "sum"}, "wanted must be one of gram, sums"),
+        ("adakd", {"storage": "streamed"}, "storage must not be streamed for a loss without a block form"),
+        ("jsd", {"storage": "running_sums"}, "must not be running_sums where the Gram matrix is wanted"),
+    ],
+)
+def test_an_algorithm_that_cannot_give_the_matrix_is_refused_by_name(name, forced, message):
+    with pytest.raises(ValueError, match=message):
+        head_gram(case(), make_head_loss(name), **forced)

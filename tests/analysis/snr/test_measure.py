@@ -187,7 +187,7 @@ def test_cross_problem_gram_is_that_of_mean_gradients():
         ({"student_prompts": [[1]]}, "must be equal in number, got 1, 1, 2, 1"),
         ({"student_prompts": [[1], []]}, "problem 1 has an empty prompt"),
         ({"vocab_size": 2}, "tokens below vocab_size = 2, got 2 in problem 0"),
-        ({"token_reduction": "max"}, "token_reduction must be sum or mean, got 'max'"),
+        ({"token_reduction": "max"}, "token_reduction must be one of sum, mean, got 'max'"),
     ],
 )
 def test_wrong_input_is_refused_by_name(change, message):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tolerances import EXACT, F32
 
 from paced.train.loss.divergences import DIVERGENCES, make_divergence, token_divergence
+from paced.train.loss.rows import Scratch
 
 CASES = [
     ("forward_kl", {}),
@@ -45,6 +46,24 @@ def expected(name, parameters, teacher, student):
 
 def test_every_divergence_of_the_list_is_tested():
     assert {name for name, _ in CASES} == set(DIVERGENCES)
+
+
+@every
+def test_blocks_of_columns_make_the_gradient_of_whole_rows(name, parameters):
+    teacher, student = logits(0, 40, 257), logits(1, 40, 257)
+    divergence = make_divergence(name, **parameters)
+    if divergence.statistic_names is None:
+        with pytest.raises(NotImplementedError, match="AdaKD has no block form"):
+            divergence.row_statistics(student, teacher, Scratch())
+        return
+    statistics = divergence.row_statistics(student.clone(), teacher.clone(), Scratch())
+    assert tuple(statistics) == divergence.statistic_names
+    blocks = student.clone()
+    for start in range(0, 257, 100):
+        columns = slice(start, start + 100)
+        divergence.overwrite_block(blocks[:, columns], teacher[:, columns].clone(), statistics)
+    _, gradient = divergence.value_and_grad(student_logits=student, teacher_logits=teacher)
+    torch.testing.assert_close(blocks, gradient, rtol=1e-10, atol=1e-10)
 
 
 @every
