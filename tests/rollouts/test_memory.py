@@ -21,8 +21,8 @@ from paced.run.recordfile import RecordFile
 
 NUM_SAMPLES, NUM_TOKENS = 3, 300
 FEW, MANY = 200, 1000
-BOUND = 400
-"""Bytes of memory for a further problem, of which a whole completion alone takes more than 1,000."""
+BOUND = 1200
+"""Bytes of memory for a further problem and its prompt, whose completions would take more than 5,000."""
 
 
 class Wordy:
@@ -91,6 +91,5 @@ def test_a_further_problem_takes_bytes_for_an_index_and_none_for_its_completions
         ]
         (tmp_path / f"{count}-dump.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     job(tmp_path, FEW)  # what is loaded and cached at the first call
-    collect(tmp_path / "again", FEW)
     growth = (peak_of(job, tmp_path, MANY) - peak_of(job, tmp_path, FEW)) / (MANY - FEW)
     assert growth < BOUND
