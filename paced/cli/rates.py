@@ -39,6 +39,8 @@ def rate(
     answer_format: str | None = None,
     screen: str | None = None,
     limit: Count | None = None,
+    shard: str = "",
+    merge: Annotated[bool, Parameter(negative="")] = False,
     seed: Seed | None = None,
     dtype: Literal["float32", "bfloat16"] | None = None,
     attention: Literal["sdpa", "eager", "flash_attention_2"] | None = None,
@@ -92,6 +94,10 @@ def rate(
         Two numbers K1,K: K1 completions of each problem, and K of those that are neither never nor always solved.
     limit
         Rate the first so many problems only.
+    shard
+        Part i/n, 0 <= i < n: every n-th problem, into TABLE.shards. Independent jobs rate the parts.
+    merge
+        Put the tables of all parts together; samples nothing.
     seed
         The seed of all noise, by default 1.
     dtype
@@ -112,8 +118,14 @@ def rate(
     import json as json_text
 
     from paced.pipeline import rate as job
-    from paced.pipeline.rate_config import columns_of, engine_of, read_grading_config, read_rate_config
+    from paced.pipeline.rate_config import MERGED, columns_of, engine_of, read_grading_config, read_rate_config
+    from paced.pipeline.rate_shards import merge_rates
+    from paced.rollouts.shards import Shard
 
+    if merge and (shard or completions is not None):
+        raise ValueError("rate: --merge puts tables together that are there. Leave out --shard and --completions.")
+    if shard and completions is not None:
+        raise ValueError("rate: --shard deals problems to jobs that sample. Leave it out, or --completions.")
     if columns and completions is None:
         raise ValueError("rate: --columns describes the file of --completions, got none. Give both, or neither.")
     options = {
@@ -126,11 +138,15 @@ def rate(
         "screen": screen,
         "rollouts.engine": engine_of(engine, engine_parameter, servers=server, served_model=served_model),
     }  # fmt: skip
-    if completions is not None:
+    if merge:
+        settings = read_grading_config(options, reads=MERGED, because="tables are put together")
+        rated = merge_rates(settings, output)
+    elif completions is not None:
         rated = job.rate_completions(read_grading_config(options), completions, output, columns=columns_of(columns))
     else:
         need_extra("rate", "train")
-        rated = job.rate(read_rate_config(options), output, verbosity.progress())
+        part = Shard.parse(shard) if shard else None
+        rated = job.rate(read_rate_config(options), output, verbosity.progress(), part=part)
     text, data = rated.report()
     if not write_json_text(json, json_text.dumps(data, indent=2, allow_nan=False)):
         print(text)

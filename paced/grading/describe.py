@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
 
-from paced.records import Grade
-
-
-def describe_grades(grades: list[Grade]) -> str:
-    """Shares of the verdicts in words, most frequent first."""
-    counts = Counter(grade.verdict for grade in grades)
-    shares = ", ".join(f"{100 * count / len(grades):.1f} % {verdict}" for verdict, count in counts.most_common())
-    return f"{len(grades):,} completions: {shares}"
+from paced.records import Grade, Verdict
 
 
-def describe_changes(before: Sequence[Grade], after: Sequence[Grade]) -> str:
+def describe_verdicts(counts: Counter[Verdict]) -> str:
+    """Shares of the verdicts in words, most frequent first.
+
+    Example:
+        >>> describe_verdicts(Counter({"correct": 1, "truncated": 3}))
+        '4 completions: 75.0 % truncated, 25.0 % correct'
+    """
+    total = counts.total()
+    shares = ", ".join(f"{100 * count / total:.1f} % {verdict}" for verdict, count in counts.most_common())
+    return f"{total:,} completions: {shares}"
+
+
+def describe_changes(before: Iterable[Grade], after: Iterable[Grade]) -> str:
     """How many verdicts of the same rollouts another grading changed, and from what to what, in words.
+
+    Args:
+        before: grades in the order of ``after``; some of those may be absent.
+        after: grades of all rollouts.
 
     Example:
         >>> old, new = (
@@ -26,9 +35,16 @@ def describe_changes(before: Sequence[Grade], after: Sequence[Grade]) -> str:
         >>> describe_changes([old], [new])
         '1 of 1 verdicts changed (1 incorrect -> correct)'
     """
-    verdicts = {(grade.problem_id, grade.sample_index): grade.verdict for grade in before}
-    keyed = [((grade.problem_id, grade.sample_index), grade.verdict) for grade in after]
-    pairs = [(verdicts[key], verdict) for key, verdict in keyed if key in verdicts]
-    changes = Counter(f"{old} -> {new}" for old, new in pairs if old != new)
-    listed = ", ".join(f"{count:,} {change}" for change, count in changes.most_common())
-    return f"{changes.total():,} of {len(pairs):,} verdicts changed" + (f" ({listed})" if listed else "")
+    earlier = iter(before)
+    old = next(earlier, None)
+    changed: Counter[str] = Counter()
+    num_pairs = 0
+    for new in after:
+        if old is None or (old.problem_id, old.sample_index) != (new.problem_id, new.sample_index):
+            continue
+        num_pairs += 1
+        if old.verdict != new.verdict:
+            changed[f"{old.verdict} -> {new.verdict}"] += 1
+        old = next(earlier, None)
+    told = ", ".join(f"{count:,} {change}" for change, count in changed.most_common())
+    return f"{changed.total():,} of {num_pairs:,} verdicts changed" + (f" ({told})" if told else "")

@@ -24,6 +24,8 @@ from paced.grading.compare import Comparison, shown
 from paced.grading.math import Undecided
 from paced.grading.symbolic import CPU_SECONDS
 
+MOST_VERDICTS = 100_000
+"""Pairs whose outcome is remembered over several calls."""
 WALL_SECONDS = 120.0
 """Time after which a worker that gives no reply is killed, whatever CPU time it had."""
 
@@ -63,6 +65,8 @@ class Workers:
 
     def compare(self, pairs: Sequence[Undecided]) -> list[Comparison]:
         """The outcome of each pair, in their order; a pair that comes twice is compared once."""
+        if len(self._verdicts) > MOST_VERDICTS:
+            self._verdicts.clear()
         new = list(dict.fromkeys(pair for pair in pairs if pair not in self._verdicts))
         if new:
             self._start()

@@ -21,7 +21,8 @@ from paced.models.loading import teacher_model
 from paced.pipeline.dependence import QUICK, outputs_of, readers_of, settings_of, steps_of
 from paced.pipeline.taken import content_of, is_present, sources_of
 from paced.records import Grade
-from paced.rollouts.collect import first_fault, set_aside
+from paced.rollouts.collect import set_aside
+from paced.rollouts.lines import first_fault
 from paced.run.config import RunConfig
 from paced.run.folder import RunFolder
 from paced.run.progress import Progress

@@ -42,7 +42,9 @@ def taken_faults(
     if not sources_of(config):
         return faults, notes
 
-    def look(take: Callable[..., tuple[list[Any], list[str]]], needed: Sequence[Problem], **given: Any) -> list[Any]:
+    def look(
+        take: Callable[..., tuple[Sequence[Any], list[str]]], needed: Sequence[Problem], **given: Any
+    ) -> Sequence[Any]:
         try:
             taken, said = take(config, needed, problems, **given)
         except BadRows as error:

@@ -12,25 +12,27 @@ Left out: weights and fits. The table is what ``paced fit``, ``paced weigh`` and
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paced.errors import BadRows, ConfigError
 from paced.grading.extract import EXTRACTIONS
-from paced.grading.grade import count_passes, grade_all
+from paced.grading.stream import Graded, grade_stream
 from paced.pipeline.preflight_problems import gold_faults
 from paced.pipeline.rate_config import RateConfig
 from paced.pipeline.rate_result import LeftOut, Rated, left_out_file
-from paced.pipeline.rate_state import FURTHER, GRADES, ROLLOUTS, UNDECIDED, claim_state, state_folder
+from paced.pipeline.rate_shards import part_of_file, part_table
+from paced.pipeline.rate_state import FURTHER, GRADES, ROLLOUTS, SHARD, UNDECIDED, claim_state, state_folder
 from paced.problems.files import ProblemFile, read_problems
 from paced.problems.prompts import Prompt, make_prompts
-from paced.records import Grade, Problem, Rollout
+from paced.records import Problem, Rollout
+from paced.rollouts.shards import Shard
 from paced.run.folder import RunFolder
 from paced.run.progress import Progress, Silent
 from paced.run.signals import stop_on_signals
-from paced.run.storage import encode_line, read_json, text_hash, write_atomic, write_json
+from paced.run.storage import read_json, text_hash, write_json, write_records
 from paced.weights.table.rated import check_table_name, write_rated
 
 if TYPE_CHECKING:
@@ -40,7 +42,9 @@ DRAW = 1
 """Which draw the completions are: that of a run's first stage."""
 
 
-def rate(config: RateConfig, table: str | Path, progress: Progress | None = None) -> Rated:
+def rate(
+    config: RateConfig, table: str | Path, progress: Progress | None = None, *, part: Shard | None = None
+) -> Rated:
     """Sample, grade and count; the same call continues one that was killed.
 
     Args:
@@ -48,6 +52,7 @@ def rate(config: RateConfig, table: str | Path, progress: Progress | None = None
         table: what is written: .parquet, .csv or .jsonl. The folder beside it, ``TABLE.rollouts``, holds completions
             and verdicts.
         progress: where to show it; nothing by default.
+        part: rate this share of the problems only, into a table of its own (``rate_shards.py``).
 
     Returns:
         the rows, in the order of the problem file, and what was left out.
@@ -64,6 +69,9 @@ def rate(config: RateConfig, table: str | Path, progress: Progress | None = None
 
     table, progress = Path(table), progress or Silent()
     file = _read_problems(config, table)
+    all_problems = file.problems
+    if part is not None:
+        file, table = part_of_file(file, part), part_table(table, part)
     notes = list(file.notes)
     folder = RunFolder(state_folder(table))
     with stop_on_signals(), _open_sampler(config, progress) as sampler:
@@ -79,11 +87,11 @@ def rate(config: RateConfig, table: str | Path, progress: Progress | None = None
             raise ConfigError(f"rate: no problem fits into the model's context; the first is {one}. Lower the limit.")
         problems, prompts = [file.problems[row] for row in asked], [prompts[row] for row in asked]
         with folder.locked():
-            claim_state(folder.root, _settings(config, file.problems))
+            claim_state(folder.root, _settings(config, all_problems, part))
             rollouts = _sample(config, folder.root, sampler, problems, prompts)
             folder.note_engine("rollout", describe_engine(choose_engine(config.rollouts), sampler.engine))
-            grades = grade_all(problems, rollouts, config.grading)
-            return _finish(table, problems, grades, folder.root, left_out=left_out, notes=notes, screen=config.screen)
+            graded = grade_stream(problems, rollouts, config.grading, file=folder.root / GRADES)
+            return _finish(table, graded, left_out=left_out, notes=notes, screen=config.screen)
 
 
 def rate_completions(
@@ -111,8 +119,8 @@ def rate_completions(
     rollouts, notes = read_completions(
         completions, file.problems, columns=columns or {}, equal_counts=False, others=others
     )
-    grades = grade_all(file.problems, rollouts, config.grading)
-    return _finish(table, file.problems, grades, None, left_out={}, notes=[*file.notes, *notes])
+    graded = grade_stream(file.problems, rollouts, config.grading)
+    return _finish(table, graded, left_out={}, notes=[*file.notes, *notes])
 
 
 def _read_problems(config: RateConfig, table: Path) -> ProblemFile:
@@ -186,7 +194,7 @@ def _left_out(config: RateConfig, file: ProblemFile, sampler: Sampler, prompts: 
     }
 
 
-def _settings(config: RateConfig, problems: Sequence[Problem]) -> dict[str, Any]:
+def _settings(config: RateConfig, problems: Sequence[Problem], part: Shard | None) -> dict[str, Any]:
     """What the completions depend on, key -> value; grading is among it where it decides who is sampled further."""
     from paced.models.contents import model_hash
     from paced.pipeline.dependence import prompt_settings, sampling_settings
@@ -200,6 +208,7 @@ def _settings(config: RateConfig, problems: Sequence[Problem]) -> dict[str, Any]
         "student.attention": config.student.attention,
         "seed": config.seed,
         "screen": list(config.screen) if config.screen else None,
+        SHARD: None if part is None else str(part),
     }
     settings |= prompt_settings(config.prompts, "student") | sampling_settings("rollouts", config.rollouts)
     if config.screen:
@@ -210,10 +219,10 @@ def _settings(config: RateConfig, problems: Sequence[Problem]) -> dict[str, Any]
 
 def _sample(
     config: RateConfig, root: Path, sampler: Sampler, problems: Sequence[Problem], prompts: Sequence[Prompt]
-) -> list[Rollout]:
+) -> Iterable[Rollout]:
     """K completions of each problem; with screening K1, and K of those that K1 leave open."""
 
-    def complete(problems: Sequence[Problem], prompts: Sequence[Prompt], size: int, name: str) -> list[Rollout]:
+    def complete(problems: Sequence[Problem], prompts: Sequence[Prompt], size: int, name: str) -> Sequence[Rollout]:
         return sampler.complete(
             problems,
             prompts=prompts,
@@ -229,43 +238,37 @@ def _sample(
     rollouts = complete(problems, prompts, first, ROLLOUTS)
     undecided = root / UNDECIDED
     if not undecided.exists():  # decided once: a grader that once ran out of time would decide otherwise
-        rates = count_passes(problems, grade_all(problems, rollouts, config.grading))
+        rates = grade_stream(problems, rollouts, config.grading).rates
         write_json(undecided, [rate.problem_id for rate in rates if 0 < rate.num_passed < rate.num_rollouts])
     open_ids = set(read_json(undecided))
     if not open_ids:
         return rollouts
     further = root / FURTHER
     if not further.exists():  # it begins with the first K1 of those that continue, and is then topped up
-        begun = [rollout for rollout in rollouts if rollout.problem_id in open_ids]
-        write_atomic(further, "".join(f"{encode_line(rollout)}\n" for rollout in begun))
+        write_records(further, (rollout for rollout in rollouts if rollout.problem_id in open_ids))
     rows = [row for row, problem in enumerate(problems) if problem.problem_id in open_ids]
     more = complete([problems[row] for row in rows], [prompts[row] for row in rows], whole, further.name)
-    return [rollout for rollout in rollouts if rollout.problem_id not in open_ids] + more
+    return itertools.chain((rollout for rollout in rollouts if rollout.problem_id not in open_ids), more)
 
 
 def _finish(
     table: Path,
-    problems: Sequence[Problem],
-    grades: Sequence[Grade],
-    root: Path | None,
+    graded: Graded,
     *,
     left_out: Mapping[str, LeftOut],
     notes: Sequence[str],
     screen: tuple[int, int] | None = None,
 ) -> Rated:
-    """Write the verdicts, what was left out, and last the table."""
-    if root is not None:
-        write_atomic(root / GRADES, "".join(f"{encode_line(grade)}\n" for grade in grades))
+    """Write what was left out, and last the table."""
     unasked = left_out_file(table)
     unasked.unlink(missing_ok=True)
     if left_out:
-        write_atomic(unasked, "".join(f"{encode_line(one)}\n" for one in left_out.values()))
-    rates = count_passes(problems, grades)
-    write_rated(table, rates)
+        write_records(unasked, left_out.values())
+    write_rated(table, graded.rates)
     return Rated(
         table=table,
-        rates=tuple(rates),
-        verdicts=dict(Counter(grade.verdict for grade in grades).most_common()),
+        rates=graded.rates,
+        verdicts=dict(graded.verdicts.most_common()),
         left_out=tuple(left_out.values()),
         notes=tuple(notes),
         screen=screen,

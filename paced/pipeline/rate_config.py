@@ -17,6 +17,8 @@ BOXED = "Please reason step by step, and put your final answer within \\boxed{}.
 """System message that goes with the answer format ``boxed``, as in the recipes of the paper."""
 WITHOUT_SAMPLING = ("problems.path", "problems.limit", "grading.answer_format")
 """The settings that grading reads."""
+MERGED = ("problems.path", "problems.limit")
+"""The settings that putting tables together reads."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,8 +82,15 @@ def read_rate_config(options: Mapping[str, Any]) -> RateConfig:
     return config
 
 
-def read_grading_config(options: Mapping[str, Any]) -> RateConfig:
-    """The settings of a call that samples nothing, since it is given completions.
+def read_grading_config(
+    options: Mapping[str, Any], *, reads: Sequence[str] = WITHOUT_SAMPLING, because: str = "completions are given"
+) -> RateConfig:
+    """The settings of a call that samples nothing, since it is given completions or tables.
+
+    Args:
+        options: as for :func:`read_rate_config`.
+        reads: those that the call reads.
+        because: why it reads no other.
 
     Raises:
         ConfigError: as :func:`read_rate_config`, or options that only sampling would read.
@@ -91,10 +100,10 @@ def read_grading_config(options: Mapping[str, Any]) -> RateConfig:
         Traceback (most recent call last):
         paced.errors.ConfigError: rate: completions are given, so that nothing reads rollouts.num_samples. Leave it out.
     """
-    unread = [key for key, value in options.items() if value is not None and key not in WITHOUT_SAMPLING]
+    unread = [key for key, value in options.items() if value is not None and key not in reads]
     if unread:
         which = "it" if len(unread) == 1 else "them"
-        raise ConfigError(f"rate: completions are given, so that nothing reads {', '.join(unread)}. Leave {which} out.")
+        raise ConfigError(f"rate: {because}, so that nothing reads {', '.join(unread)}. Leave {which} out.")
     return read_rate_config(options)
 
 

@@ -19,6 +19,8 @@ ROLLOUTS, UNDECIDED, FURTHER, GRADES = "rollouts.jsonl", "undecided.json", "furt
 SETTINGS, ENVIRONMENT = "settings.json", "environment.json"
 NUM_SAMPLES = "rollouts.num_samples"
 """The one setting that may change, and only grow: old completions stay, new ones are others."""
+SHARD = "shard"
+"""The one setting in which the jobs of one rating differ."""
 
 
 def claim_state(folder: Path, settings: Mapping[str, Any]) -> None:

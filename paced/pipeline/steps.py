@@ -10,15 +10,14 @@ Left out: the optimiser step (``train/native/loop.py``), evaluation (``evaluate.
 from __future__ import annotations
 
 import contextlib
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from paced.errors import BadRows, ConfigError
-from paced.grading.describe import describe_changes, describe_grades
-from paced.grading.grade import count_passes, grade_all
+from paced.grading.describe import describe_changes, describe_verdicts
+from paced.grading.stream import grade_stream
 from paced.models.loading import load_tokenizer, pick_device, student_model, teacher_model
 from paced.pipeline.held import (
     PROBLEM_FILE,
@@ -51,9 +50,10 @@ from paced.rollouts.sampler import make_sampler
 from paced.run.config import RunConfig
 from paced.run.folder import RunFolder
 from paced.run.progress import Progress
+from paced.run.recordfile import Places, RecordFile
 from paced.run.seeds import text_key
 from paced.run.steprecord import Step
-from paced.run.storage import encode_line, file_hash, read_parquet, read_records, write_atomic, write_parquet
+from paced.run.storage import file_hash, read_parquet, write_parquet, write_records
 from paced.train.team import team_for_files
 from paced.weights import normalise
 
@@ -163,21 +163,20 @@ def grade(run: RunFolder, stage_number: int, progress: Progress) -> None:
             progress.note(note)
         return
     problems = stage_problems(run, stage_number)
-    rollouts = read_records(stage.rollouts, Rollout)
-    _refuse_gaps(run, stage_number, Counter(rollout.problem_id for rollout in rollouts), problems)
-    before: list[Grade] = []
+    rollouts = RecordFile.read(stage.rollouts, Rollout)
+    _refuse_gaps(run, stage_number, rollouts, problems)
+    before: Sequence[Grade] = []
     with contextlib.suppress(OSError, BadRows):  # they are there to be compared with, nothing depends on them
-        before = read_records(stage.earlier_grades, Grade)
+        before = RecordFile.read(stage.earlier_grades, Grade)
     with computing(run, step, written(run, Step("problems")) | contents(run, stage.rollouts)):
-        grades = grade_all(problems, rollouts, config.grading)
-        write_atomic(stage.grades, "".join(f"{encode_line(one)}\n" for one in grades))
-        rates = count_passes(problems, grades)
-        write_parquet(stage.pass_rates, rates, PassRate)
-    progress.note(f"stage {stage_number}: {describe_grades(grades)}")
+        graded = grade_stream(problems, rollouts, config.grading, file=stage.grades)
+        write_parquet(stage.pass_rates, graded.rates, PassRate)
+    progress.note(f"stage {stage_number}: {describe_verdicts(graded.verdicts)}")
     if before:
-        progress.note(f"stage {stage_number}: graded again, {describe_changes(before, grades)}")
+        changes = describe_changes(before, RecordFile.read(stage.grades, Grade))
+        progress.note(f"stage {stage_number}: graded again, {changes}")
     stage.earlier_grades.unlink(missing_ok=True)
-    ungradable = sum(rate.num_rollouts == 0 for rate in rates)
+    ungradable = sum(rate.num_rollouts == 0 for rate in graded.rates)
     if ungradable:
         progress.note(f"stage {stage_number}: {ungradable} problems could not be graded at all; they get weight 0")
 
@@ -221,11 +220,10 @@ def reference(run: RunFolder, stage_number: int, progress: Progress) -> None:
     teacher = teacher_model(config)
     if source_of(config, "reference", stage_number):
         with _taking(run, step) as others:
-            references, notes = take_references(config, problems, others, tokenizer=load_tokenizer(teacher))
-            _write_taken(stage.references, references, notes, progress)
-        progress.note(
-            f"stage {stage_number}: references, {describe_grades(grade_all(problems, references, config.grading))}"
-        )
+            taken, notes = take_references(config, problems, others, tokenizer=load_tokenizer(teacher))
+            _write_taken(stage.references, taken, notes, progress)
+        verdicts = grade_stream(problems, taken, config.grading).verdicts
+        progress.note(f"stage {stage_number}: references, {describe_verdicts(verdicts)}")
         return
     with (
         computing(run, step, written(run, Step("problems")) | teacher_contents(config)),
@@ -242,8 +240,8 @@ def reference(run: RunFolder, stage_number: int, progress: Progress) -> None:
             label=f"references of {len(problems):,} problems (stage {stage_number})",
         )
         run.note_engine(step.label, describe_engine(choose_engine(config.references), sampler.engine))
-    grades = grade_all(problems, references, config.grading)
-    progress.note(f"stage {stage_number}: references, {describe_grades(grades)}")
+    verdicts = grade_stream(problems, references, config.grading).verdicts
+    progress.note(f"stage {stage_number}: references, {describe_verdicts(verdicts)}")
 
 
 def distill(run: RunFolder, stage_number: int, progress: Progress) -> None:
@@ -326,17 +324,23 @@ def _taking(run: RunFolder, step: Step) -> Iterator[list[Problem]]:
 
 
 def _write_taken(file: Path, rollouts: Sequence[Rollout], notes: Sequence[str], progress: Progress) -> None:
-    write_atomic(file, "".join(f"{encode_line(one)}\n" for one in rollouts))
+    write_records(file, rollouts)
     for note in notes:
         progress.note(note)
 
 
-def _refuse_gaps(run: RunFolder, stage_number: int, rollouts_of: Counter[str], problems: list[Problem]) -> None:
+def _refuse_gaps(run: RunFolder, stage_number: int, rollouts: Sequence[Rollout], problems: Sequence[Problem]) -> None:
     num_samples = run.config().rollouts.num_samples
-    short = [problem.problem_id for problem in problems if rollouts_of[problem.problem_id] != num_samples]
-    if short:
+    places = Places(problem.problem_id for problem in problems)
+    counts = np.zeros(len(problems), dtype=np.int64)  # [num_problems]
+    for rollout in rollouts:
+        place = places.get(rollout.problem_id)
+        if place is not None:
+            counts[place] += 1
+    num_short = int((counts != num_samples).sum())
+    if num_short:
         raise ConfigError(
             f"{run.root}: stage {stage_number} must have {num_samples} rollouts of every problem, "
-            f"{len(short):,} of {len(problems):,} problems lack some. "
+            f"{num_short:,} of {len(problems):,} problems lack some. "
             f"Run: paced rollout {run.root} --stage {stage_number}"
         )

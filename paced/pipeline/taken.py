@@ -20,6 +20,7 @@ from paced.problems.prompts import Reader, make_prompts
 from paced.records import PassRate, Problem, Rollout
 from paced.rollouts.foreign import files_of, read_completions
 from paced.run.config import RunConfig
+from paced.run.recordfile import Mapped
 from paced.run.schema import FileSource
 from paced.run.storage import file_hash, text_hash
 from paced.weights.table.read import read_counts
@@ -96,7 +97,7 @@ def origin_of(source: FileSource, written: FileSource) -> dict[str, Any]:
 
 def take_rollouts(
     config: RunConfig, problems: Sequence[Problem], others: Sequence[Problem], *, tokenizer: Any
-) -> tuple[list[Rollout], list[str]]:
+) -> tuple[Sequence[Rollout], list[str]]:
     """The first stage's rollouts from ``rollouts.from``: K of every problem, in the order of ``problems``.
 
     Args:
@@ -134,7 +135,7 @@ def take_rollouts(
 
 def take_references(
     config: RunConfig, problems: Sequence[Problem], others: Sequence[Problem], *, tokenizer: Any
-) -> tuple[list[Rollout], list[str]]:
+) -> tuple[Sequence[Rollout], list[str]]:
     """One reference of every problem from ``references.from``, tokenized with its end where the file has text alone.
 
     Args:
@@ -165,14 +166,15 @@ def take_references(
             f"({', '.join(map(repr, empty[:3]))}{', ...' if len(empty) > 3 else ''})."
         )
     end = _end_token(config, tokenizer)
-    made = [
-        one if one.token_ids else dataclasses.replace(one, token_ids=_tokens(one, end, tokenizer)) for one in references
-    ]
+    tokenized: Mapped[Rollout] = Mapped(
+        references,
+        lambda one: one if one.token_ids else dataclasses.replace(one, token_ids=_tokens(one, end, tokenizer)),
+    )
     count = sum(not one.token_ids for one in references)
     if count:
         name = tokenizer.convert_ids_to_tokens(end)
         notes.append(f"{source.path}: {count:,} references are tokenized from their text, {name!r} at the end of each")
-    return made, notes
+    return tokenized, notes
 
 
 def take_pass_rates(

@@ -3,46 +3,36 @@
 Lines are in one order, prompts by length and samples by index, whatever order an engine finished them in. They are
 appended a whole batch of the engine at a time, so that a kill costs one batch, and a resumed file is the same, byte for
 byte, as one written at once: batches follow from the prompts, never from where an earlier attempt ended.
+Memory holds a few integers for each prompt and each line, never the completions: a file is put into its order by
+copying lines from where they are (``lines.py``).
 """
 
 from __future__ import annotations
 
-import json
 import shutil
+from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
-from paced.errors import RunFolderError
 from paced.problems.prompts import Prompt
 from paced.records import Rollout
 from paced.rollouts.decoding import decoded
 from paced.rollouts.engine import Engine
+from paced.rollouts.lines import first_fault, lines_of, merge_samples, samples_held, write_lines
 from paced.rollouts.missing import with_names
 from paced.run.config import SamplingConfig
 from paced.run.progress import Progress
+from paced.run.recordfile import Mapped, Places, take
 from paced.run.seeds import sample_keys
 from paced.run.signals import stop_if_requested
-from paced.run.storage import append_lines, cut_broken_tail, read_lines, truncate_lines, write_atomic
+from paced.run.storage import append_lines, cut_broken_tail, truncate_lines
 
-Line = tuple[str, int]
-"""Problem id and sample index of one line of the file."""
-
-
-@dataclass(frozen=True)
-class LineFault:
-    """The first line of a file of rollouts that cannot be what was written there."""
-
-    line: int
-    """Counted from 1."""
-    reason: str
-    """What is wrong with it."""
-
-    def __str__(self) -> str:
-        return f"line {self.line} {self.reason}"
+Booleans = NDArray[np.bool_]
 
 
 def sample_rollouts(
@@ -70,15 +60,16 @@ def sample_rollouts(
         MissingCompletions: after all others have come, for problems whose completions an engine could not get.
     """
     indices = indices or range(sampling.num_samples)
+    names: Mapped[str] = Mapped(prompts, attrgetter("problem_id"))
     keys = sample_keys(
         run_seed=run_seed,
         stage=draw,
-        problem_ids=[prompt.problem_id for prompt in prompts],
+        problem_ids=names,
         num_samples=len(indices),
         first_sample=indices.start,
     )  # [num_prompts, len(indices)]
-    sampled = engine.sample([prompt.token_ids for prompt in prompts], keys, sampling)
-    for row, completions in with_names(sampled, [prompt.problem_id for prompt in prompts]):
+    sampled = engine.sample(Mapped(prompts, attrgetter("token_ids")), keys, sampling)
+    for row, completions in with_names(sampled, names):
         # The end-of-sequence token is cut by place, not by name: some tokenizers do not mark theirs as special.
         texts = decoded(
             tokenizer, [one.token_ids[:-1] if one.finish_reason == "stop" else one.token_ids for one in completions]
@@ -87,7 +78,7 @@ def sample_rollouts(
             row,
             [
                 Rollout(
-                    problem_id=prompts[row].problem_id,
+                    problem_id=names[row],
                     sample_index=index,
                     token_ids=completion.token_ids,
                     text=text,
@@ -132,20 +123,22 @@ def collect_rollouts(
         RunFolderError: the file holds rollouts of other problems.
         MissingCompletions: an engine could not get some; the others are on the disk.
     """
-    ordered = sorted(prompts, key=lambda prompt: len(prompt.token_ids))
+    lengths = np.fromiter((len(prompt.token_ids) for prompt in prompts), dtype=np.int64)  # [num_prompts]
+    ordered = take(prompts, np.argsort(lengths, kind="stable"))
+    places = Places(prompt.problem_id for prompt in ordered)
 
     def sample_into(file: Path, indices: range) -> None:
         per_batch = max(1, engine.batch_rows // len(indices))
-        finished = _keep_batches(file, ordered, per_batch, indices)
-        left = [prompt for prompt in ordered if prompt.problem_id not in finished]
-        if not left:
+        finished = _keep_batches(file, places, per_batch, indices)  # [num_prompts]
+        left = np.flatnonzero(~finished)
+        if not len(left):
             return
-        written = [prompt.problem_id for prompt in ordered if prompt.problem_id in finished]
+        written = array("q", np.flatnonzero(finished).tolist())
         with progress.track(label, len(ordered), done=len(written)) as advance:
             stop_if_requested()
             batch: list[list[Rollout]] = []
             sampled = sample_rollouts(
-                left,
+                take(ordered, left),
                 engine=engine,
                 tokenizer=tokenizer,
                 sampling=sampling,
@@ -153,61 +146,31 @@ def collect_rollouts(
                 draw=draw,
                 indices=indices,
             )
-            for _, rollouts in sampled:
+            for row, rollouts in sampled:
                 batch.append(rollouts)
-                if len(batch) == per_batch or len(written) + len(batch) == len(ordered):
+                written.append(int(left[row]))
+                if len(batch) == per_batch or len(written) == len(ordered):
                     append_lines(file, [rollout for of_prompt in batch for rollout in of_prompt])
-                    written += [of_prompt[0].problem_id for of_prompt in batch]
                     advance(len(batch))
                     batch = []
                     if len(written) < len(ordered):
                         stop_if_requested()
-        if written != [prompt.problem_id for prompt in ordered]:
-            _rewrite(file, _lines_of(ordered, indices))
+        if (np.diff(written) != 1).any():
+            lines = lines_of(file, places, indices)
+            write_lines(file, lines, lines.first_of(np.arange(len(ordered))))
 
     num_samples = sampling.num_samples
     _cut_damage(path, progress)
-    held = _samples_held(path, len(ordered))
-    if 0 < held < num_samples:
-        more = path.with_name(f"{path.name}.from-{held}-to-{num_samples}")
+    begun_with = samples_held(path, len(ordered))
+    if 0 < begun_with < num_samples:
+        more = path.with_name(f"{path.name}.from-{begun_with}-to-{num_samples}")
         _cut_damage(more, progress)
-        sample_into(path, range(held))
-        sample_into(more, range(held, num_samples))
-        _merge(path, more, held, num_samples - held)
+        sample_into(path, range(begun_with))
+        sample_into(more, range(begun_with, num_samples))
+        merge_samples(path, more, begun_with, num_samples - begun_with)
     sample_into(path, range(num_samples))
     for leftover in path.parent.glob(f"{path.name}.from-*"):  # of a kill inside a merge, or of a K that was given up
         leftover.unlink()
-
-
-def first_fault(path: Path) -> LineFault | None:
-    """The first line of a file of rollouts that is not a record, or repeats or leaves out a sample; None when whole.
-
-    A last line that a kill cut short is not a fault: it is cut off before the next is written.
-    """
-    decoder = msgspec.json.Decoder(Rollout)
-    before: Rollout | None = None
-    first, seen = 0, set[str]()
-    if not path.exists():
-        return None
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.endswith(b"\n"):
-                return None
-            try:
-                rollout = decoder.decode(line)
-            except msgspec.DecodeError as error:
-                return LineFault(number, f"is damaged ({error})")
-            if before is None:
-                first = rollout.sample_index
-            same = before is not None and before.problem_id == rollout.problem_id
-            expected = before.sample_index + 1 if before is not None and same else first
-            if not rollout.token_ids:
-                return LineFault(number, f"has no tokens (problem {rollout.problem_id})")
-            if rollout.sample_index != expected or (not same and rollout.problem_id in seen):
-                return LineFault(number, f"repeats or leaves out a sample of problem {rollout.problem_id}")
-            seen.add(rollout.problem_id)
-            before = rollout
-    return None
 
 
 def set_aside(path: Path) -> Path:
@@ -223,54 +186,16 @@ def _cut_damage(path: Path, progress: Progress) -> None:
         progress.note(f"{path}: {fault}; it and what follows is sampled anew, the file as it was is {set_aside(path)}.")
 
 
-def _samples_held(path: Path, num_prompts: int) -> int:
-    """The K with which a file was begun: the samples of its first problem, once it has a second; 0 when unknown."""
-    first, num_samples = "", 0
-    for line in read_lines(path):
-        if num_samples and line["problem_id"] != first:
-            return num_samples
-        first, num_samples = line["problem_id"], num_samples + 1
-    return num_samples if num_prompts == 1 else 0
-
-
-def _merge(path: Path, more: Path, held: int, added: int) -> None:
-    """Put the added samples of each problem behind those that it has."""
-    old, new = path.read_bytes().splitlines(keepends=True), more.read_bytes().splitlines(keepends=True)
-    num_problems = len(old) // held
-    lines = [
-        line
-        for row in range(num_problems)
-        for line in (*old[row * held : (row + 1) * held], *new[row * added : (row + 1) * added])
-    ]
-    write_atomic(path, b"".join(lines))
-    more.unlink()
-
-
-def _keep_batches(path: Path, ordered: Sequence[Prompt], per_batch: int, indices: range) -> set[str]:
-    """Cut the file to the batches that it holds in whole, and return their problems' ids."""
+def _keep_batches(path: Path, places: Places, per_batch: int, indices: range) -> Booleans:
+    """Cut the file to the batches that it holds in whole; which prompts are in these, [num_prompts]."""
     if not path.exists():
-        return set()
+        return np.zeros(len(places), dtype=bool)
     cut_broken_tail(path)
-    held: list[Line] = [(str(line.get("problem_id")), int(line.get("sample_index", -1))) for line in read_lines(path)]
-    there = set(held)
-    if there - set(_lines_of(ordered, indices)):
-        raise RunFolderError(f"{path}: holds rollouts of other problems than the run's. Delete it to sample anew.")
-    batches = [ordered[start : start + per_batch] for start in range(0, len(ordered), per_batch)]
-    whole = [prompt for batch in batches if there.issuperset(_lines_of(batch, indices)) for prompt in batch]
-    keep = _lines_of(whole, indices)
-    if held != keep:  # the trace of a kill
-        _rewrite(path, keep)
-    return {prompt.problem_id for prompt in whole}
-
-
-def _lines_of(prompts: Sequence[Prompt], indices: range) -> list[Line]:
-    return [(prompt.problem_id, index) for prompt in prompts for index in indices]
-
-
-def _rewrite(path: Path, order: Sequence[Line]) -> None:
-    """Keep these lines of the file, in this order."""
-    text: dict[Line, bytes] = {}
-    for line in path.read_bytes().splitlines(keepends=True):
-        row = json.loads(line)
-        text.setdefault((row["problem_id"], row["sample_index"]), line)
-    write_atomic(path, b"".join(text[one] for one in order))
+    lines = lines_of(path, places, indices)
+    complete = lines.complete  # [num_prompts]
+    whole = np.logical_and.reduceat(complete, np.arange(0, len(places), per_batch))  # [num_batches]
+    finished = np.repeat(whole, per_batch)[: len(places)]  # [num_prompts]
+    keep = lines.first_of(np.flatnonzero(finished))
+    if not np.array_equal(keep, np.arange(len(lines))):  # the trace of a kill
+        write_lines(path, lines, keep)
+    return finished

@@ -9,18 +9,25 @@ of texts gives pass rates and is refused for training along rollouts.
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import glob
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from paced.errors import BadRow, BadRows, ConfigError
 from paced.models.tokens import absent_ids, vocabulary_size
 from paced.records import Problem, Rollout
 from paced.rollouts.decoding import decoded
-from paced.rollouts.foreign_rows import Completion, Layout, cell, completions_of, find_layout, id_of, message_text
+from paced.rollouts.foreign_matching import Matching
+from paced.rollouts.foreign_rows import Completion, Layout, completions_of, find_layout
+from paced.run.recordfile import Integers, Mapped, Spool
+from paced.run.seeds import text_key
 from paced.run.tablefile import Row, read_rows, shown
 
 
@@ -34,7 +41,7 @@ def read_completions(
     equal_counts: bool = True,
     others: Sequence[Problem] | None = (),
     tokenizer: Any = None,
-) -> tuple[list[Rollout], list[str]]:
+) -> tuple[Sequence[Rollout], list[str]]:
     """Read and check the completions of every problem.
 
     Args:
@@ -52,7 +59,7 @@ def read_completions(
 
     Returns: the rollouts in the order of ``problems``, each problem's samples numbered from 0 in the order of their
         index or else of the file, and sentences that a person should know. ``token_ids`` is empty where the file has
-        none, ``seed`` is 0 unless the file has one.
+        none, ``seed`` is 0 unless the file has one. They are in a temporary file (``$TMPDIR``) and read one by one.
 
     Raises:
         ConfigError: a file that cannot be read, columns that cannot be found, problems without completions or with
@@ -72,18 +79,24 @@ def read_completions(
         >>> [(rollout.sample_index, rollout.text, rollout.finish_reason) for rollout in rollouts]
         [(0, '4', 'stop'), (1, '5', 'length')]
     """
-    matching = _Matching(problems, others, prompts or {})
-    dump = _Dump(matching, tokenizer)
     files = files_of(path)
-    bad = [BadRows(str(file), rows) for file in files if (rows := dump.read(file, columns or {}))]
     name = str(files[0]) if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
-    sentences = _count_faults(name, problems, dump, num_samples, equal_counts=equal_counts)
-    if len(bad) == 1 and not sentences:
-        raise bad[0]
-    if bad or sentences:
-        raise ConfigError("\n".join([*sentences, *map(str, bad)]))
-    rollouts = [rollout for problem in problems for rollout in dump.rollouts_of(problem.problem_id)]
-    return rollouts, [f"{name}: {note}" for note in dump.notes(rollouts)]
+    dump = _Dump(problems, Matching(problems, others, prompts or {}), tokenizer)
+    with contextlib.closing(dump.spool):
+        faults = [dump.read(number, file, columns or {}) for number, file in enumerate(files)]
+        for number, fault in dump.repeats(files):
+            faults[number].append(fault)
+        bad = [
+            BadRows(str(file), sorted(rows, key=lambda fault: fault.row))
+            for file, rows in zip(files, faults, strict=True)
+            if rows
+        ]
+        sentences = _count_faults(name, problems, dump.attempted, num_samples, equal_counts=equal_counts)
+        if len(bad) == 1 and not sentences:
+            raise bad[0]
+        if bad or sentences:
+            raise ConfigError("\n".join([*sentences, *map(str, bad)]))
+        return dump.rollouts(), [f"{name}: {note}" for note in dump.notes()]
 
 
 def files_of(path: str | Path | Sequence[str | Path]) -> list[Path]:
@@ -105,118 +118,70 @@ def files_of(path: str | Path | Sequence[str | Path]) -> list[Path]:
     return list(files)
 
 
-@dataclass
-class _Sample:
-    """One completion of the file."""
-
-    completion: Completion
-    seed: int
-
-
-class _Matching:
-    """Which problem a row belongs to."""
-
-    def __init__(
-        self, problems: Sequence[Problem], others: Sequence[Problem] | None, prompts: Mapping[str, Iterable[str]]
-    ) -> None:
-        self.wanted = {problem.problem_id for problem in problems}
-        self.passes_over = others is None
-        self.ids: dict[str, None] = {}
-        self.by_text: dict[str, str] = {}
-        self.shared: set[str] = set()
-        for problem in (*problems, *(others or ())):
-            if problem.problem_id not in self.ids:
-                self.ids[problem.problem_id] = None
-                for text in {problem.problem, *prompts.get(problem.problem_id, ())}:
-                    self._add(" ".join(text.split()), problem.problem_id)
-
-    def _add(self, text: str, problem_id: str) -> None:
-        if self.by_text.setdefault(text, problem_id) != problem_id:
-            self.shared.add(text)
-
-    def problem_of(self, record: Mapping[str, Any], layout: Layout, row: int, faults: list[BadRow]) -> str | None:
-        """The id of a row's problem; None for one that is passed over or at fault."""
-        column = layout.columns.get("problem_id")
-        if column is None:
-            return self._by_text(record, layout.columns["prompt"], row, faults)
-        value = cell(record, column)
-        name, fix = id_of(value)
-        if not fix and name not in self.ids:
-            if self.passes_over:
-                return None
-            fix = f"No problem has this id; theirs are like {shown(next(iter(self.ids), ''))}."
-        said = message_text(cell(record, layout.columns.get("prompt", "")))
-        text = " ".join(said.split()) if isinstance(said, str) else ""
-        if not fix and text not in self.shared and self.by_text.get(text, name) != name:
-            fix = f"By its {layout.columns['prompt']} the row belongs to the problem {shown(self.by_text[text])}."
-        if fix:
-            faults.append(BadRow(row=row, column=column, found=shown(value), fix=fix))
-            return None
-        return name
-
-    def _by_text(self, record: Mapping[str, Any], column: str, row: int, faults: list[BadRow]) -> str | None:
-        said = message_text(cell(record, column))
-        text = " ".join(said.split()) if isinstance(said, str) else ""
-        if text in self.by_text and text not in self.shared:
-            return self.by_text[text]
-        if text and text not in self.shared and self.passes_over:
-            return None
-        fix = "No problem, and no prompt of one, has this text: name the column of the problem's id."
-        if text in self.shared:
-            fix = "Several problems have this text: name the column of the problem's id."
-        elif not text:
-            fix = "Write the text of the problem or of its prompt."
-        faults.append(BadRow(row=row, column=column, found=shown(said), fix=fix))
-        return None
-
-
-@dataclass
 class _Dump:
-    """What was read so far."""
+    """What was read so far: completions in a temporary file, and of each one its problem, index and row."""
 
-    matching: _Matching
-    tokenizer: Any
-    samples: dict[str, list[_Sample]] = field(default_factory=dict)
-    known: dict[tuple[str, int], str] = field(default_factory=dict)
-    attempted: Counter[str] = field(default_factory=Counter)
-    layouts: dict[str, None] = field(default_factory=dict)
-    unused: dict[str, None] = field(default_factory=dict)
-    num_passed_over: int = 0
+    def __init__(self, problems: Sequence[Problem], matching: Matching, tokenizer: Any) -> None:
+        self.problems, self.matching, self.tokenizer = problems, matching, tokenizer
+        self.spool: Spool[Rollout] = Spool(Rollout)
+        self.places, self.indices = array("i"), array("q")  # of each completion; -1 for one without an index
+        self.files, self.rows = array("i"), array("q")
+        self.attempted = np.zeros(len(problems), dtype=np.int64)  # [num_problems], rows at fault among them
+        self.texts = np.zeros(len(problems), dtype=np.uint64)  # [num_problems], hash of the latest text
+        self.differ = np.zeros(len(problems), dtype=bool)  # [num_problems], whether there was another
+        self.layouts: dict[int, Layout] = {}  # number of the file -> which column is which
+        self.unused: dict[str, None] = {}
+        self.num_passed_over = self.num_silent = self.num_untokenized = 0
 
-    def read(self, file: Path, columns: Mapping[str, str]) -> list[BadRow]:
-        """Take one file's completions; return its rows that cannot be used."""
+    def read(self, number: int, file: Path, columns: Mapping[str, str]) -> list[BadRow]:
+        """Take the completions of the n-th file; return its rows that cannot be used."""
         faults: list[BadRow] = []
         layout: Layout | None = None
         for row, record in _rows(file, faults):
             if layout is None:
-                layout = find_layout(str(file), record, columns)
-                self.layouts[str(layout)] = None
+                self.layouts[number] = layout = find_layout(str(file), record, columns)
                 used = {column.partition(".")[0] for column in layout.columns.values()} | {*layout.columns.values()}
                 self.unused |= dict.fromkeys(name for name in record if name not in used | {"seed"})
-            self._take(file, record, layout, row, faults)
+            for completion, place in self._take(record, layout, row, faults):
+                self.files.append(number)
+                self.rows.append(row)
+                self._keep(completion, place, _seed_of(record))
         if layout is None and not faults:
             raise ConfigError(f"{file}: holds no row. Write one for each completion.")
-        return sorted(faults, key=lambda fault: fault.row)
+        return faults
 
-    def _take(self, file: Path, record: Mapping[str, Any], layout: Layout, row: int, faults: list[BadRow]) -> None:
+    def _take(
+        self, record: Mapping[str, Any], layout: Layout, row: int, faults: list[BadRow]
+    ) -> Iterator[tuple[Completion, int]]:
+        """The completions of a row with the place of their problem."""
         before = len(faults)
-        problem_id = self.matching.problem_of(record, layout, row, faults)
-        if problem_id is None or problem_id not in self.matching.wanted:
+        place = self.matching.place_of(record, layout, row, faults)
+        if place is None or place >= len(self.problems):
             self.num_passed_over += len(faults) == before
             return
         completions = completions_of(record, layout, row, faults)
-        self.attempted[problem_id] += len(completions) or 1
+        self.attempted[place] += len(completions) or 1
         for completion in completions:
-            completion = self._decoded(completion, layout, row, faults)
-            place = f"row {row} of {file.name}"
-            if completion.sample_index is not None:
-                first = self.known.setdefault((problem_id, completion.sample_index), place)
-                if first is not place:
-                    fix = f"{first.capitalize()} has the same sample of problem {shown(problem_id)}: keep one."
-                    found = str(completion.sample_index)
-                    column = layout.columns["sample_index"]
-                    faults.append(BadRow(row=row, column=column, found=found, fix=fix))
-            self.samples.setdefault(problem_id, []).append(_Sample(completion, _seed_of(record)))
+            yield self._decoded(completion, layout, row, faults), place
+
+    def _keep(self, completion: Completion, place: int, seed: int) -> None:
+        text = np.uint64(text_key(completion.text or ""))
+        self.differ[place] |= self.texts[place] not in (0, text)
+        self.texts[place] = text
+        self.num_silent += completion.finish_reason is None
+        self.num_untokenized += not completion.token_ids
+        self.places.append(place)
+        self.indices.append(-1 if completion.sample_index is None else completion.sample_index)
+        self.spool.append(
+            Rollout(
+                problem_id=self.problems[place].problem_id,
+                sample_index=0,  # counted when all are there
+                token_ids=completion.token_ids,
+                text=completion.text or "",
+                finish_reason=completion.finish_reason or "stop",
+                seed=seed,
+            )
+        )
 
     def _decoded(self, completion: Completion, layout: Layout, row: int, faults: list[BadRow]) -> Completion:
         """The completion with its text, its tokens held against the tokenizer."""
@@ -252,40 +217,59 @@ class _Dump:
             faults.append(BadRow(row=row, column=column, found=shown(list(completion.token_ids)), fix=fix))
         return completion
 
-    def rollouts_of(self, problem_id: str) -> list[Rollout]:
-        """A problem's samples, in the order of their index or else of the file."""
-        samples = self.samples[problem_id]
-        indexed = [one for one in samples if one.completion.sample_index is not None]
-        if len(indexed) == len(samples):
-            samples = sorted(samples, key=lambda one: one.completion.sample_index or 0)
-        return [
-            Rollout(
-                problem_id=problem_id,
-                sample_index=index,
-                token_ids=one.completion.token_ids,
-                text=one.completion.text or "",
-                finish_reason=one.completion.finish_reason or "stop",
-                seed=one.seed,
+    def repeats(self, files: Sequence[Path]) -> Iterator[tuple[int, BadRow]]:
+        """(number of the file, fault) of each completion whose index another one of its problem has."""
+        places, indices = np.array(self.places), np.array(self.indices)  # [num_completions]
+        order = np.lexsort((indices, places))  # [num_completions]; equal ones as they came
+        changes = (np.diff(places[order]) != 0) | (np.diff(indices[order]) != 0)  # [num_completions - 1]
+        begins = np.concatenate([np.ones(min(1, len(order)), dtype=bool), changes])  # [num_completions]
+        first = np.maximum.accumulate(np.where(begins, np.arange(len(order)), 0))  # [num_completions]
+        for at in np.flatnonzero(~begins & (indices[order] >= 0)).tolist():
+            earlier, later = int(order[first[at]]), int(order[at])
+            row, file = self.rows[earlier], files[self.files[earlier]]
+            name = self.problems[self.places[later]].problem_id
+            yield (
+                self.files[later],
+                BadRow(
+                    row=self.rows[later],
+                    column=self.layouts[self.files[later]].columns["sample_index"],
+                    found=str(self.indices[later]),
+                    fix=f"Row {row} of {file.name} has the same sample of problem {shown(name)}: keep one.",
+                ),
             )
-            for index, one in enumerate(samples)
-        ]
 
-    def notes(self, rollouts: Sequence[Rollout]) -> Iterator[str]:
+    def rollouts(self) -> Sequence[Rollout]:
+        """All of them: problem after problem, its samples in the order of their index or else as they came."""
+        places, indices = np.array(self.places), np.array(self.indices)  # [num_completions]
+        unnumbered = np.zeros(len(self.problems), dtype=bool)  # [num_problems]
+        unnumbered[places[indices < 0]] = True
+        order = np.lexsort((np.where(unnumbered[places], 0, indices), places))  # [num_completions]
+        places = places[order]  # [num_completions]
+        samples = np.arange(len(order)) - np.searchsorted(places, places)  # [num_completions]
+        stored = self.spool.records().take(order)
+        return Mapped(range(len(stored)), lambda at: dataclasses.replace(stored[at], sample_index=int(samples[at])))
+
+    def notes(self) -> Iterator[str]:
         """What a person should know of how the rows were read."""
-        count = len(rollouts)
-        yield f"{count:,} completions read by {' or '.join(self.layouts)}"
+        count = len(self.spool)
+        layouts = dict.fromkeys(map(str, self.layouts.values()))
+        yield f"{count:,} completions read by {' or '.join(layouts)}"
         if self.unused:
             yield f"columns not used: {', '.join(name if name.isprintable() else ascii(name) for name in self.unused)}"
         if self.num_passed_over:
             yield f"{self.num_passed_over:,} rows of other problems were passed over"
-        silent = sum(one.completion.finish_reason is None for samples in self.samples.values() for one in samples)
-        if silent:
-            yield f"{silent:,} of {count:,} completions do not say how they ended and count as ended, none as truncated"
-        untokenized = sum(not rollout.token_ids for rollout in rollouts)
-        if untokenized:
-            yield f"{untokenized:,} of {count:,} completions have no token ids: they give pass rates, and no training"
-        several = [samples for samples in self.samples.values() if len(samples) > 1]
-        if several and all(len({one.completion.text for one in samples}) == 1 for samples in several):
+        if self.num_silent:
+            yield (
+                f"{self.num_silent:,} of {count:,} completions do not say how they ended and count as ended, none as "
+                "truncated"
+            )
+        if self.num_untokenized:
+            yield (
+                f"{self.num_untokenized:,} of {count:,} completions have no token ids: they give pass rates, and no "
+                "training"
+            )
+        several = self.attempted > 1  # [num_problems]
+        if several.any() and not self.differ[several].any():
             yield "all completions of each problem are the same text: were they sampled with one seed, or greedily?"
 
 
@@ -310,29 +294,32 @@ def _rows(file: Path, faults: list[BadRow]) -> Iterator[Row]:
 
 
 def _count_faults(
-    name: str, problems: Sequence[Problem], dump: _Dump, num_samples: int | None, *, equal_counts: bool
+    name: str, problems: Sequence[Problem], counts: Integers, num_samples: int | None, *, equal_counts: bool
 ) -> list[str]:
     """Problems without completions, or with another number of them; a row at fault counts as what it was to be."""
-    counts = {problem.problem_id: dump.attempted[problem.problem_id] for problem in problems}
-    absent = [problem_id for problem_id, count in counts.items() if not count]
     faults = []
-    if absent:
-        faults.append(f"{name}: {len(absent):,} of {len(counts):,} problems have no completion ({_some(absent)}).")
-    numbers = Counter(count for count in counts.values() if count)
+    absent = np.flatnonzero(counts == 0)
+    if len(absent):
+        names = _some(problems, absent)
+        faults.append(f"{name}: {len(absent):,} of {len(counts):,} problems have no completion ({names}).")
+    numbers = Counter(counts[counts > 0].tolist())
     wanted = num_samples or (numbers.most_common(1)[0][0] if numbers and equal_counts else None)
-    other = {problem_id: count for problem_id, count in counts.items() if count and count != wanted}
-    if wanted is not None and other:
-        found = ", ".join(f"{count} for {number:,}" for count, number in sorted(Counter(other.values()).items()))
+    other = np.flatnonzero((counts > 0) & (counts != wanted)) if wanted is not None else absent[:0]
+    if len(other):
+        by_count = ", ".join(
+            f"{count} for {number:,}" for count, number in sorted(Counter(counts[other].tolist()).items())
+        )
         rule = f"{wanted} completions" if num_samples else f"the same number of completions, {wanted} for most"
         faults.append(
-            f"{name}: every problem must have {rule}, got {found} of {len(counts):,} problems ({_some(other)})."
+            f"{name}: every problem must have {rule}, got {by_count} of {len(counts):,} problems "
+            f"({_some(problems, other)})."
         )
     return faults
 
 
-def _some(names: Iterable[str]) -> str:
-    listed = list(names)
-    return ", ".join(map(shown, listed[:3])) + (", ..." if len(listed) > 3 else "")
+def _some(problems: Sequence[Problem], places: Integers) -> str:
+    names = [shown(problems[place].problem_id) for place in places[:3].tolist()]
+    return ", ".join(names) + (", ..." if len(places) > 3 else "")
 
 
 def _begins_with(decoded: str, text: str) -> bool:

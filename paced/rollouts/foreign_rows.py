@@ -232,7 +232,7 @@ def _end(value: Any, fault: Any) -> FinishReason | None:
 
 def _index(value: Any, fault: Any) -> int | None:
     number = None if is_missing(value) else number_of(value)
-    if not isinstance(number, int) or number < 0:
+    if not isinstance(number, int) or not 0 <= number < 2**62:
         fault("sample_index", value, "Write which of its problem's samples this is, an integer >= 0.")
         return None
     return number

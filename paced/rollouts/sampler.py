@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from paced.errors import ConfigError
-from paced.grading.grade import count_passes, grade_all
+from paced.grading.stream import grade_stream
 from paced.models.loading import load_tokenizer
 from paced.problems.prompts import Prompt, Reader, make_prompts
 from paced.records import PassRate, Problem, Rollout
@@ -21,7 +21,7 @@ from paced.rollouts.collect import collect_rollouts, sample_rollouts
 from paced.rollouts.engine import Engine, choose_engine, make_engine
 from paced.run.config import GradingConfig, ModelConfig, PromptsConfig, RunConfig, SamplingConfig
 from paced.run.progress import Progress, Silent
-from paced.run.storage import read_records
+from paced.run.recordfile import RecordFile
 
 
 class Sampler:
@@ -68,7 +68,7 @@ class Sampler:
         label: str = "",
         source: str = "problems",
         prompts: Sequence[Prompt] | None = None,
-    ) -> list[Rollout]:
+    ) -> Sequence[Rollout]:
         """K completions of each problem.
 
         Args:
@@ -81,7 +81,8 @@ class Sampler:
             prompts: what the reader reads, one for each problem, where it has been rendered before.
 
         Returns:
-            All of them: in the order of the file, or without one in the order of ``problems``.
+            All of them: in the order of the file, from which each is read when it is asked for, or without a file in
+            the order of ``problems``, in memory.
 
         Raises:
             StopRequested: a signal came; the batches sampled so far are on the disk.
@@ -91,7 +92,7 @@ class Sampler:
             prompts = self.prompts(problems, source=source)
         if file is not None:
             self.collect(file, prompts, sampling=sampling, draw=draw, label=label)
-            return read_records(file, Rollout)
+            return RecordFile.read(file, Rollout)
         rollouts = dict(
             sample_rollouts(
                 prompts,
@@ -158,7 +159,7 @@ class Sampler:
         rollouts = self.complete(
             problems, sampling=sampling, draw=draw, file=file, label=label, source=source, prompts=prompts
         )
-        return count_passes(problems, grade_all(problems, rollouts, grading))
+        return list(grade_stream(problems, rollouts, grading).rates)
 
     def close(self) -> None:
         """Close the engine."""

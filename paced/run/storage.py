@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
+import itertools
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -47,21 +48,31 @@ def write_atomic(path: Path, content: bytes | str) -> None:
         >>> (folder / "a.txt").read_text()
         'whole'
     """
-    raw = content.encode("utf-8") if isinstance(content, str) else content
+    write_parts(path, [content.encode("utf-8") if isinstance(content, str) else content])
+
+
+def write_parts(path: Path, parts: Iterable[bytes]) -> None:
+    """As :func:`write_atomic` for what is too long for memory: parts are written as they come; ``path`` may be read."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with writing(path):
         if path.exists() and not path.is_file():
-            path.write_bytes(raw)
+            with path.open("wb") as file:
+                file.writelines(parts)
         else:
-            _replace(path, raw)
+            _replace(path, parts)
 
 
-def _replace(path: Path, raw: bytes) -> None:
+def write_records(path: Path, records: Iterable[Any]) -> None:
+    """Replace a JSONL file by these records in one step; they may be an iterator."""
+    write_parts(path, (f"{encode_line(record)}\n".encode() for record in records))
+
+
+def _replace(path: Path, parts: Iterable[bytes]) -> None:
     # Named after the file and the rank, not at random: what a kill leaves is overwritten when the work is done again.
     temporary = path.with_name(f".{path.name}.{os.environ.get('RANK', '0')}.tmp")
     try:
         with open(temporary, "wb") as file:
-            file.write(raw)
+            file.writelines(parts)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -106,8 +117,17 @@ def encode_line(record: Any) -> str:
         >>> encode_line(PassRate(problem_id="a", num_passed=1, num_rollouts=8))
         '{"problem_id":"a","num_passed":1,"num_rollouts":8,"num_truncated":0,"num_ungradable":0}'
     """
-    data = dataclasses.asdict(record) if dataclasses.is_dataclass(record) and not isinstance(record, type) else record
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return _ENCODER.encode(record)
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    """A record as a mapping for the encoder, one level at a time: token ids are not copied."""
+    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+        raise TypeError(f"encode_line: a record must be a dataclass or plain values, got {type(value).__name__}")
+    return {entry.name: getattr(value, entry.name) for entry in dataclasses.fields(value)}
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_plain)
 
 
 def append_lines(path: Path, records: Iterable[Any]) -> None:
@@ -155,9 +175,12 @@ def truncate_lines(path: Path, keep: int) -> None:
     """Keep the first ``keep`` lines of a JSONL file, as a resumed run does with what came after its checkpoint."""
     if not path.exists():
         return
-    lines = path.read_bytes().splitlines(keepends=True)
-    if len(lines) > keep or (lines and not lines[-1].endswith(b"\n")):
-        write_atomic(path, b"".join(line for line in lines[:keep] if line.endswith(b"\n")))
+    with path.open("r+b") as file:
+        lines = itertools.takewhile(lambda line: line.endswith(b"\n"), itertools.islice(iter(file.readline, b""), keep))
+        num_bytes = sum(map(len, lines))
+        if num_bytes < file.seek(0, os.SEEK_END):
+            file.truncate(num_bytes)
+            os.fsync(file.fileno())
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
@@ -191,15 +214,28 @@ def read_records(path: Path, kind: type[Record]) -> list[Record]:
     Raises:
         BadRows: lines that are not a JSON object, or whose fields are missing, unknown or of the wrong type.
     """
+    faults: list[BadRow] = []
+    records = [record for _, _, record in scan_records(path, kind, faults)]
+    if faults:
+        raise BadRows(str(path), faults)
+    return records
+
+
+def scan_records(path: Path, kind: type[Record], faults: list[BadRow]) -> Iterator[tuple[int, int, Record]]:
+    """(first byte, number of bytes, record) of each line of a JSONL file, one after another.
+
+    ``faults`` receives the lines that are not such a record. Blank lines, and a last one that a kill cut short, are
+    passed over; an absent file has no line.
+    """
     import msgspec
 
     if not path.exists():
-        return []
+        return
     known = {entry.name for entry in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    records: list[Record] = []
-    faults: list[BadRow] = []
+    end = 0
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
+            start, end = end, end + len(line)
             try:
                 data = _mapping_of(line) if line.strip() else None
             except ValueError as error:
@@ -215,14 +251,13 @@ def read_records(path: Path, kind: type[Record]) -> list[Record]:
                 faults.append(BadRow(row=number, column=", ".join(sorted(unknown)), found="an unknown field", fix=fix))
                 continue
             try:
-                records.append(msgspec.convert(data, kind))
+                record = msgspec.convert(data, kind)
             except (msgspec.ValidationError, TypeError) as error:
                 reason, _, where = str(error).partition(" - at ")
                 column = where.strip("`$.") or "-"
                 faults.append(BadRow(row=number, column=column, found=_short(line), fix=f"{reason}."))
-    if faults:
-        raise BadRows(str(path), faults)
-    return records
+            else:
+                yield start, len(line), record
 
 
 def write_parquet(path: Path, records: Sequence[Any], kind: type) -> None:

@@ -125,7 +125,7 @@ def test_our_own_files_and_their_shards_are_read_back_as_they_were(tmp_path):
         file = tmp_path / f"shard-{shard}.jsonl"
         file.write_text("".join(encode_line(one) + "\n" for one in ours if int(one.problem_id) % 2 == shard))
     for path in (tmp_path / "shard-*.jsonl", [tmp_path / "shard-1.jsonl", tmp_path / "shard-0.jsonl"]):
-        assert read_completions(path, PROBLEMS, num_samples=3)[0] == ours
+        assert list(read_completions(path, PROBLEMS, num_samples=3)[0]) == ours
 
 
 def test_all_bad_rows_are_named_at_once(tmp_path):
@@ -240,7 +240,8 @@ def test_token_ids_are_held_against_the_tokenizer_and_the_text(tmp_path):
     rollouts, _ = read_completions(write(tmp_path / "a.jsonl", good), PROBLEMS, tokenizer=tokenizer)
     assert {one.token_ids for one in rollouts} == {(*ids["4"], 0)}
     bare = [{key: value for key, value in row.items() if key != "text"} for row in good]
-    assert read_completions(write(tmp_path / "b.jsonl", bare), PROBLEMS, tokenizer=tokenizer)[0] == rollouts
+    again, _ = read_completions(write(tmp_path / "b.jsonl", bare), PROBLEMS, tokenizer=tokenizer)
+    assert list(again) == list(rollouts)
     bad = [dict(row) for row in good]
     bad[0]["token_ids"], bad[1]["token_ids"] = [*ids["5"], 0], [100_000]
     bad[2]["token_ids"], bad[3]["token_ids"] = "[4]", [-1]

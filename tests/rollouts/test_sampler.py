@@ -131,4 +131,4 @@ def test_a_sampler_closes_its_engine_and_a_finished_file_asks_for_no_model(model
         written = sampler.complete(problems, sampling=SAMPLING, draw=1, file=file)
     absent = make_engine(Choice("hf"), ModelConfig(path=str(tmp_path / "nowhere")))
     with sampler_of(absent) as sampler:
-        assert sampler.complete(problems, sampling=SAMPLING, draw=1, file=file) == written
+        assert list(sampler.complete(problems, sampling=SAMPLING, draw=1, file=file)) == list(written)
