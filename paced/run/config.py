@@ -208,8 +208,9 @@ class TrainingConfig(Section):
 
     backend: Choice = field(default=Choice("native"))
     """Who trains: native, the compact loop of this package; transformers, its ``Trainer``, which alone has LoRA:
-    ``{name: transformers, parameters: {lora_rank: 16, lora_targets: [q_proj, v_proj]}}``; verl, which is given a
-    bundle, e.g. ``{name: verl, parameters: {topk: 64, num_gpus: 8, teacher_gpus: 4}}`` (docs/other_trainers.md)."""
+    ``{name: transformers, parameters: {lora_rank: 16, lora_targets: [q_proj, v_proj]}}``; trl, its
+    ``DistillationTrainer`` with TRL's own divergence (docs/trl.md); verl, which is given a bundle, e.g.
+    ``{name: verl, parameters: {topk: 64, num_gpus: 8, teacher_gpus: 4}}`` (docs/other_trainers.md)."""
     batch_size: PositiveInt = 32
     """Problems in one optimiser step, over all ranks and accumulation steps."""
     micro_batch_tokens: PositiveInt = 16384

@@ -5,10 +5,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-_HOME = {"WeightedDistillationTrainer": "paced.train.hf_trainer"}
+_HOME = {
+    "WeightedDistillationTrainer": "paced.train.hf_trainer",
+    "WeightedTRLTrainer": "paced.train.trl_trainer",
+}
 """Public name -> the module that defines it, imported when the name is first used."""
 
-__all__ = ["WeightedDistillationTrainer"]
+__all__ = ["WeightedDistillationTrainer", "WeightedTRLTrainer"]
 
 
 def __getattr__(name: str) -> Any:

@@ -16,6 +16,7 @@ from paced.run.schema import Choice
 from paced.train.hf_backend import TransformersBackend
 from paced.train.inputs import StageInputs
 from paced.train.native.backend import NativeBackend
+from paced.train.trl_backend import TrlBackend
 from paced.train.verl.backend import VerlBackend
 
 
@@ -41,6 +42,7 @@ class Backend(Protocol):
 BACKENDS: dict[str, Callable[..., Backend]] = {
     "native": NativeBackend,
     "transformers": TransformersBackend,
+    "trl": TrlBackend,
     "verl": VerlBackend,
 }
 """``training.backend`` in a recipe -> a backend from its parameters."""

@@ -52,17 +52,7 @@ class TransformersBackend:
         """Models whose head or trunk the loss cannot read, adapters without a place, and what native alone can do."""
         if importlib.util.find_spec("accelerate") is None:
             return [str(MissingExtraError("training.backend: transformers", "accelerate", "train"))]
-        faults = head_faults(config)
-        parallel = config.parallel
-        for key, asked, value in (
-            ("sequence_parallel", parallel.sequence_parallel > 1, 1),
-            ("offload", parallel.offload, "false"),
-        ):
-            if asked:
-                faults.append(
-                    f"parallel.{key} is not for the backend 'transformers'. "
-                    f"Set parallel.{key}={value}, or training.backend=native."
-                )
+        faults = head_faults(config) + replicated_faults(config, "transformers")
         if self.lora is not None:
             built, _ = build_empty(load_config(config.student), attention=config.student.attention, who="student")
             faults += [] if built is None else self.lora.faults(built)
@@ -103,3 +93,14 @@ class TransformersBackend:
         if stage.stage_number == 1:
             return add_adapters(base, self.lora, seed=stage.config.seed)
         return load_adapters(base, stage.run.stage(stage.stage_number - 1).adapter)
+
+
+def replicated_faults(config: RunConfig, backend: str) -> list[str]:
+    """What a backend cannot do whose ranks hold both models whole."""
+    parallel = config.parallel
+    asked = {"sequence_parallel": (parallel.sequence_parallel > 1, 1), "offload": (parallel.offload, "false")}
+    return [
+        f"parallel.{key} is not for the backend '{backend}'. Set parallel.{key}={value}, or training.backend=native."
+        for key, (wanted, value) in asked.items()
+        if wanted
+    ]

@@ -53,7 +53,7 @@ class Rows:
             sample_index=0,
             student_prompt_ids=student,
             teacher_prompt_ids=student if shown is None else self._prompt(shown, "teacher_prompt"),
-            completion_ids=self._completion(row["completion"]),
+            completion_ids=self.completion(row["completion"]),
             unit_mean_weight=weight_of(row) / self.mean_weight,
         )
 
@@ -67,7 +67,8 @@ class Rows:
             raise ValueError(f"Rows: {column} must have at least one token, got none.")
         return ids
 
-    def _completion(self, value: Any) -> tuple[int, ...]:
+    def completion(self, value: Any) -> tuple[int, ...]:
+        """Token ids of a completion: text with the end-of-sequence token, or ids as they are."""
         if not isinstance(value, str):
             return self._ids(value, "completion")
         ids = self._ids(self.tokenizer(value, add_special_tokens=False)["input_ids"], "completion")

@@ -8,13 +8,13 @@ AdamW and its schedule are the recipe's, so that a run is the native one up to t
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
-from transformers import PrinterCallback, TrainerCallback, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from paced.run.progress import Advance, Progress
 from paced.run.signals import StopRequested, stop_requested
@@ -34,42 +34,17 @@ from paced.train.teacher import open_cache
 from paced.train.team import Team
 
 
-class StageTrainer(WeightedDistillationTrainer):
-    """Trains one stage; an item of its data is the number of an optimiser step."""
+class StageLoop(Trainer):
+    """Over any Trainer whose ``compute_loss`` hands each micro-batch to :meth:`seen`; an item of its data is a step."""
 
-    def __init__(
-        self,
-        inputs: StageInputs,
-        model: Any,
-        teacher: Any,
-        tokenizer: Any,
-        *,
-        progress: Progress,
-        team: Team,
-        log: StageLog,
-        callbacks: Sequence[Any] = (),
-    ) -> None:
-        """Take the models, loaded; ``teacher`` is None when it is the student's base."""
-        config = inputs.config
-        self.stage = Stage(inputs, self, tokenizer, progress, team, log)
-        super().__init__(
-            model,
-            teacher,
-            args=_arguments(inputs, model, num_steps=self.stage.num_steps, device=team.device),
-            train_dataset=range(self.stage.num_steps),
-            processing_class=tokenizer,
-            normaliser="self",  # weights come with the stage, of unit mean already
-            loss_temperature=config.training.loss_temperature,
-            teacher_cache=open_cache(inputs, model if teacher is None else teacher),
-            callbacks=[*callbacks, _AfterEachStep(self)],
-        )
+    def _begin(self, inputs: StageInputs, model: Any, *, progress: Progress, team: Team) -> None:
+        """What the loop needs once Trainer itself is there; ``stage`` and ``student_loss`` are set by the class."""
         self.remove_callback(PrinterCallback)  # the stage has its own progress and log
-        self.team, self.track_snr = team, config.training.track_snr
-        self.teacher.team = team
+        self.team = team
         self.checkpoints = TrainerCheckpoints(
             inputs.folder.checkpoints,
             stage_number=inputs.stage_number,
-            keep=config.training.keep_checkpoints,
+            keep=inputs.config.training.keep_checkpoints,
             team=team,
             progress=progress,
         )
@@ -142,7 +117,7 @@ class StageTrainer(WeightedDistillationTrainer):
         for number, (examples, multipliers) in enumerate(parts, start=1):
             last = number == len(parts)
             with contextlib.nullcontext() if last else self.accelerator.no_sync(model):
-                super().training_step(model, {"examples": examples, "multipliers": multipliers})
+                super().training_step(model, {"examples": examples, "multipliers": multipliers}, None)
         self._update.enter_context(self.clock.phase("update"))  # until the optimiser's step is done
         norm = torch.nn.utils.get_total_norm(
             [one.grad for one in trained(self.student_loss.model) if one.grad is not None]
@@ -194,24 +169,66 @@ class StageTrainer(WeightedDistillationTrainer):
         return f"step {self.state.global_step + 1} of stage {self.stage.number}; go on from {self.checkpoints.newest}"
 
 
-class _AfterEachStep(TrainerCallback):
+class StageTrainer(StageLoop, WeightedDistillationTrainer):
+    """Trains one stage with this package's loss."""
+
+    def __init__(
+        self,
+        inputs: StageInputs,
+        model: Any,
+        teacher: Any,
+        tokenizer: Any,
+        *,
+        progress: Progress,
+        team: Team,
+        log: StageLog,
+        callbacks: Sequence[Any] = (),
+    ) -> None:
+        """Take the models, loaded; ``teacher`` is None when it is the student's base."""
+        config = inputs.config
+        self.stage = Stage(inputs, self, tokenizer, progress, team, log)
+        super().__init__(
+            model,
+            teacher,
+            args=stage_arguments(inputs, model, num_steps=self.stage.num_steps, device=team.device),
+            train_dataset=range(self.stage.num_steps),
+            processing_class=tokenizer,
+            normaliser="self",  # weights come with the stage, of unit mean already
+            loss_temperature=config.training.loss_temperature,
+            teacher_cache=open_cache(inputs, model if teacher is None else teacher),
+            callbacks=[*callbacks, AfterEachStep(self)],
+        )
+        self._begin(inputs, model, progress=progress, team=team)
+        self.track_snr, self.teacher.team = config.training.track_snr, team
+
+
+class AfterEachStep(TrainerCallback):
     """Trainer's loop tells the stage when a step is done and when a checkpoint is written."""
 
-    def __init__(self, trainer: StageTrainer) -> None:
+    def __init__(self, trainer: StageLoop) -> None:
         self.trainer = trainer
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
+        """Write the step down; a checkpoint follows when one is due."""
         control.should_save = self.trainer.after_step()
         return control
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Take the checkpoint over."""
         self.trainer.seal()
 
 
-def _arguments(inputs: StageInputs, model: Any, *, num_steps: int, device: torch.device) -> TrainingArguments:
+def stage_arguments(
+    inputs: StageInputs,
+    model: Any,
+    *,
+    num_steps: int,
+    device: torch.device,
+    kind: Callable[..., Any] = TrainingArguments,
+) -> Any:
     """Trainer's settings of a stage; what the stage does itself (logging, saving, data) is switched off there."""
     config = inputs.config
-    return TrainingArguments(
+    return kind(
         output_dir=str(TrainerCheckpoints.outgoing(inputs.folder.checkpoints)),
         max_steps=num_steps,
         per_device_train_batch_size=1,

@@ -55,8 +55,8 @@ HEAVY = {
     "ray": ("paced/rollouts/ray_data.py",),
     "httpx": ("paced/rollouts/server_http.py",),
     "tenacity": ("paced/rollouts/server_http.py",),
-    "trl": ("paced/train/trl.py",),
-    "datasets": ("paced/train/trl.py",),
+    "trl": ("paced/train/trl_trainer.py",),
+    "datasets": (),
 }
 """Package -> the only places that may import it; in the pipeline inside functions only. matplotlib has its own test."""
 

@@ -185,10 +185,9 @@ def test_an_argument_that_cannot_be_read_is_wrong_input(arguments):
     assert "Traceback" not in done.stderr + done.stdout
 
 
-def test_every_extra_a_command_names_exists_and_every_extra_has_code_behind_it():
+def test_every_extra_a_command_names_exists():
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     assert set(EXTRAS) <= set(extras)
-    assert "trl" not in extras
 
 
 def commands(application: App):

@@ -162,7 +162,7 @@ def test_stages_take_disjoint_parts_of_the_problems(tmp_path, gpt2):
         ({"student.path": "/nowhere"}, "is not a folder"),
         (
             {"training.backend": "nativ"},
-            "training.backend must be one of native, transformers, verl, got 'nativ'. Did you mean 'native'?",
+            "training.backend must be one of native, transformers, trl, verl, got 'nativ'. Did you mean 'native'?",
         ),
         ({"training.backend.parameters.gpus": 8}, "training.backend.parameters do not fit 'native'"),
         ({"rollouts.engine": "vllm2"}, "rollouts.engine must be one of hf"),

@@ -92,7 +92,7 @@ def test_three_steps_end_where_the_native_ones_end_with_its_metrics(tmp_path, mo
         "training.clip_norm": 0.05,
         "training.warmup_steps": 2,
         "training.schedule": "cosine",
-        "training.track_snr": True,
+        "training.track_snr": name != "trl",  # whose loss has no norms of single problems
         "stages": [{"divergence": "forward_kl", "num_steps": 3}],
     }
     config = backend_config(models, **changes)

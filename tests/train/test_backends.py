@@ -187,5 +187,7 @@ def test_native_takes_no_parameters():
 
 
 def test_a_backend_that_there_is_not_is_refused_with_those_there_are():
-    with pytest.raises(ConfigError, match=r"training.backend must be one of native, transformers, verl, got 'trl2'"):
-        make_backend(Choice("trl2"))
+    with pytest.raises(
+        ConfigError, match=r"training.backend must be one of native, transformers, trl, verl, got 'deepspeed'"
+    ):
+        make_backend(Choice("deepspeed"))
