@@ -131,12 +131,43 @@ def gradients_on_ranks(folder: str, models: str, backends: list[str]) -> None:
                 torch.save(gradients, Path(folder) / f"{name}-{number}.pt")
 
 
-def train_long(folder: str, models: str, name: str) -> None:
+ADAPTER = {"student.adapter.rank": 4, "student.adapter.targets": ["q_proj", "down_proj"]}
+"""A LoRA student of the recipe."""
+
+
+LARGE_STEPS = {"training.adam_epsilon": 1e-3, "training.learning_rate": 0.05}
+"""With this floor of AdamW's denominator roundings stay small, and steps of this size are seen in the logits."""
+
+
+def train_lora_on_ranks(folder: str, models: str) -> None:
+    """By both backends: the first gradient of a LoRA student for each track; natively also three steps and a resume."""
+    torch.set_num_threads(1)
+    first = int(os.environ.get("RANK", "0")) == 0
+    for name in ("native", "transformers"):
+        for number, track in enumerate(TRACKS):
+            config = cut_config(Path(models), track, "micro-batch 1, accumulation 4", **ADAPTER)
+            root = Path(folder) / name / str(number)
+            gradients = first_gradients(make_backend(Choice(name)), root, config, even_examples())
+            if first:
+                torch.save(gradients, Path(folder) / f"{name}-{number}.pt")
+    native = make_backend(Choice("native"))
+    for root in ("steps", "resumed"):
+        run_stage(native, Path(folder) / root, lora_steps(Path(models)), even_examples())
+
+
+def lora_steps(models: Path) -> Any:
+    """Four steps of a self-distilled LoRA student with a checkpoint after each."""
+    changes = {"teacher.path": "", "training.checkpoint_every": 1} | LARGE_STEPS
+    return backend_config(models, **changes | ADAPTER, stages=[{"divergence": "reverse_kl", "num_steps": 4}])
+
+
+def train_long(folder: str, models: str, name: str, lora: bool = False) -> None:
     """Seven steps with a checkpoint after every second, for tests that kill it."""
     from paced.run.signals import stop_on_signals
 
     torch.set_num_threads(1)
     changes = {"training.checkpoint_every": 2, "training.batch_size": 3}
+    changes |= ADAPTER | {"teacher.path": ""} if lora else {}
     stages = [{"divergence": "reverse_kl", "num_steps": 7}]
     with stop_on_signals():
         run_stage(

@@ -9,7 +9,6 @@ Left out: quantised loading and adapters, which change the distribution that is 
 from __future__ import annotations
 
 import copy
-import dataclasses
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -60,7 +59,12 @@ def student_model(run: RunFolder, config: RunConfig, *, stage_number: int) -> Mo
 
 def teacher_model(config: RunConfig) -> ModelConfig:
     """The teacher: the configured model, or the initial student when the recipe names none."""
-    return config.teacher if config.teacher.path else dataclasses.replace(config.student, dtype=config.teacher.dtype)
+    if config.teacher.path:
+        return config.teacher
+    student = config.student
+    return ModelConfig(
+        path=student.path, revision=student.revision, dtype=config.teacher.dtype, attention=student.attention
+    )
 
 
 def load_model(model: ModelConfig, *, dtype: str = "", device: torch.device | str = "cpu") -> Any:
@@ -77,7 +81,7 @@ def load_model(model: ModelConfig, *, dtype: str = "", device: torch.device | st
     from transformers import AutoModelForCausalLM
 
     source = locate(model)
-    with _reading(model, "load this model"):
+    with reading(model, "load this model"):
         loaded, found = AutoModelForCausalLM.from_pretrained(
             source,
             revision=model.revision or None,
@@ -100,7 +104,7 @@ def load_model(model: ModelConfig, *, dtype: str = "", device: torch.device | st
 
 
 @contextmanager
-def _reading(model: ModelConfig, what: str) -> Iterator[None]:
+def reading(model: ModelConfig, what: str) -> Iterator[None]:
     """Let what transformers raises over a damaged folder name the folder: a list for a mapping is a TypeError there."""
     try:
         yield
@@ -146,7 +150,7 @@ def load_tokenizer(model: ModelConfig) -> Any:
     from transformers import AutoTokenizer
 
     source = locate(model)
-    with _reading(model, "load a tokenizer"):
+    with reading(model, "load a tokenizer"):
         tokenizer = AutoTokenizer.from_pretrained(source, revision=model.revision or None, trust_remote_code=False)
     names = {"tokenizer.json", *tokenizer.vocab_files_names.values()}
     if (
@@ -167,7 +171,7 @@ def load_config(model: ModelConfig) -> Any:
     from transformers import AutoConfig
 
     source = locate(model)
-    with _reading(model, "read config.json"):
+    with reading(model, "read config.json"):
         return AutoConfig.from_pretrained(source, revision=model.revision or None, trust_remote_code=False)
 
 

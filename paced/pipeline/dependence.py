@@ -152,6 +152,7 @@ def _training(config: RunConfig, number: int) -> dict[str, Any]:
         for key, value in to_dict(stage).items()
         if key not in ("share", "learning_rate")
     }
+    settings["student.adapter"] = to_dict(config.student.adapter) if config.student.adapter else None
     settings["learning_rate"] = stage.learning_rate or config.training.learning_rate
     return settings | _prompts(config, "student") | _prompts(config, "teacher")
 
@@ -184,7 +185,8 @@ def _teacher(config: RunConfig) -> dict[str, Any]:
 
 def _model(section: str, model: ModelConfig) -> dict[str, Any]:
     """How a model computes; what it is, by content, is among the things that a step reads."""
-    return {f"{section}.{key}": value for key, value in to_dict(model).items() if key not in ("path", "revision")}
+    apart = ("path", "revision", "adapter")  # an adapter belongs to training alone
+    return {f"{section}.{key}": value for key, value in to_dict(model).items() if key not in apart}
 
 
 def _prompts(config: RunConfig, reader: str) -> dict[str, Any]:

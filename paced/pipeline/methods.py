@@ -71,6 +71,8 @@ def share(run: RunFolder, method: RunFolder) -> None:
     """
     config = method.config()
     ours, theirs = to_dict(run.config()), to_dict(config)
+    for settings in (ours, theirs):
+        settings["student"].pop("adapter")  # decides how a student is trained, not what it is
     first = ("seed", "student", "problems")
     if _same(ours, theirs, "problems"):
         _share(run, Step("problems"), method, Step("problems"))

@@ -71,6 +71,27 @@ class ModelConfig(Section):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AdapterConfig(Section):
+    """LoRA: W + alpha/rank · B A on every target, W frozen; needs the extra ``lora``."""
+
+    rank: PositiveInt = 16
+    """r: rows of A and columns of B."""
+    alpha: NonNegativeInt = 0
+    """alpha/rank multiplies the product B A; 0 takes 2·rank."""
+    targets: Annotated[tuple[str, ...], Meta(min_length=1, description="a list of one name or more")] = ("all-linear",)
+    """Linear layers that get an adapter, by name, such as ``q_proj``; ``all-linear`` alone is all but the head."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudentConfig(ModelConfig):
+    """The model that is trained."""
+
+    adapter: AdapterConfig | None = None
+    """Train LoRA adapters on the frozen student instead of all its weights, e.g. ``{rank: 16, targets: [q_proj]}``; the
+    backends native and transformers do. A stage leaves the adapters and a student with the adapters merged."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ProblemsConfig(Section):
     """Where the problems come from."""
 
@@ -207,8 +228,7 @@ class TrainingConfig(Section):
     """The optimiser step (Table 10 of the paper where it states a value)."""
 
     backend: Choice = field(default=Choice("native"))
-    """Who trains: native, the compact loop of this package; transformers, its ``Trainer``, which alone has LoRA:
-    ``{name: transformers, parameters: {lora_rank: 16, lora_targets: [q_proj, v_proj]}}``; trl, its
+    """Who trains: native, the compact loop of this package; transformers, its ``Trainer``; trl, its
     ``DistillationTrainer`` with TRL's own divergence (docs/trl.md); verl, which is given a bundle, e.g.
     ``{name: verl, parameters: {topk: 64, num_gpus: 8, teacher_gpus: 4}}`` (docs/other_trainers.md)."""
     batch_size: PositiveInt = 32
@@ -330,7 +350,7 @@ class RunConfig(Section):
     lab: LabConfig | None = None
     """The embedded world, which writes the student and the problem files when present: a synthetic verifiable task and
     the tiny models that live in it."""
-    student: ModelConfig = field(default_factory=ModelConfig)
+    student: StudentConfig = field(default_factory=StudentConfig)
     """The model that is trained, a Hugging Face causal language model on disk."""
     teacher: ModelConfig = field(default_factory=ModelConfig)
     """The frozen model distilled from; an empty path means the initial student, who sees the expert solution."""

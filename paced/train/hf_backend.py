@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from paced.errors import MissingExtraError
-from paced.models.loading import build_empty, load_config, load_model, load_tokenizer, pick_device
+from paced.models.loading import load_model, load_tokenizer, pick_device
 from paced.run.config import RunConfig
 from paced.run.progress import Progress
 from paced.train.inputs import StageInputs
-from paced.train.lora import Lora, add_adapters, load_adapters
-from paced.train.readable import head_faults
+from paced.train.lora import add_adapters, is_base, lora_of, stage_adapters
+from paced.train.readable import adapter_faults, head_faults
 from paced.train.stage import open_log
 from paced.train.team import team_for_files
 
@@ -29,34 +29,20 @@ class TransformersBackend:
     def __init__(
         self,
         *,
-        lora_rank: int = 0,
-        lora_alpha: int = 0,
-        lora_targets: Sequence[str] = ("all-linear",),
         callbacks: Sequence[Any] = (),
     ) -> None:
-        """Say whether adapters are trained in place of the whole student.
+        """Take what a stage's ``Trainer`` is given besides the recipe.
 
         Args:
-            lora_rank: r of the adapters, >= 0; 0 trains every weight.
-            lora_alpha: >= 0, multiplies the adapters' product together with 1/r; 0 takes 2 r.
-            lora_targets: linear layers that get one, by name; ``all-linear`` for all but the head.
             callbacks: ``TrainerCallback`` objects, from Python only.
         """
-        if lora_rank < 0 or lora_alpha < 0:
-            raise ValueError(f"lora_rank and lora_alpha must be >= 0, got {lora_rank} and {lora_alpha}")
-        names = (lora_targets,) if isinstance(lora_targets, str) else tuple(lora_targets)
-        self.lora = Lora(rank=lora_rank, alpha=lora_alpha or 2 * lora_rank, targets=names) if lora_rank else None
         self.callbacks = callbacks
 
     def check(self, config: RunConfig) -> list[str]:
         """Models whose head or trunk the loss cannot read, adapters without a place, and what native alone can do."""
         if importlib.util.find_spec("accelerate") is None:
             return [str(MissingExtraError("training.backend: transformers", "accelerate", "train"))]
-        faults = head_faults(config) + replicated_faults(config, "transformers")
-        if self.lora is not None:
-            built, _ = build_empty(load_config(config.student), attention=config.student.attention, who="student")
-            faults += [] if built is None else self.lora.faults(built)
-        return faults
+        return head_faults(config) + replicated_faults(config, "transformers") + adapter_faults(config)
 
     def train(self, stage: StageInputs, progress: Progress) -> None:
         """Load the models, the student's weights in float32, and train; see ``StageTrainer.run``.
@@ -71,7 +57,8 @@ class TransformersBackend:
         team = team_for_files(device)
         student = self._student(stage, device)
         teacher = None
-        if not (self.lora and stage.teacher == stage.config.student):  # then one copy of the weights serves both
+        # one copy of the weights serves both models where the teacher is the base of the student's adapters
+        if not (lora_of(stage.config.student) and is_base(stage.teacher, stage.config.student)):
             teacher = load_model(stage.teacher, device=device).requires_grad_(False)
         with open_log(stage, team) as log:
             StageTrainer(
@@ -87,12 +74,11 @@ class TransformersBackend:
 
     def _student(self, stage: StageInputs, device: Any) -> Any:
         """The student of a stage; with LoRA the run's first student, and the adapters of the stage before."""
-        if self.lora is None:
+        lora = lora_of(stage.config.student)
+        if lora is None:
             return load_model(stage.student, dtype="float32", device=device)
         base = load_model(stage.config.student, dtype="float32", device=device)
-        if stage.stage_number == 1:
-            return add_adapters(base, self.lora, seed=stage.config.seed)
-        return load_adapters(base, stage.run.stage(stage.stage_number - 1).adapter)
+        return add_adapters(base, lora, stage_adapters(stage))
 
 
 def replicated_faults(config: RunConfig, backend: str) -> list[str]:

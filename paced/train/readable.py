@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from paced.models.loading import build_empty, load_config
 from paced.run.config import RunConfig
+from paced.train.lora import lora_of
 from paced.train.loss.head import head_of, trunk_of
 
 
@@ -22,3 +23,12 @@ def head_faults(config: RunConfig) -> list[str]:
         except TypeError as error:
             faults.append(f"{who}: {error}")
     return faults
+
+
+def adapter_faults(config: RunConfig) -> list[str]:
+    """A sentence for every target of ``student.adapter`` that the student cannot give an adapter."""
+    lora = lora_of(config.student)
+    if lora is None:
+        return []
+    built, _ = build_empty(load_config(config.student), attention=config.student.attention, who="student")
+    return [] if built is None else lora.faults(built)

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from paced.models.loading import DTYPES
 from paced.train.examples import Example
 from paced.train.inputs import StageInputs
 from paced.train.loss import HeadSpec, trunk_of
@@ -92,8 +93,11 @@ def hidden_of(model: Any) -> Callable[..., Tensor]:
 
 
 def open_cache(inputs: StageInputs, teacher: Any) -> TeacherCache | None:
-    """The cache of the teacher's states, which compared methods share; None when the recipe asks for none."""
+    """The cache of the teacher's states, which compared methods share; None when the recipe asks for none.
+
+    Its type is the one that the teacher computes in, which the weights of a student's base need not have.
+    """
     if not inputs.config.parallel.cache_teacher:
         return None
     revision = teacher_revision(inputs.teacher, teacher)
-    return TeacherCache(inputs.run.whole.root / "teacher-cache", revision=revision, dtype=teacher.dtype)
+    return TeacherCache(inputs.run.whole.root / "teacher-cache", revision=revision, dtype=DTYPES[inputs.teacher.dtype])

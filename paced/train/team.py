@@ -178,6 +178,17 @@ def _meet(device: torch.device, *, rank: int, size: int) -> bool:
     return True
 
 
+def copy_whole(whole: Tensor, target: Any) -> None:
+    """Copy a whole tensor into ``target``, or into the part of it that this rank has; nothing is sent."""
+    if not hasattr(target, "device_mesh"):
+        target.copy_(whole)
+        return
+    from torch.distributed.tensor import distribute_tensor
+
+    part = distribute_tensor(whole.to(target.device), target.device_mesh, target.placements, src_data_rank=None)
+    target.to_local().copy_(part.to_local())
+
+
 def whole_tensor(tensor: Tensor) -> Tensor:
     """A sharded tensor in full (all ranks must ask for it together), any other as it is."""
     return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor

@@ -41,9 +41,11 @@ class TrlBackend:
         for key, asked in (
             ("training.track_snr", config.training.track_snr),
             ("parallel.cache_teacher", config.parallel.cache_teacher),
+            ("student.adapter", config.student.adapter),
         ):
             if asked:
-                faults.append(f"{key} is not for the backend 'trl'. Set {key}=false, or training.backend=native.")
+                unset = "null" if key == "student.adapter" else "false"
+                faults.append(f"{key} is not for the backend 'trl'. Set {key}={unset}, or training.backend=native.")
         if config.teacher.path:
             rows = {who: load_config(model).get_text_config().vocab_size for who, model in _models(config).items()}
             if rows["student"] != rows["teacher"]:

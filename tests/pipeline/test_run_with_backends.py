@@ -27,12 +27,12 @@ STAGES = [
 ]
 
 
-def run_with(root, backend):
+def run_with(root, backend, **changes):
     """Two stages, the second on fresh rollouts with pass rates renewed on its way; then the report."""
     root.mkdir(parents=True)
     model = write_model(root / "model", "llama", chat=False)
     training = {"batch_size": 2, "learning_rate": 1e-3, "checkpoint_every": 1, "backend": backend}
-    run = begin(root, recipe(root, model, training=training, stages=STAGES))
+    run = begin(root, recipe(root, model, training=training, stages=STAGES, **changes))
     run_job(run, Silent())
     write_report(run)
     return run
@@ -75,10 +75,12 @@ def test_a_run_has_the_files_metrics_and_report_of_a_native_one(tmp_path, native
 
 
 @pytest.mark.slow
-def test_a_lora_run_keeps_its_teacher_and_hands_plain_students_on(tmp_path):
+@pytest.mark.parametrize("backend", ["native", "transformers"])
+def test_a_lora_run_keeps_its_teacher_and_hands_plain_students_on(tmp_path, backend):
     """Two stages: the second continues with the adapters of the first, on the same base."""
-    backend = {"name": "transformers", "parameters": {"lora_rank": 4, "lora_targets": ["q_proj", "down_proj"]}}
-    run = run_with(tmp_path / "lora", backend)
+    adapter = {"rank": 4, "targets": ["q_proj", "down_proj"]}
+    student = {"path": str(tmp_path / "lora" / "model"), "adapter": adapter}
+    run = run_with(tmp_path / "lora", backend, student=student)
     for number in (1, 2):
         stage = run.stage(number)
         assert not (stage.student / "adapter_config.json").exists()

@@ -60,6 +60,7 @@ BESIDE = {
         for section in ("rollouts", "pass_rates", "references")
         for key in ("path", "columns")
     },
+    **{f"student.adapter.{key}": {"student.adapter": {"rank": 8}} for key in ("rank", "alpha", "targets")},
     "stages.1.fresh_rollouts": {"stages.1.along": "rollout"},
     "training.interpolation": {"stages.1.divergence": "mixed_kl", "stages.1.recompute_every": 2},
 }
@@ -79,6 +80,8 @@ def another(hint: Any, value: Any) -> Any:
             return {"other": "text"}
         return {"a-name": {}} if get_args(kind)[1] == dict[str, Any] else {"other": [0.5, "text", True]}
     if get_origin(kind) is tuple:
+        if get_args(kind)[0] is str:
+            return ["q_proj", "v_proj"]
         return ["wandb"] if get_origin(get_args(kind)[0]) is Literal else [0.25, 0.75]
     if kind is str:
         return "another-{problem}" if hint is str else "another"

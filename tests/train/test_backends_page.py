@@ -11,8 +11,9 @@ import yaml
 from safetensors.torch import load_file
 from tiny_models import write_model
 
-from paced.run.schema import Choice
-from paced.train.backends import BACKENDS, make_backend
+from paced.run.configfile import build_config
+from paced.train.backends import BACKENDS
+from paced.train.lora import Lora, lora_of
 
 PAGE = (Path(__file__).parents[2] / "docs" / "backends.md").read_text(encoding="utf-8")
 SCRIPTS = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
@@ -56,7 +57,7 @@ def test_the_table_has_a_column_for_every_backend():
     assert re.findall(r"`(\w+)`", header) == list(BACKENDS)
 
 
-def test_the_recipe_on_the_page_makes_its_backend():
+def test_the_recipe_on_the_page_asks_for_adapters():
     (recipe,) = RECIPES
-    backend = yaml.safe_load(recipe)["training"]["backend"]
-    assert make_backend(Choice(backend["name"], backend["parameters"])).lora.targets == ("q_proj", "v_proj")
+    config = build_config({"name": "page", "problems": {"path": "p.jsonl"}} | yaml.safe_load(recipe))
+    assert lora_of(config.student) == Lora(rank=16, alpha=32, targets=("q_proj", "v_proj"))

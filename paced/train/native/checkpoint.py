@@ -1,7 +1,7 @@
-"""What the native loop writes into a checkpoint (``train/checkpoints.py``): enough to go on with the same bits.
+"""What the native loop writes into a checkpoint (``train/checkpoints.py``): enough to continue with the same bits.
 
     step-000100/
-      tensors.safetensors  master weights and AdamW's state of a run in one process
+      tensors.safetensors  trained weights (with LoRA the adapters) and AdamW's state of a run in one process
       shards/              the same, sharded over ranks (torch.distributed.checkpoint), of a run in several
 
 A run stores nothing else because nothing else is state: the order of problems, every seed, the schedule and the renewed
@@ -27,6 +27,7 @@ from torch import Tensor
 from paced.models.loading import writing_weights
 from paced.train.checkpoints import CheckpointFolder
 from paced.train.native.learner import Learner
+from paced.train.team import copy_whole
 
 TENSORS, SHARDS = "tensors.safetensors", "shards"
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
@@ -72,10 +73,10 @@ class Checkpoints(CheckpointFolder):
 
 
 def _state_of(learner: Learner) -> Iterator[tuple[str, Tensor]]:
-    """Every tensor that training changes, by name."""
-    for name, parameter in learner.model.named_parameters():
+    """Every tensor that training changes, by name; a frozen base is not one."""
+    for name, parameter in learner.trained():
         yield f"model.{name}", parameter
-    for name, parameter in learner.model.named_parameters():
+    for name, parameter in learner.trained():
         for key, tensor in learner.optimizer.state.get(parameter, {}).items():
             yield f"optimizer.{name}.{key}", tensor
 
@@ -83,7 +84,7 @@ def _state_of(learner: Learner) -> Iterator[tuple[str, Tensor]]:
 def _load(folder: Path, facts: dict[str, Any], learner: Learner) -> None:
     """Read both layouts into whatever sharding the learner has now."""
     trained = {name.removeprefix("optimizer.") for name in facts["trained"]}
-    for name, parameter in learner.model.named_parameters():
+    for name, parameter in learner.trained():
         if name in trained:
             learner.optimizer.state[parameter] = {
                 "step": torch.tensor(0.0),
@@ -100,18 +101,7 @@ def _load(folder: Path, facts: dict[str, Any], learner: Learner) -> None:
         return
     with torch.no_grad(), safe_open(folder / TENSORS, framework="pt") as file:
         for name, target in targets.items():
-            _copy(file.get_tensor(name), target)
-
-
-def _copy(full: Tensor, target: Any) -> None:
-    """Copy a whole tensor, or this rank's part of it, into ``target``."""
-    if hasattr(target, "device_mesh"):
-        from torch.distributed.tensor import distribute_tensor
-
-        part = distribute_tensor(full.to(target.device), target.device_mesh, target.placements, src_data_rank=None)
-        target.to_local().copy_(part.to_local())
-    else:
-        target.copy_(full)
+            copy_whole(file.get_tensor(name), target)
 
 
 def _detached(tensor: Tensor) -> Tensor:

@@ -14,12 +14,13 @@ from typing import Any
 from paced.models.loading import DTYPES
 from paced.run.progress import Advance, Progress
 from paced.run.signals import StopRequested, stop_requested
+from paced.train.export import public_name
 from paced.train.inputs import StageInputs
 from paced.train.metrics import Clock, StageLog, StepTally
 from paced.train.native.checkpoint import Checkpoints
 from paced.train.native.learner import Learner
-from paced.train.native.teacher import spread_teacher
-from paced.train.stage import Stage, Step, open_log
+from paced.train.native.teacher import base_as_teacher, spread_teacher
+from paced.train.stage import Stage, StageOutcome, Step, open_log
 from paced.train.teacher import open_cache
 from paced.train.team import Team, join_team
 
@@ -29,9 +30,9 @@ class Models:
     """The models of a stage, loaded on this rank's device."""
 
     student: Any
-    """A causal language model in float32, trained in place."""
+    """A causal language model in float32, plain or with adapters, trained in place."""
     teacher: Any
-    """A frozen causal language model with the same tokenizer."""
+    """A frozen causal language model with the same tokenizer; None for the base of a student with adapters."""
     tokenizer: Any
     """The student's; its size bounds the vocabulary of both heads."""
 
@@ -52,9 +53,12 @@ class NativeStage(Stage):
 
     def __init__(self, inputs: StageInputs, models: Models, progress: Progress, team: Team, log: StageLog) -> None:
         config = inputs.config
-        cache = open_cache(inputs, models.teacher)
+        cache = open_cache(inputs, models.student if models.teacher is None else models.teacher)
         self.learner = Learner(models.student, config, team)
-        self.teacher = spread_teacher(models.teacher, config, team, cache)
+        if models.teacher is None:
+            self.teacher = base_as_teacher(self.learner, cache)
+        else:
+            self.teacher = spread_teacher(models.teacher, config, team, cache)
         self.checkpoints = Checkpoints(
             inputs.folder.checkpoints,
             stage_number=inputs.stage_number,
@@ -80,8 +84,13 @@ class NativeStage(Stage):
                     advance(1)
 
     def place(self, step: int) -> str:
-        """Where the run is and where it could go on from, in words, for an error."""
-        return f"step {step + 1} of stage {self.number}; go on from {self.checkpoints.newest}"
+        """Where the run is and where it can continue from, in words, for an error."""
+        return f"step {step + 1} of stage {self.number}; continue from {self.checkpoints.newest}"
+
+    def outcome(self) -> StageOutcome:
+        """Save adapters, if there are any, and the trained student with them merged."""
+        self.learner.save_adapters(self.folder.adapter, base=public_name(self.config.student))
+        return super().outcome()
 
     def finish(self, step: int, plan: Step, tally: StepTally, *, learning_rate: float) -> None:
         """Write the step down, save a checkpoint when it is time, and stop when any rank was asked to.

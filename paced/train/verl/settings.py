@@ -38,6 +38,8 @@ def verl_faults(config: RunConfig) -> list[str]:
             "prompts must use the chat template and its own end with the backend verl. Set use_chat_template: true and "
             "leave out end_of_answer."
         )
+    if config.student.adapter is not None:
+        faults.append("student.adapter must be null with the backend verl, whose own configuration has LoRA.")
     for who, model in (("student", config.student), ("teacher", config.teacher)):
         if model.revision:
             faults.append(
