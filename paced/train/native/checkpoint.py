@@ -1,4 +1,4 @@
-"""What the native loop writes into a checkpoint (``train/checkpoints.py``): enough to go on with the same bits.
+"""What the native loop writes into a checkpoint (``train/checkpoints.py``): enough to continue with the same bits.
 
     step-000100/
       tensors.safetensors  master weights and AdamW's state of a run in one process

@@ -80,8 +80,8 @@ class NativeStage(Stage):
                     advance(1)
 
     def place(self, step: int) -> str:
-        """Where the run is and where it could go on from, in words, for an error."""
-        return f"step {step + 1} of stage {self.number}; go on from {self.checkpoints.newest}"
+        """Where the run is and where it can continue from, in words, for an error."""
+        return f"step {step + 1} of stage {self.number}; continue from {self.checkpoints.newest}"
 
     def finish(self, step: int, plan: Step, tally: StepTally, *, learning_rate: float) -> None:
         """Write the step down, save a checkpoint when it is time, and stop when any rank was asked to.
