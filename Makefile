@@ -7,7 +7,7 @@ export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: quickstart test test-base vllm test-vllm test-verl check docs format smollm2 benchmarks clean
+.PHONY: quickstart test test-base vllm test-vllm test-verl check gpu-check gpu-device docs format smollm2 benchmarks clean
 
 # torch goes first and alone, so that a CPU build that pip can see is kept and not replaced by a later requirement.
 $(VENV)/.stamp: pyproject.toml constraints.txt
@@ -87,12 +87,25 @@ docs: $(VENV)/.stamp
 	$(BIN)/python -m sphinx -q -W -b html docs docs/_build
 
 # Liger's loss is a contender, not a dependency: it comes without its own requirements, into a folder of its own.
-benchmarks: $(VENV)/.stamp
-	$(BIN)/python -m pip install --quiet --no-deps --target $(VENV)/peers "$$(grep '^liger_kernel==' constraints.txt)"
+PEERS := $(VENV)/peers
+$(PEERS)/.stamp: constraints.txt | $(VENV)/.stamp
+	$(BIN)/python -m pip install --quiet --no-deps --target $(PEERS) "$$(grep '^liger_kernel==' constraints.txt)"
+	touch $@
+
+benchmarks: $(VENV)/.stamp $(PEERS)/.stamp
 	$(BIN)/python benchmarks/weights.py
-	PYTHONPATH=$(VENV)/peers $(BIN)/python benchmarks/loss.py
+	PYTHONPATH=$(PEERS) $(BIN)/python benchmarks/loss.py
 	$(BIN)/python benchmarks/snr.py
 	$(BIN)/python benchmarks/rollouts.py
+
+# What a CPU cannot run (docs/gpus.md). Without a card it says so and fails; DEVICE=cpu runs the part that a CPU can.
+DEVICE ?= cuda
+gpu-check: export PYTHONPATH := benchmarks:tests:$(PEERS)
+gpu-check: $(VENV)/.stamp gpu-device $(PEERS)/.stamp
+	$(BIN)/python -m gpu_check --device $(DEVICE)
+
+gpu-device: | $(VENV)/.stamp
+	@PYTHONPATH=benchmarks $(BIN)/python -m gpu_check.machine $(DEVICE)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache docs/_build

@@ -90,7 +90,9 @@ def run_stage(backend: Any, root: Path, config: Any, examples: list[Example], *,
     return stage
 
 
-def first_gradients(backend: Any, root: Path, config: Any, examples: list[Example]) -> list[torch.Tensor]:
+def first_gradients(
+    backend: Any, root: Path, config: Any, examples: list[Example], *, progress: Any = None
+) -> list[torch.Tensor]:
     """What AdamW's first step is given, whole, parameter by parameter."""
     from paced.train.team import whole_tensor
 
@@ -105,7 +107,7 @@ def first_gradients(backend: Any, root: Path, config: Any, examples: list[Exampl
 
     torch.optim.AdamW.step = step  # type: ignore[method-assign]
     try:
-        run_stage(backend, root, config, examples)
+        run_stage(backend, root, config, examples, progress=progress)
     finally:
         torch.optim.AdamW.step = original  # type: ignore[method-assign]
     return first
@@ -174,3 +176,39 @@ def train_long(folder: str, models: str, name: str, lora: bool = False) -> None:
             make_backend(Choice(name)), Path(folder), backend_config(Path(models), stages=stages, **changes),
             even_examples(),
         )  # fmt: skip
+
+
+OPTIONS: dict[str, tuple[dict[str, Any], dict[str, Any], float]] = {
+    "plain": ({}, {}, 1e-5),
+    "recomputed": ({"parallel.gradient_checkpointing": True}, {}, 1e-5),
+    "bfloat16": ({"student.dtype": "bfloat16"}, {}, 0.05),
+    "adapters": ({}, {"lora_rank": 4, "lora_targets": ["q_proj", "down_proj"]}, 1e-5),
+    "adapters, self-teacher, recomputed": (
+        {"teacher.path": "", "parallel.gradient_checkpointing": True},
+        {"lora_rank": 2},
+        1e-5,
+    ),
+}
+"""Name -> changes of the recipe, parameters of the backend ``transformers``, how far several ranks may be off one."""
+
+
+class Notes(Silent):
+    """Keeps what a run says."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def options_on_ranks(folder: str, models: str) -> None:
+    """Every option on these ranks; the first one leaves the first gradients and the notes in a file."""
+    for name, (changes, parameters, _) in OPTIONS.items():
+        config = cut_config(Path(models), "forward KL along references", "micro-batch 1, accumulation 4", **changes)
+        notes, root = Notes(), Path(folder) / f"run of {name}"
+        examples = even_examples()
+        backend = make_backend(Choice("transformers", parameters))
+        gradients = first_gradients(backend, root, config, examples, progress=notes)
+        if int(os.environ.get("RANK", "0")) == 0:
+            torch.save({"gradients": gradients, "notes": notes.notes}, Path(folder) / f"{name}.pt")

@@ -102,6 +102,39 @@ def refuse_half_a_group(folder: str) -> None:
         )
 
 
+class Elsewhere:
+    """The engine ``hf`` as one that runs outside of the process that asks it."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        from paced.rollouts.hf import HfEngine
+
+        self.inner = HfEngine(*given, **named)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+
+def distill_and_count_prompts(root: str, elsewhere: bool) -> None:
+    """Train the first stage of a run that is ready for it; each rank leaves how many prompts it has sampled."""
+    from paced.pipeline import steps
+    from paced.rollouts.engine import ENGINES
+    from paced.rollouts.hf import HfEngine
+    from paced.run.folder import RunFolder
+    from paced.run.progress import Silent
+
+    asked, original = [], HfEngine.sample
+
+    def sample(self: HfEngine, prompts: Any, *given: Any) -> Any:
+        asked.append(len(prompts))
+        return original(self, prompts, *given)
+
+    HfEngine.sample = sample  # type: ignore[method-assign]
+    if elsewhere:
+        ENGINES["hf"] = Elsewhere
+    steps.distill(RunFolder(Path(root)), 1, Silent())
+    (Path(root) / f"prompts-of-rank-{os.environ['RANK']}").write_text(str(sum(asked)))
+
+
 def start(work: Callable[..., Any], *arguments: Any, size: int) -> list[multiprocessing.process.BaseProcess]:
     """Start ``size`` ranks that run ``work(*arguments)``."""
     killing._start_server()

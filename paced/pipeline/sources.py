@@ -15,13 +15,17 @@ from paced.errors import ConfigError, RunFolderError
 from paced.pipeline.prompts import stage_prompts
 from paced.pipeline.weighing import weights_of
 from paced.records import PassRate, Problem, ProblemWeight, Rollout
+from paced.rollouts.hf import HfEngine
 from paced.rollouts.sampler import Sampler
+from paced.rollouts.shards import shard
 from paced.run.folder import RunFolder
 from paced.run.progress import Progress
 from paced.run.seeds import sample_key
-from paced.run.storage import read_parquet, read_records, write_parquet
+from paced.run.storage import read_parquet, read_records, write_atomic, write_parquet
 from paced.train.examples import Example, ExampleSource, Ratings
 
+PART = "rollouts.part-"
+"""Begin of the name of one rank's rollouts of a renewal."""
 Samples = dict[str, list[Rollout]]
 """Problem id -> its completions."""
 
@@ -33,16 +37,33 @@ def open_source(stage: StageProblems) -> ExampleSource:
     return FreshExamples(stage) if stage.settings.fresh_rollouts else RolloutExamples(stage)
 
 
-@final
-class ReferenceExamples:
-    """Along the teacher's references: each problem's own, at every step."""
+class _StageExamples:
+    """What the three kinds share: weights, pass rates, and how these are renewed on several ranks."""
 
     def __init__(self, stage: StageProblems) -> None:
-        self.stage, self.references = stage, _by_problem(stage.folder.references)
+        self.stage = stage
 
     def ratings(self) -> Ratings:
         """As the stage was weighed."""
         return self.stage.ratings()
+
+    @property
+    def samples_on_every_rank(self) -> bool:
+        """As the stage's engine does."""
+        return self.stage.samples_on_every_rank
+
+    def sample_share(self, *, step: int, student: Any, index: int, count: int) -> None:
+        """Part of the rollouts that :meth:`refresh` counts."""
+        self.stage.sample_share(step, student, index=index, count=count)
+
+
+@final
+class ReferenceExamples(_StageExamples):
+    """Along the teacher's references: each problem's own, at every step."""
+
+    def __init__(self, stage: StageProblems) -> None:
+        super().__init__(stage)
+        self.references = _by_problem(stage.folder.references)
 
     def examples(self, indices: Sequence[int], *, step: int, student: Any) -> list[Example]:
         """The one reference of each problem."""
@@ -54,15 +75,12 @@ class ReferenceExamples:
 
 
 @final
-class RolloutExamples:
+class RolloutExamples(_StageExamples):
     """Along the K rollouts that gave the pass rates, and along the new ones once these are renewed."""
 
     def __init__(self, stage: StageProblems) -> None:
-        self.stage, self.rollouts = stage, _by_problem(stage.folder.rollouts)
-
-    def ratings(self) -> Ratings:
-        """As the stage was weighed."""
-        return self.stage.ratings()
+        super().__init__(stage)
+        self.rollouts = _by_problem(stage.folder.rollouts)
 
     def examples(self, indices: Sequence[int], *, step: int, student: Any) -> list[Example]:
         """One of each problem's rollouts, drawn by (seed, stage, step, problem): another at every visit."""
@@ -81,16 +99,12 @@ class RolloutExamples:
 
 
 @final
-class FreshExamples:
+class FreshExamples(_StageExamples):
     """Along a new rollout of each problem at every step, by the student as it is then."""
 
     def __init__(self, stage: StageProblems) -> None:
-        self.stage = stage
+        super().__init__(stage)
         self.sampling = dataclasses.replace(stage.config.rollouts, num_samples=1)
-
-    def ratings(self) -> Ratings:
-        """As the stage was weighed."""
-        return self.stage.ratings()
 
     def examples(self, indices: Sequence[int], *, step: int, student: Any) -> list[Example]:
         """One completion of each problem by ``student``; no file keeps it."""
@@ -134,6 +148,7 @@ class StageProblems:
         self.config, self.number, self.progress = run.config(), stage_number, progress
         self.folder, self.settings = run.stage(stage_number), self.config.stages[stage_number - 1]
         self.problems, self.student = list(problems), student
+        self._num_parts = 0
         self.ids = [problem.problem_id for problem in problems]
         self.seen = stage_prompts(run, stage_number, student, problems)
         self.shown = stage_prompts(run, stage_number, teacher, problems)
@@ -180,27 +195,62 @@ class StageProblems:
             self.weights = [0.0] * len(self.rates)
         return self.ratings()
 
+    @property
+    def samples_on_every_rank(self) -> bool:
+        """Whether the student's engine runs in the process that asks it, so that each rank has one of its own."""
+        return isinstance(self.student.engine, HfEngine)
+
+    def sample_share(self, step: int, student: Any, *, index: int, count: int) -> None:
+        """Roll out every ``count``-th problem from ``index`` on, into a file that :meth:`renew` joins with others."""
+        folder, self._num_parts = self.renewed(step), count
+        if (folder / "pass_rates.parquet").exists():
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        self.student.engine.update(student)
+        self.student.collect(
+            _part(folder, index, count),
+            shard(self.seen, index, count),
+            sampling=self.config.rollouts,
+            draw=self._draw(step),
+            label=f"pass rates anew before step {step} (rank {index} of {count})",
+        )
+
+    def _draw(self, step: int) -> str:
+        return f"stage {self.number} before step {step}"
+
     def _rate(self, file: Path, step: int, student: Any) -> None:
         if student is None:
             raise RunFolderError(
                 f"{file.parent}: holds no pass rates, which the steps before the last checkpoint were trained with. "
                 "Restore the folder, or delete the stage's checkpoints to train it anew."
             )
+        rollouts = file.parent / "rollouts.jsonl"
+        parts = [_part(file.parent, index, self._num_parts) for index in range(self._num_parts)]
+        if parts:  # the ranks have sampled all of it; completing the file puts its lines in order
+            write_atomic(rollouts, b"".join(part.read_bytes() for part in parts if part.exists()))
+            self._num_parts = 0
         self.student.engine.update(student)
         rates = self.student.rate(
             self.problems,
             grading=self.config.grading,
             sampling=self.config.rollouts,
-            draw=f"stage {self.number} before step {step}",
-            file=file.parent / "rollouts.jsonl",
+            draw=self._draw(step),
+            file=rollouts,
             label=f"pass rates anew before step {step}",
             prompts=self.seen,
         )
         write_parquet(file, rates, PassRate)
+        for part in file.parent.glob(f"{PART}*"):
+            part.unlink()
 
     def _read_rates(self, file: Path) -> list[PassRate]:
         rates = {rate.problem_id: rate for rate in read_parquet(file, PassRate)}
         return [rates[problem_id] for problem_id in self.ids]
+
+
+def _part(folder: Path, index: int, count: int) -> Path:
+    """Where one of ``count`` ranks writes its rollouts."""
+    return folder / f"{PART}{index}-of-{count}.jsonl"
 
 
 def _by_problem(path: Path) -> Samples:

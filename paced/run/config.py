@@ -281,7 +281,8 @@ class ParallelConfig(Section):
     sequence_parallel: PositiveInt = 1
     """Ulysses degree: ranks that share one sequence; divides the number of ranks."""
     shard: bool = True
-    """Shard parameters, gradients and optimiser state over the data-parallel ranks (FSDP2) when there are several."""
+    """Shard parameters, gradients and optimiser state over the data-parallel ranks (FSDP2) when there are several; the
+    backend transformers replicates them and says so."""
     offload: bool = False
     """Keep sharded parameters and optimiser state in host memory."""
     gradient_checkpointing: bool = False

@@ -70,7 +70,7 @@ def plan_batches(
         seed: the run's seed.
         stage_number: the stage, so that stages take their problems in different orders.
 
-    Edges: the last batch of an epoch goes on with the first problems of the next one, so every batch has
+    Edges: the last batch of an epoch continues with the first problems of the next one, so every batch has
         ``batch_size`` slots. All weights zero: batches without problems for ``weight``, an error for the other two.
 
     Raises:
@@ -82,15 +82,16 @@ def plan_batches(
         >>> plan_batches([2.0, 0.0], batching="refill", batch_size=2, first_step=0, num_steps=1, seed=1)
         [Batch(indices=(0, 0), weights=(1.0, 1.0), num_slots=2)]
     """
-    weights = np.asarray(unit_mean_weights, dtype=np.float64)
+    weights = np.asarray(unit_mean_weights, dtype=np.float64)  # [problems]
     if weights.ndim != 1 or not weights.size or not np.isfinite(weights).all() or (weights < 0).any():
         raise ValueError("plan_batches: unit_mean_weights must be finite and >= 0, at least one of them.")
-    eligible = np.flatnonzero(weights > 0)
+    eligible = np.flatnonzero(weights > 0)  # [problems of positive weight]
     if batching != "weight" and not eligible.size:
         raise ValueError(
             f"plan_batches: batching '{batching}' needs a problem of positive weight, got {weights.size} zeros. "
             "Use another weight function, or more rollouts a problem."
         )
+    # slots [num_steps · batch_size]: the problem of each; multipliers [problems]
     if batching == "sample":
         slots = _draws(weights, first_step, num_steps, batch_size, seed, stage_number)
         multipliers = np.ones_like(weights)
@@ -103,7 +104,7 @@ def plan_batches(
     else:
         raise ValueError(f"plan_batches: batching must be weight, refill or sample, got {batching!r}.")
     batches = []
-    for row in slots.reshape(num_steps, batch_size):
+    for row in slots.reshape(num_steps, batch_size):  # [slots of one step]
         counted = row[multipliers[row] > 0]
         batches.append(
             Batch(indices=tuple(counted.tolist()), weights=tuple(multipliers[counted].tolist()), num_slots=batch_size)
@@ -112,7 +113,7 @@ def plan_batches(
 
 
 def _stream(size: int, start: int, count: int, seed: int, stage_number: int) -> Integers:
-    """Positions ``start`` to ``start + count`` of an endless stream: one permutation after another, one an epoch."""
+    """Positions ``start`` to ``start + count`` [count] of an endless stream: a new permutation every epoch."""
     first, last = start // size, (start + count - 1) // size
     epochs = [
         np.random.default_rng([seed, text_key("order"), stage_number, epoch]).permutation(size)
@@ -122,7 +123,7 @@ def _stream(size: int, start: int, count: int, seed: int, stage_number: int) -> 
 
 
 def _draws(weights: Floats, first_step: int, num_steps: int, batch_size: int, seed: int, stage_number: int) -> Integers:
-    """Problems drawn in proportion to their weight, each step with a generator of its own."""
+    """Problems [num_steps · batch_size] drawn in proportion to their weight, each step with a generator of its own."""
     shares = weights / weights.sum()
     return np.concatenate(
         [

@@ -36,9 +36,9 @@ class CheckpointFolder:
 
     @property
     def newest(self) -> str:
-        """Where to go on from, in words."""
-        found = self._found()
-        return str(found[-1]) if found else "the beginning of the stage (no checkpoint yet)"
+        """Where to continue from, in words."""
+        folders = self._folders()
+        return str(folders[-1]) if folders else "the beginning of the stage (it has not saved a checkpoint yet)"
 
     def check_room(self, num_parameters: int) -> None:
         """Refuse to begin when the disk cannot hold the checkpoints and the exported student, or cannot be written.
@@ -81,7 +81,7 @@ class CheckpointFolder:
         self.team.barrier()
 
     def newest_whole(self, *, weights_hash: str) -> tuple[Path, dict[str, Any]] | None:
-        """The newest checkpoint that is as it was written, and the facts of its state; None when there is none.
+        """The newest checkpoint that is as it was written, and the facts of its state; None without such a one.
 
         Raises:
             RunFolderError: it belongs to other weights, or to another backend or version of the format.
@@ -90,10 +90,10 @@ class CheckpointFolder:
             for leftover in self.folder.glob(".step-*"):  # a write that a kill cut short
                 shutil.rmtree(leftover, ignore_errors=True)
         self.team.barrier()
-        for folder in reversed(self._found()):
+        for folder in reversed(self._folders()):
             reason = self._fault(folder)
             if reason:
-                self.progress.note(f"{folder} is not used: {reason}. Going on from the one before it.")
+                self.progress.note(f"{folder} is not used: {reason}. The run continues from the one before it.")
                 continue
             facts: dict[str, Any] = read_json(folder / STATE)
             if facts["format"] != self.format or facts["stage"] != self.stage_number:
@@ -111,7 +111,7 @@ class CheckpointFolder:
             return folder, facts
         return None
 
-    def _found(self) -> list[Path]:
+    def _folders(self) -> list[Path]:
         return sorted(self.folder.glob("step-*")) if self.folder.exists() else []
 
     def _fault(self, folder: Path) -> str:
@@ -124,11 +124,11 @@ class CheckpointFolder:
             expected = None
         if not isinstance(expected, dict):
             return f"{MANIFEST} cannot be read"
-        found = self._hashes(folder)
-        for name in sorted(expected.keys() | found.keys()):
-            if name not in found or name not in expected:
-                return f"{name} is {'absent' if name not in found else 'not in the manifest'}"
-            if found[name] != expected[name]:
+        actual = self._hashes(folder)
+        for name in sorted(expected.keys() | actual.keys()):
+            if name not in actual or name not in expected:
+                return f"{name} is {'absent' if name not in actual else 'not in the manifest'}"
+            if actual[name] != expected[name]:
                 return f"{name} does not have the hash that the manifest holds"
         return ""
 
@@ -146,7 +146,7 @@ class CheckpointFolder:
             target.rename(old)
         temporary.rename(target)
         sync_folder(self.folder)
-        for stale in (*self.folder.glob(".step-*.old"), *(self._found()[: -self.keep] if self.keep else [])):
+        for stale in (*self.folder.glob(".step-*.old"), *(self._folders()[: -self.keep] if self.keep else [])):
             shutil.rmtree(stale)
 
 

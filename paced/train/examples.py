@@ -1,4 +1,4 @@
-"""What the training loop eats: one record for each problem, all in token ids, and where such records come from."""
+"""What the training loop is given: one record for each problem, all in token ids, and where such records come from."""
 
 from __future__ import annotations
 
@@ -50,6 +50,15 @@ class ExampleSource(Protocol):
         """The examples of these problems for optimiser step ``step``; fresh rollouts are sampled from ``student``."""
         ...
 
+    @property
+    def samples_on_every_rank(self) -> bool:
+        """Whether each rank samples with a model of its own; else the first rank asks an engine for all of them."""
+        ...
+
+    def sample_share(self, *, step: int, student: Any, index: int, count: int) -> None:
+        """Before :meth:`refresh`, on rank ``index`` of ``count`` side by side: make this rank's part of the samples."""
+        ...
+
     def refresh(self, *, step: int, student: Any) -> Ratings:
         """Renew pass rates and weights before ``step``; a call for a step that was renewed repeats its answer.
 
@@ -60,6 +69,8 @@ class ExampleSource(Protocol):
 
 class FixedExamples:
     """Examples known before the stage begins: references, or the rollouts that gave the pass rates."""
+
+    samples_on_every_rank = True
 
     def __init__(self, examples: Sequence[Example], pass_rates: Sequence[float] = ()) -> None:
         """Take one example for each problem, and the pass rates in the same order if there are any."""
@@ -82,6 +93,9 @@ class FixedExamples:
     def examples(self, indices: Sequence[int], *, step: int, student: Any) -> list[Example]:
         """The same examples at every step."""
         return [self._examples[index] for index in indices]
+
+    def sample_share(self, *, step: int, student: Any, index: int, count: int) -> None:
+        """Nothing to sample."""
 
     def refresh(self, *, step: int, student: Any) -> Ratings:
         """Nothing to renew."""

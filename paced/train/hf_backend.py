@@ -1,7 +1,8 @@
 """The backend ``transformers``: a stage trained by ``transformers.Trainer``, alone or under ``torchrun``; LoRA by PEFT.
 
-Data-parallel ranks each hold both models whole (DistributedDataParallel). Left out: what only the native loop does,
-sharding by FSDP2, shards in host memory and sequences shared among ranks; ``check`` names them.
+Data-parallel ranks each hold both models whole (DistributedDataParallel). Left out: what only the native loop does.
+Shards in host memory and sequences shared among ranks are refused by ``check``; sharding by FSDP2 is the default of
+a recipe, of which one process has no use, so several processes say that they replicate.
 """
 
 from __future__ import annotations
@@ -60,6 +61,11 @@ class TransformersBackend:
         # one copy of the weights serves both models where the teacher is the base of the student's adapters
         if not (lora_of(stage.config.student) and is_base(stage.teacher, stage.config.student)):
             teacher = load_model(stage.teacher, device=device).requires_grad_(False)
+        if team.size > 1 and stage.config.parallel.shard:
+            progress.note(
+                f"stage {stage.stage_number}: each of the {team.size} processes holds both models and AdamW's state "
+                "whole; parallel.shard is for the backend 'native' alone."
+            )
         with open_log(stage, team) as log:
             StageTrainer(
                 stage,

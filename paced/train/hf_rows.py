@@ -39,7 +39,7 @@ class Rows:
         """One row as an example.
 
         Raises:
-            ValueError, TypeError: a column that is absent, empty, of a wrong type, or a weight that is no weight.
+            ValueError, TypeError: a column that is absent, empty or of a wrong type, or a negative weight.
         """
         if isinstance(row, Example):
             return row

@@ -166,7 +166,9 @@ class StageLoop(Trainer):
         return self.lr_scheduler
 
     def _place(self) -> str:
-        return f"step {self.state.global_step + 1} of stage {self.stage.number}; go on from {self.checkpoints.newest}"
+        return (
+            f"step {self.state.global_step + 1} of stage {self.stage.number}; continue from {self.checkpoints.newest}"
+        )
 
 
 class StageTrainer(StageLoop, WeightedDistillationTrainer):

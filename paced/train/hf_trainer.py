@@ -117,6 +117,18 @@ class WeightedDistillationTrainer(Trainer):
         self.student_loss = DistillationStudent(model, compute_dtype=torch.bfloat16 if args.bf16 else None)
         self.teacher = self._base_as_teacher(teacher_cache) if teacher is None else self._placed(teacher, teacher_cache)
 
+    def train(self, *given: Any, **named: Any) -> Any:
+        """As ``Trainer.train``, also after :meth:`evaluate`.
+
+        transformers takes a model that it has prepared for an evaluation for one that is wrapped for training already:
+        ranks would then train without exchanging gradients, and no message would say so.
+        """
+        if self.model_wrapped is self.model and getattr(self.model, "_is_accelerate_prepared", False):
+            self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)  # the evaluation's autocast
+            del self.model._is_accelerate_prepared
+            self.accelerator._models = [one for one in self.accelerator._models if one is not self.model]
+        return super().train(*given, **named)
+
     def get_batch_samples(self, epoch_iterator: Iterator, num_batches: int, device: Any) -> tuple[list, None]:
         """The micro-batches of one optimiser step, with the multipliers that the whole step gives them."""
         samples: list[dict[str, Any]] = []

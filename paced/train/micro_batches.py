@@ -27,7 +27,7 @@ def split_batch(lengths: Sequence[int], *, max_tokens: int, num_shares: int = 1)
 
     Args:
         lengths: tokens of each sequence, >= 1.
-        max_tokens: largest number of padded tokens of a micro-batch; a longer sequence stands alone.
+        max_tokens: largest number of padded tokens of a micro-batch; a longer sequence has one of its own.
         num_shares: ranks that take one micro-batch each in a round.
 
     Edges: in the last round some shares may be empty. Neighbours in length meet in one round, so ranks wait little.
@@ -71,25 +71,34 @@ class Packed:
     """[n] float32: multiplier of each of these tokens' loss; empty when not asked for."""
 
     def select(self, every: Tensor) -> Tensor:
-        """The rows of these tokens from the rows of all the micro-batch's completion tokens."""
+        """The rows [n, ...] of these tokens from the rows [N, ...] of all the micro-batch's completion tokens."""
         return every if self.tokens is None else every[self.tokens]
 
 
 def pack_for_student(examples: Sequence[Example], multipliers: Tensor, team: Team) -> Packed:
-    """Student sequences with the multiplier of each completion's tokens, for this rank of ``team``."""
+    """Student sequences with the multiplier of each completion's tokens, for this rank of ``team``.
+
+    Args:
+        examples: S of them, possibly none.
+        multipliers: [S] float64, of every token of an example.
+        team: the ranks.
+    """
     packed = pack(
         [(example.student_prompt_ids, example.completion_ids) for example in examples],
         device=team.device,
         part=team.part,
         num_parts=team.degree,
     )
-    counts = torch.tensor([len(example.completion_ids) for example in examples], dtype=torch.long)
-    every = torch.repeat_interleave(multipliers, counts).float().to(team.device)
+    counts = torch.tensor([len(example.completion_ids) for example in examples], dtype=torch.long)  # [S]
+    every = torch.repeat_interleave(multipliers, counts).float().to(team.device)  # [N]
     return replace(packed, token_weights=packed.select(every))
 
 
 def pack(sequences: Sequences, *, device: torch.device | str, part: int = 0, num_parts: int = 1) -> Packed:
     """Pad sequences to one length and mark where completions are predicted; keep the columns of ``part`` alone.
+
+    Shapes: S sequences of L tokens, padding included, of which a part has W = L / ``num_parts``; N completion tokens of
+        all sequences, n of them in this part.
 
     Args:
         sequences: (prompt, completion) pairs; prompts have at least one token.
@@ -101,21 +110,27 @@ def pack(sequences: Sequences, *, device: torch.device | str, part: int = 0, num
     """
     longest = max((len(prompt) + len(completion) for prompt, completion in sequences), default=1)
     length = math.ceil(longest / num_parts) * num_parts
-    width, start = length // num_parts, part * (length // num_parts)
-    ids = torch.zeros(max(1, len(sequences)), length, dtype=torch.long)
-    rows, columns = [torch.zeros(0, dtype=torch.long)], [torch.zeros(0, dtype=torch.long)]
+    width = length // num_parts
+    start = part * width
+    ids = torch.zeros(max(1, len(sequences)), length, dtype=torch.long)  # [S, L]
+    # a tensor [its completion's tokens] for each sequence
+    rows = [torch.zeros(0, dtype=torch.long)]
+    columns = [torch.zeros(0, dtype=torch.long)]
     for row, (prompt, completion) in enumerate(sequences):
         ids[row, : len(prompt) + len(completion)] = torch.tensor([*prompt, *completion])
         columns.append(torch.arange(len(prompt) - 1, len(prompt) - 1 + len(completion)))
         rows.append(torch.full((len(completion),), row))
-    owner, column = torch.cat(rows), torch.cat(columns) - start
-    inputs = {"input_ids": ids[:, start : start + width].contiguous().to(device)}
+    owner = torch.cat(rows)  # [N]
+    column = torch.cat(columns) - start  # [N], within the part from 0 to W - 1
+    inputs = {"input_ids": ids[:, start : start + width].contiguous().to(device)}  # [S, W]
     mine = None
     if num_parts > 1:
-        mine = ((column >= 0) & (column < width)).nonzero().squeeze(-1)
-        owner, column, mine = owner[mine], column[mine], mine.to(device)
-        inputs["position_ids"] = torch.arange(start, start + width, device=device).expand(ids.shape[0], -1)
-    positions = (owner * width + column).to(device)
+        mine = ((column >= 0) & (column < width)).nonzero().squeeze(-1)  # [n]
+        owner = owner[mine]  # [n]
+        column = column[mine]  # [n]
+        mine = mine.to(device)
+        inputs["position_ids"] = torch.arange(start, start + width, device=device).expand(ids.shape[0], -1)  # [S, W]
+    positions = (owner * width + column).to(device)  # [n]
     return Packed(
         inputs=inputs, positions=positions, tokens=mine, owners=owner.to(device), token_weights=torch.zeros(0)
     )

@@ -107,12 +107,17 @@ class Stage:
     def renew_if_due(self, step: int, *, past: bool) -> None:
         """Renew pass rates and weights before ``step`` when the settings say so; read back those of a step in the past.
 
+        Ranks with a model of their own sample side by side; an engine with processes of its own is asked by the first.
+
         Raises:
             StopRequested: a signal came while the student was sampled.
         """
         if not renewal_due(step, self.settings):
             return
         student = None if past else self.student.for_sampling()
+        if not past and self.team.size > 1 and self.source.samples_on_every_rank:
+            rank, size = self.team.rank, self.team.size
+            self.team.together(lambda: self.source.sample_share(step=step, student=student, index=rank, count=size))
         self.ratings = self.team.first_then_others(lambda: self.source.refresh(step=step, student=student))
         self._plan_from(step)
 
@@ -191,6 +196,8 @@ class Stage:
         if not self.settings.fresh_rollouts:
             return self.source.examples(batch.indices, step=step, student=None)
         student = self.student.for_sampling()
+        if not self.source.samples_on_every_rank:
+            return self.team.from_first(lambda: self.source.examples(batch.indices, step=step, student=student))
         return self.team.divide(
             batch.indices, lambda indices: self.source.examples(indices, step=step, student=student)
         )

@@ -1,7 +1,7 @@
 """The frozen teacher: final hidden states along completions that it did not need to write itself.
 
-Its prompt holds the expert solution, so it has another length than the student's; the states at the completion's tokens
-are what both are compared on. The head is whole on every rank, because the fused loss reads it in every micro-batch;
+Its prompt holds the expert solution, so it has another length than the student's; both are compared at the completion's
+tokens. The head is whole on every rank, because the fused loss reads it in every micro-batch;
 the trunk may be sharded, or be the student's own with its adapters off, or its states come from the cache
 (``teacher_cache.py``).
 With a cache the teacher reads one sequence at a time: neighbours in a batch move the last bits, and a state that
@@ -42,25 +42,27 @@ class Teacher:
         self.hidden, self.head, self.team, self.cache = hidden, head, team, cache
 
     def states(self, examples: Sequence[Example]) -> Tensor:
-        """Final hidden states [tokens, d'] that predict the completions' tokens, example after example.
+        """Final hidden states [N, d'] that predict the N tokens of the completions, example after example.
 
         Under sequence parallelism each rank of a group gets all of them. All ranks must ask equally often.
         """
         if self.cache is None:
             return self._compute(examples)
         read = [self.cache.read(example) for example in examples]
-        held = {index: states for index, states in enumerate(read) if states is not None}
-        absent = [index for index in range(len(examples)) if index not in held]
+        states_of = {
+            index: states for index, states in enumerate(read) if states is not None
+        }  # [tokens of one, d'] each
+        absent = [index for index in range(len(examples)) if index not in states_of]
         for turn in range(max(self.team.gather(len(absent)))):  # a sharded teacher runs on all ranks or on none
             index = absent[turn] if turn < len(absent) else None
             states = self._compute([] if index is None else [examples[index]])
             if index is not None:
-                held[index] = states
+                states_of[index] = states
                 if self.team.part == 0:
                     self.cache.write(examples[index], states)
-        none = torch.zeros(0, self.head.weight.shape[1], dtype=self.cache.dtype)
-        ordered = (held[index] for index in range(len(examples)))
-        return torch.cat([states.to(self.team.device) for states in (none, *ordered)])
+        none = torch.zeros(0, self.head.weight.shape[1], dtype=self.cache.dtype)  # [0, d']
+        ordered = (states_of[index] for index in range(len(examples)))
+        return torch.cat([states.to(self.team.device) for states in (none, *ordered)])  # [N, d']
 
     @torch.no_grad()
     def _compute(self, examples: Sequence[Example]) -> Tensor:
@@ -71,11 +73,11 @@ class Teacher:
             num_parts=self.team.degree,
         )
         hidden = self.hidden(**packed.inputs)  # [sequences, length, d']
-        mine = hidden.flatten(0, 1).index_select(0, packed.positions)
+        mine = hidden.flatten(0, 1).index_select(0, packed.positions)  # [n, d']
         if packed.tokens is None:
             return mine
         count = sum(len(example.completion_ids) for example in examples)
-        every = torch.zeros(count, hidden.shape[-1], dtype=hidden.dtype, device=hidden.device)
+        every = torch.zeros(count, hidden.shape[-1], dtype=hidden.dtype, device=hidden.device)  # [N, d']
         every[packed.tokens] = mine
         torch.distributed.all_reduce(every, group=self.team.sequence_group)  # one rank's value plus zeros: exact
         return every

@@ -34,7 +34,7 @@ class TeacherCache:
         self.num_hits = 0
         """Examples read back."""
         self.num_misses = 0
-        """Examples that were not there, or stood for other tokens."""
+        """Examples that were not there, or of other tokens."""
 
     def read(self, example: Example) -> Tensor | None:
         """The states [tokens, d'] of an example bit for bit, or None when the teacher has to compute them."""

@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 import torch.distributed as dist
@@ -28,7 +28,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 PATIENCE = timedelta(hours=12)
-"""How long ranks wait for each other: while pass rates are renewed, the first rank works alone."""
+"""How long ranks wait for each other: an engine with processes of its own is asked by the first rank alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,22 +94,35 @@ class Team:
         parts = self.gather(work(mine) if mine else [])
         return [parts[index % self.size][index // self.size] for index in range(len(items))]
 
-    def first_then_others(self, work: Callable[[], Result]) -> Result:
-        """Do ``work`` on rank 0, which writes files, and then on the others, which find them; errors reach all."""
+    def together(self, work: Callable[[], Result]) -> Result:
+        """Do ``work``, which asks no other rank, on all ranks side by side; an error of one stops all of them.
+
+        Raises:
+            StopRequested: raised on a rank.
+            RunFolderError: the error of another rank, with its number.
+        """
         if self.size == 1:
             return work()
-        if self.is_first:
-            try:
-                result = work()
-            except Exception as error:
-                self.gather((isinstance(error, StopRequested), str(error)))
-                raise
-            self.gather(None)
-            return result
-        fault = self.gather(None)[0]
-        if fault is not None:
-            raise StopRequested(fault[1]) if fault[0] else RunFolderError(f"first rank: {fault[1]}")
-        return work()
+        try:
+            result = work()
+        except Exception as error:
+            self.gather((isinstance(error, StopRequested), str(error)))
+            raise
+        for rank, fault in enumerate(self.gather(None)):
+            if fault is not None:
+                raise StopRequested(fault[1]) if fault[0] else RunFolderError(f"rank {rank}: {fault[1]}")
+        return result
+
+    def first_then_others(self, work: Callable[[], Result]) -> Result:
+        """Do ``work`` on rank 0, which writes files, and then on the others, which read them; errors reach all."""
+        result: Any = self.together(lambda: work() if self.is_first else None)
+        return work() if not self.is_first else cast(Result, result)
+
+    def from_first(self, work: Callable[[], Result]) -> Result:
+        """What ``work`` gives on rank 0, on every rank; the others wait for it."""
+        result = self.together(lambda: work() if self.is_first else None)
+        first: Result = self.gather(result)[0]
+        return first
 
     def barrier(self) -> None:
         """Wait for all ranks."""

@@ -56,7 +56,7 @@ def layer_bytes(shape: Shape, *, attention: str, dtype: str, rows: int, length: 
 
 @dataclass(frozen=True)
 class _Key:
-    """A configuration that can be a key of the cache: its text stands for it."""
+    """A configuration that can be a key of the cache: its text takes its place."""
 
     settings: Any
     name: str

@@ -1,4 +1,4 @@
-"""Two and four ranks over gloo take the step of one rank, go on from each other's checkpoints, and stop together."""
+"""Two and four ranks over gloo take the step of one rank, continue from each other's checkpoints, and stop together."""
 
 from __future__ import annotations
 
@@ -166,3 +166,43 @@ def test_torchrun_trains_the_student_that_one_process_trains(tmp_path):
     # This loss is a difference of logarithms near 1, hence the absolute bound beside the relative one.
     for ours, theirs in zip(metrics_of(tmp_path / "two"), metrics_of(tmp_path / "one"), strict=True):
         assert ours == pytest.approx(theirs, rel=F32, abs=1e-7)
+
+
+@pytest.mark.parametrize(("elsewhere", "shares"), [(False, [14, 10]), (True, [24, 0])])
+def test_ranks_share_the_sampling_of_a_training_or_leave_it_to_one_engine(tmp_path, elsewhere, shares):
+    """12 problems rated anew before step 3, batches of 3 sampled at each of 4 steps; files are those of one process."""
+    model = write_model(tmp_path / "model", "qwen2", chat=False)
+    data = {
+        "name": "tiny",
+        "student": {"path": str(model)},
+        "problems": {"path": str(write_sums(tmp_path / "sums.jsonl"))},
+        "prompts": {"teacher": "{problem} is {solution}. {problem}", "use_chat_template": False},
+        "rollouts": {"num_samples": 2, "max_new_tokens": 4},
+        "weights": "uniform",
+        "training": {"batch_size": 3, "learning_rate": 1e-3, "adam_epsilon": 1e-3},
+        "stages": [
+            {
+                "divergence": "reverse_kl",
+                "along": "rollout",
+                "fresh_rollouts": True,
+                "num_steps": 4,
+                "recompute_every": 2,
+            }
+        ],
+    }
+    roots = [tmp_path / name for name in ("one", "two")]
+    for root in roots:
+        run = RunFolder(root)
+        run.claim(build_config(data))
+        for step in (steps.take_problems, steps.rollout, steps.grade, steps.weigh):
+            step(*((run, Silent()) if step is steps.take_problems else (run, 1, Silent())))
+    steps.distill(RunFolder(roots[0]), 1, Silent())
+    ranks.run(ranks.distill_and_count_prompts, str(roots[1]), elsewhere, size=2)
+    assert [int((roots[1] / f"prompts-of-rank-{rank}").read_text()) for rank in range(2)] == shares
+    one, two = (
+        {file.name: file.read_bytes() for file in (root / "stage-1" / "renewed" / "step-000002").iterdir()}
+        for root in roots
+    )
+    assert one.keys() == {"rollouts.jsonl", "pass_rates.parquet"}
+    assert two == one
+    assert largest_difference(weights_of(roots[1]), weights_of(roots[0])) < F32
