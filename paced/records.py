@@ -8,7 +8,7 @@ Left out: methods that compute. A derived quantity is another record.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 FinishReason = Literal["stop", "length"]
@@ -43,6 +43,12 @@ class Problem:
     """The expert solution shown to the teacher; empty when there is none."""
     source: str = ""
     """Where the problem came from: a file, a data set, a kind of the lab."""
+    subject: str = field(default="", metadata={"sparse": True})
+    """Its field, as its data set names it, for evaluation by subject; empty when there is none."""
+    level: str = field(default="", metadata={"sparse": True})
+    """Its difficulty, as its data set names it, for evaluation by difficulty; empty when there is none."""
+    messages: str = field(default="", metadata={"sparse": True})
+    """The chat in which its data set asks it, wrapper and all, as JSON: a list of objects with role and content."""
 
 
 @dataclass(frozen=True, slots=True)

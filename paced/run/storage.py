@@ -226,13 +226,20 @@ def read_records(path: Path, kind: type[Record]) -> list[Record]:
 
 
 def write_parquet(path: Path, records: Sequence[Any], kind: type) -> None:
-    """Write records as a parquet file with one column for each field, atomically; the bytes depend on the rows only."""
+    """Write records as a parquet file with one column for each field, atomically; the bytes depend on the rows only.
+
+    Edges: a field with ``sparse`` in its metadata has no column when it has its default in every record.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     types = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
     hints = get_type_hints(kind)
-    names = [entry.name for entry in dataclasses.fields(kind)]
+    names = [
+        entry.name
+        for entry in dataclasses.fields(kind)
+        if not entry.metadata.get("sparse") or any(getattr(record, entry.name) != entry.default for record in records)
+    ]
     schema = pa.schema([(name, types.get(hints[name], pa.string())) for name in names])
     columns = [[getattr(record, name) for record in records] for name in names]
     sink = pa.BufferOutputStream()
