@@ -22,6 +22,7 @@ from paced.grading.comparisons import answer_types
 from paced.grading.guess import answer_type_of
 from paced.grading.numerals import parse_integer
 from paced.problems.golds import as_text
+from paced.problems.messages import read_messages
 from paced.records import Problem
 from paced.run.storage import text_hash
 from paced.run.tablefile import Row, format_of, read_rows
@@ -226,6 +227,9 @@ def _problem(
         return written
 
     values = {column: text(column) for column in ("problem_id", "problem", "answer", "solution", "source")}
+    if not is_missing(row.get("messages")):
+        values["messages"], fix = read_messages(row["messages"])
+        faults += [_fault(number, "messages", row["messages"], fix)] if fix else []
     kind = row.get("answer_type")
     if is_missing(kind):
         kind = "integer" if "answer" in integers else answer_type_of(values["answer"])
