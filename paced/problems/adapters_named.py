@@ -87,7 +87,7 @@ def own_roles(columns: Columns) -> Roles | None:
         return None
     return columns.roles(
         problem=("problem",), answer=("answer",), answer_type=ANSWER_TYPE, solution=SOLUTION,
-        messages=("messages",) if columns.mostly("messages", lambda value: isinstance(value, str)) else (),
+        messages=("messages",),
         **KNOWN_OF_IT,
     )  # fmt: skip
 

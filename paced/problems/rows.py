@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import textwrap
 from collections.abc import Mapping
@@ -13,15 +12,16 @@ from paced.grading.comparisons import answer_types
 from paced.grading.guess import answer_type_of
 from paced.grading.numerals import parse_integer
 from paced.problems.adapters import Adapter
-from paced.problems.columns import Roles, UnusableCell, messages_of
+from paced.problems.columns import Roles, UnusableCell
 from paced.problems.golds import as_text
+from paced.problems.messages import read_messages
 from paced.records import Problem
 from paced.run.storage import text_hash
 from paced.run.tablefile.cells import fault_of_text, is_missing, shown
 
 REQUIRED = ("problem", "answer")
 _DIGITS = re.compile(r"[0-9]{1,18}")
-TEXTS = ("problem_id", "problem", "answer", "solution", "source", "subject", "level", "messages")
+TEXTS = ("problem_id", "problem", "answer", "solution", "source", "subject", "level")
 
 
 class RowReader:
@@ -55,8 +55,9 @@ class RowReader:
         elif kind == "integer" and values["answer"].strip() and parse_integer(values["answer"]) is None:
             fix = "Write an integer, or set answer_type to exact."
             faults.append(self._fault("answer", values["answer"], fix))
-        if values["messages"] and messages_of(values["messages"]) is None:
-            faults.append(self._fault("messages", values["messages"], "Write a list of messages as JSON."))
+        if not is_missing(fields.get("messages")):
+            values["messages"], fix = read_messages(fields["messages"])
+            faults += [self._fault("messages", fields["messages"], fix)] if fix else []
         if faults or any(not values[name].strip() for name in REQUIRED):
             return faults
         return Problem(answer_type=str(kind), **values)
@@ -76,8 +77,6 @@ class RowReader:
             written, is_integer, fix = as_text(value, from_csv=self._from_csv and name == "answer")
             integers.update([name] if is_integer else [])
         elif not isinstance(value, str):
-            if name == "messages":
-                return json.dumps(messages_of(value), ensure_ascii=False)
             fix = "Write text."
         fix = fix or fault_of_text(written)
         if fix:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from paced.errors import BadRow, BadRows, RunFolderError
+from paced.records import OPTIONAL
 
 Record = TypeVar("Record")
 
@@ -228,7 +229,7 @@ def read_records(path: Path, kind: type[Record]) -> list[Record]:
 def write_parquet(path: Path, records: Sequence[Any], kind: type) -> None:
     """Write records as a parquet file with one column for each field, atomically; the bytes depend on the rows only.
 
-    Edges: a field with ``sparse`` in its metadata has no column when it has its default in every record.
+    Edges: a field marked :data:`paced.records.OPTIONAL` that no record sets has no column.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -238,7 +239,7 @@ def write_parquet(path: Path, records: Sequence[Any], kind: type) -> None:
     names = [
         entry.name
         for entry in dataclasses.fields(kind)
-        if not entry.metadata.get("sparse") or any(getattr(record, entry.name) != entry.default for record in records)
+        if not entry.metadata.get(OPTIONAL) or any(getattr(one, entry.name) != entry.default for one in records)
     ]
     schema = pa.schema([(name, types.get(hints[name], pa.string())) for name in names])
     columns = [[getattr(record, name) for record in records] for name in names]
