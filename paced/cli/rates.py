@@ -39,6 +39,8 @@ def rate(
     answer_format: str | None = None,
     screen: str | None = None,
     limit: Count | None = None,
+    adapter: str | None = None,
+    on_bad_row: Literal["error", "quarantine"] | None = None,
     seed: Seed | None = None,
     dtype: Literal["float32", "bfloat16"] | None = None,
     attention: Literal["sdpa", "eager", "flash_attention_2"] | None = None,
@@ -57,7 +59,7 @@ def rate(
     Parameters
     ----------
     problems
-        JSON, CSV or parquet with `problem` and `answer` in each row.
+        JSON, CSV or parquet, a folder of files or a pattern; the columns of public data sets are known.
     output
         The table: .parquet, .csv or .jsonl.
     model
@@ -92,6 +94,10 @@ def rate(
         Two numbers K1,K: K1 completions of each problem, and K of those that are neither never nor always solved.
     limit
         Rate the first so many problems only.
+    adapter
+        How the columns are read, by default auto; see `paced data inspect`.
+    on_bad_row
+        error, as by default, or quarantine: bad rows are put aside in TABLE.bad-rows.jsonl.
     seed
         The seed of all noise, by default 1.
     dtype
@@ -117,7 +123,8 @@ def rate(
     if columns and completions is None:
         raise ValueError("rate: --columns describes the file of --completions, got none. Give both, or neither.")
     options = {
-        "problems.path": str(problems), "problems.limit": limit, "student.path": model, "student.dtype": dtype,
+        "problems.path": str(problems), "problems.limit": limit, "problems.adapter": adapter,
+        "problems.on_bad_row": on_bad_row, "student.path": model, "student.dtype": dtype,
         "student.attention": attention, "student.revision": revision, "prompts.student": prompt,
         "prompts.system": system, "prompts.use_chat_template": chat_template,
         "prompts.enable_thinking": enable_thinking, "prompts.end_of_answer": end_of_answer,

@@ -59,6 +59,28 @@ class ProblemFile:
     quarantined: tuple[Quarantined, ...] = ()
     """The rows that were put aside, in the order of the file; none where bad rows are an error."""
 
+    def without(self, faults: Mapping[int, BadRow]) -> ProblemFile:
+        """The same with further problems put aside.
+
+        Args:
+            faults: index of the problem -> what is wrong with it.
+        """
+        if not faults:
+            return self
+        more = tuple(Quarantined(row=fault.row, faults=(fault,), record=None) for fault in faults.values())
+        kept = [index for index in range(len(self.problems)) if index not in faults]
+        return dataclasses.replace(
+            self,
+            problems=tuple(self.problems[index] for index in kept),
+            rows=tuple(self.rows[index] for index in kept),
+            quarantined=tuple(sorted((*self.quarantined, *more), key=lambda one: (one.faults[0].file, one.row))),
+            notes=(*self.notes, f"{len(more):,} further rows are quarantined; first: {more[0].faults[0]}"),
+        )
+
+    def first(self, limit: int) -> ProblemFile:
+        """The first ``limit`` problems; all for 0."""
+        return dataclasses.replace(self, problems=self.problems[: limit or None], rows=self.rows[: limit or None])
+
     def counts(self) -> dict[str, Any]:
         """The numbers that must balance: rows = problems before the limit + repeated + quarantined."""
         return {
@@ -125,8 +147,8 @@ def read_problems(
     if not kept:
         raise BadRows(str(path), [*collection.faults, *misnamed])
     read = ProblemFile(
-        problems=tuple(one.problem for one in kept)[: limit or None],
-        rows=tuple(one.row for one in kept)[: limit or None],
+        problems=tuple(one.problem for one in kept),
+        rows=tuple(one.row for one in kept),
         notes=(),
         adapter=chosen,
         roles=roles,
@@ -135,7 +157,8 @@ def read_problems(
         quarantined=quarantined,
     )
     golds = [(one.row, one.problem.answer.strip()) for one in kept]
-    return dataclasses.replace(read, notes=tuple(_notes(Path(path).name, read, golds, seen.unused(roles), times)))
+    notes = _notes(Path(path).name, read, golds, seen.unused(roles), times)
+    return dataclasses.replace(read, notes=tuple(notes)).first(limit)
 
 
 def _adapter(file: Path, chosen: str) -> tuple[str, Roles]:

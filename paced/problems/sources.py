@@ -10,6 +10,7 @@ from __future__ import annotations
 import glob
 import re
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -73,20 +74,20 @@ def content_hash(path: str | Path) -> str:
     return text_hash(*(part for file in files for part in (file.name, file_hash(file))))
 
 
+def first_rows(path: Path, size: int) -> list[tuple[int, dict[str, Any]]]:
+    """The first rows of a file with their numbers."""
+    if _is_parquet(path):
+        for batch in record_batches(path, None, size):
+            return list(enumerate(records_of(path, batch), start=1))
+        return []
+    return list(islice(read_rows(path, []), size))
+
+
 def head_of(path: Path, size: int) -> tuple[list[str], list[dict[str, Any]]]:
     """The names of a file's columns and its first rows; of JSON and CSV the names that these rows have."""
-    rows: list[dict[str, Any]] = []
-    if format_of(path) == "parquet" and path.is_file():
-        names = list(column_types(path))
-        for batch in record_batches(path, None, size):
-            rows = records_of(path, batch)
-            break
-        return names, rows
-    for _, row in read_rows(path, []):
-        rows.append(row)
-        if len(rows) == size:
-            break
-    return list(dict.fromkeys(name for row in rows for name in row)), rows
+    rows = [row for _, row in first_rows(path, size)]
+    names = list(column_types(path)) if _is_parquet(path) else list(dict.fromkeys(name for row in rows for name in row))
+    return names, rows
 
 
 def rows_of(
@@ -100,7 +101,7 @@ def rows_of(
         columns: of parquet, those that are read and must be equal.
         is_row: as :func:`paced.run.tablefile.read_rows` has it.
     """
-    if format_of(path) != "parquet" or not path.is_file():
+    if not _is_parquet(path):
         yield from (((number,), row) for number, row in read_rows(path, faults, is_row=is_row))
         return
     first = 1
@@ -166,6 +167,11 @@ def _codes(column: Any) -> Any:
     if not (pa.types.is_primitive(kind) or pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
         return np.zeros(len(column), np.int64) if pa.types.is_null(kind) else None
     return column.dictionary_encode(null_encoding="encode").indices.to_numpy(zero_copy_only=False).astype(np.int64)
+
+
+def _is_parquet(path: Path) -> bool:
+    """Whether a file is there and is parquet by its name; one that is not there is refused by who reads rows."""
+    return format_of(path) == "parquet" and path.is_file()
 
 
 def _is_table(file: Path, folder: Path) -> bool:

@@ -74,9 +74,14 @@ class ProblemsConfig(Section):
     """Where the problems come from."""
 
     path: str = ""
-    """JSONL file of problems; filled in by the lab when there is one."""
+    """A file of problems, a folder of files or a pattern (``docs/data.md``); filled in by the lab when there is one."""
     limit: NonNegativeInt = 0
     """Use the first ``limit`` problems only; 0 for all."""
+    adapter: str = "auto"
+    """How its columns are read: ``auto``, found by their names, or an adapter of ``docs/data.md``, e.g. gsm8k."""
+    on_bad_row: Literal["error", "quarantine"] = "error"
+    """error: rows that cannot be used stop the run before it begins; quarantine: they are put aside in
+    ``bad-rows.jsonl``, each with what is wrong with it, and so is a gold answer that fails its own grading."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -297,7 +302,9 @@ class EvaluationSet(Section):
     name: Name
     """Part of file names."""
     path: FilePath
-    """JSONL file of problems."""
+    """A file of problems, a folder of files or a pattern."""
+    adapter: str = "auto"
+    """How its columns are read, as for the training problems. Its bad rows are always an error."""
     role: Literal["plasticity", "stability"] = "plasticity"
     """plasticity: the skill being taught; stability: a prior skill, whose loss is forgetting."""
 
