@@ -97,7 +97,7 @@ def rate(
     adapter
         How the columns are read, by default auto; see `paced data inspect`.
     on_bad_row
-        error, as by default, or quarantine: bad rows are put aside in TABLE.bad-rows.jsonl.
+        By default error; quarantine puts bad rows aside in TABLE.bad-rows.jsonl.
     seed
         The seed of all noise, by default 1.
     dtype
