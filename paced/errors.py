@@ -63,10 +63,19 @@ class BadRow:
     """What stood there, as text, cut to a readable length."""
     fix: str
     """What would make the row usable."""
+    file: str = ""
+    """The file it is in, where several are read as one."""
+    id: str = ""
+    """The row's own id, where it brings one."""
 
     def __str__(self) -> str:
-        column = self.column if self.column.isprintable() else ascii(self.column)[1:-1]
-        return f"row {self.row}, column '{column}': found {self.found}. {self.fix}"
+        column, own_id, file = map(_printable, (self.column, self.id, self.file))
+        place = f"{f'{file}, ' if file else ''}row {self.row}{f' (id {own_id})' if own_id else ''}"
+        return f"{place}, column '{column}': found {self.found}. {self.fix}"
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() else ascii(text)[1:-1]
 
 
 class BadRows(ValueError):  # noqa: N818 - named by what it holds

@@ -8,7 +8,7 @@ Left out: methods that compute. A derived quantity is another record.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 FinishReason = Literal["stop", "length"]
@@ -21,6 +21,9 @@ Verdict = Literal[
 
 UNGRADABLE: frozenset[Verdict] = frozenset({"gold_unparseable", "grader_timeout", "grader_error"})
 """Verdicts that say nothing about the student: they leave the denominator of the pass rate."""
+
+OPTIONAL = "optional"
+"""Metadata of a field that has no column in a file in which no record sets it."""
 
 Table = Mapping[str, Sequence[Any]]
 """Columns of equal length by name: what a figure is drawn from and what its CSV holds."""
@@ -43,6 +46,12 @@ class Problem:
     """The expert solution shown to the teacher; empty when there is none."""
     source: str = ""
     """Where the problem came from: a file, a data set, a kind of the lab."""
+    subject: str = field(default="", metadata={OPTIONAL: True})
+    """Its field, as its data set names it, for evaluation by subject; empty when there is none."""
+    level: str = field(default="", metadata={OPTIONAL: True})
+    """Its difficulty, as its data set names it, for evaluation by difficulty; empty when there is none."""
+    messages: str = field(default="", metadata={OPTIONAL: True})
+    """The problem set's own messages as JSON, ``[{"role": "user", "content": …}]``; empty when there are none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ Every command imports what it needs when it runs, so that ``paced --help`` answe
 The exit codes are in ``endings.py``; ``commandpage.py`` writes commands, arguments and codes to docs/commands.md.
 """
 
-from paced.cli import steps, plan, measures, rates, tables, theory  # noqa: F401, I001 - each adds its commands, in order
+from paced.cli import steps, plan, measures, rates, data, tables, theory  # noqa: F401, I001 - each adds its commands, in order
 from paced.cli.app import app, main
 
 __all__ = ["app", "main"]

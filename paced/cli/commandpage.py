@@ -50,6 +50,8 @@ GROUPS = {
     "Steps of a run": "Each step alone; a step that is finished is not done again. `weigh` (below) is one as well.",
     "Pass rates and training sets": "From a problem file to pass rates, and from these to what another trainer reads: "
     "[the whole way](rate.md).",
+    "Problem sets": "What a file of problems holds, parts of it that share nothing, and what it shares with another: "
+    "[data](data.md).",
     "Weights from a table": "Without any model, from counts of passes.",
     "Theory": "The claims of the paper, checked by machine.",
 }
@@ -63,7 +65,12 @@ def commands(application: App = app) -> dict[str, App]:
         >>> "fit" in commands()
         True
     """
-    return {name: application[name] for name in application if not name.startswith("-")}
+    named: dict[str, App] = {}
+    for name in application:
+        if not name.startswith("-"):
+            nested = commands(application[name])
+            named |= {f"{name} {one}": command for one, command in nested.items()} or {name: application[name]}
+    return named
 
 
 def arguments(command: App) -> Iterator[Argument]:

@@ -41,6 +41,8 @@ def rate(
     limit: Count | None = None,
     shard: str = "",
     merge: Annotated[bool, Parameter(negative="")] = False,
+    adapter: str | None = None,
+    on_bad_row: Literal["error", "quarantine"] | None = None,
     seed: Seed | None = None,
     dtype: Literal["float32", "bfloat16"] | None = None,
     attention: Literal["sdpa", "eager", "flash_attention_2"] | None = None,
@@ -59,7 +61,7 @@ def rate(
     Parameters
     ----------
     problems
-        JSON, CSV or parquet with `problem` and `answer` in each row.
+        JSON, CSV or parquet, a folder of files or a pattern; the columns of public data sets are known.
     output
         The table: .parquet, .csv or .jsonl.
     model
@@ -98,6 +100,10 @@ def rate(
         Part i/n, 0 <= i < n: every n-th problem, into TABLE.shards. Independent jobs rate the parts.
     merge
         Put the tables of all parts together; samples nothing.
+    adapter
+        How the columns are read, by default auto; see `paced data inspect`.
+    on_bad_row
+        By default error; quarantine puts bad rows aside in TABLE.bad-rows.jsonl.
     seed
         The seed of all noise, by default 1.
     dtype
@@ -129,7 +135,8 @@ def rate(
     if columns and completions is None:
         raise ValueError("rate: --columns describes the file of --completions, got none. Give both, or neither.")
     options = {
-        "problems.path": str(problems), "problems.limit": limit, "student.path": model, "student.dtype": dtype,
+        "problems.path": str(problems), "problems.limit": limit, "problems.adapter": adapter,
+        "problems.on_bad_row": on_bad_row, "student.path": model, "student.dtype": dtype,
         "student.attention": attention, "student.revision": revision, "prompts.student": prompt,
         "prompts.system": system, "prompts.use_chat_template": chat_template,
         "prompts.enable_thinking": enable_thinking, "prompts.end_of_answer": end_of_answer,

@@ -36,7 +36,7 @@ HOW_ONLY = frozenset(
     )
 )
 """Parameters of an engine on which its speed and place depend, and no completion does."""
-READS_PROMPTS = ("system", "use_chat_template", "end_of_answer", "enable_thinking")
+READS_PROMPTS = ("system", "use_chat_template", "end_of_answer", "enable_thinking", "own_messages", "control_tokens")
 UNTRAINED = ("checkpoint_every", "keep_checkpoints", "learning_rate")
 """Keys of ``training`` that a trained student does not depend on; the learning rate is taken for each stage."""
 

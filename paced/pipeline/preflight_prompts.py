@@ -12,7 +12,8 @@ from typing import Any
 from paced.errors import ConfigError
 from paced.models.loading import load_generation_config
 from paced.models.tokens import ends_of
-from paced.problems.prompts import PROMPT_DAY, Prompt, Reader, chat_text, fill
+from paced.problems.control import control_tokens
+from paced.problems.prompts import PROMPT_DAY, Prompt, Reader, chat_text, messages_of
 from paced.records import Problem
 from paced.run.config import ModelConfig, PromptsConfig
 
@@ -34,16 +35,17 @@ def prompt_faults(
         config: the recipe's section ``prompts``.
         tokenizer: the reader's.
     """
-    template = config.teacher if reader == "teacher" else config.student
+    control = control_tokens(tokenizer, chat=config.use_chat_template)
     lost, unsaid, empty, doubled, ended = [], [], [], [], []
     for problem, prompt in zip(problems, prompts, strict=True):
         ids = prompt.token_ids
         if not ids:
             empty.append(problem)
             continue
-        if fill(template, problem).strip() not in prompt.text:
+        *before, last = messages_of(problem, reader=reader, config=config, control=control)
+        if last["content"].strip() not in prompt.text:
             lost.append(problem)
-        if config.system.strip() not in prompt.text:
+        if any(message["content"].strip() not in prompt.text for message in before):
             unsaid.append(problem)
         if tokenizer.bos_token_id is not None and ids[:2] == (tokenizer.bos_token_id,) * 2:
             doubled.append(problem)
@@ -55,8 +57,8 @@ def prompt_faults(
         (lost, "lacks the message with the problem", f"The chat template drops or changes it: correct it, {bare}."),
         (
             unsaid,
-            "lacks the system message",
-            f"The chat template drops it: move prompts.system into the others, {bare}.",
+            "lacks the system message" if config.system else "lacks a message before the last",
+            f"The chat template drops it: move {'prompts.system' if config.system else 'it'} into the others, {bare}.",
         ),
         (doubled, f"begins twice with {tokenizer.bos_token!r}", f"Take it out of prompts.{reader} or of the template."),
         (

@@ -25,7 +25,8 @@ from paced.pipeline.rate_config import RateConfig
 from paced.pipeline.rate_result import LeftOut, Rated, left_out_file
 from paced.pipeline.rate_shards import part_of_file, part_table
 from paced.pipeline.rate_state import FURTHER, GRADES, ROLLOUTS, SHARD, UNDECIDED, claim_state, state_folder
-from paced.problems.files import ProblemFile, read_problems
+from paced.pipeline.training_file import read_training_file, write_reading
+from paced.problems.files import ProblemFile
 from paced.problems.prompts import Prompt, make_prompts
 from paced.records import Problem, Rollout
 from paced.rollouts.shards import Shard
@@ -131,12 +132,19 @@ def _read_problems(config: RateConfig, table: Path) -> ProblemFile:
     source = Path(config.problems.path)
     if table.exists() and source.exists() and table.samefile(source):
         raise ConfigError(f"rate: the output must not be the problem file, got {table}. Give another name with -o.")
-    file = read_problems(source, limit=config.problems.limit)
+    file = read_training_file(config.problems, config.grading)
     check_table_name(table, [problem.problem_id for problem in file.problems])
     wrong = gold_faults(file.problems, config.grading, rows=file.rows)
     if wrong:
         raise BadRows(str(source), wrong)
+    if config.problems.on_bad_row == "quarantine":
+        write_reading(file, *reading_files(table))
     return file
+
+
+def reading_files(table: Path) -> tuple[Path, Path]:
+    """Beside a table, the counts of the rows that were read and the rows that were put aside."""
+    return table.with_name(f"{table.name}.problems.json"), table.with_name(f"{table.name}.bad-rows.jsonl")
 
 
 def _open_sampler(config: RateConfig, progress: Progress) -> Sampler:

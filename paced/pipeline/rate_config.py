@@ -15,7 +15,9 @@ from paced.run.schema import Choice, NonNegativeInt, PositiveInt, Section, read_
 
 BOXED = "Please reason step by step, and put your final answer within \\boxed{}."
 """System message that goes with the answer format ``boxed``, as in the recipes of the paper."""
-WITHOUT_SAMPLING = ("problems.path", "problems.limit", "grading.answer_format")
+WITHOUT_SAMPLING = (
+    "problems.path", "problems.limit", "problems.adapter", "problems.on_bad_row", "grading.answer_format",
+)  # fmt: skip
 """The settings that grading reads."""
 MERGED = ("problems.path", "problems.limit")
 """The settings that putting tables together reads."""

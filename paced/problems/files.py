@@ -1,9 +1,10 @@
-"""Read a problem file, whole or not at all: every unusable row is named in one message, and no row is lost silently.
+"""Read a problem set, whole or not at all: every unusable row is named in one message, and no row is lost silently.
 
-A problem file is JSON, CSV or parquet (:mod:`paced.run.tablefile`) with the columns of :class:`paced.records.Problem`;
-``problem`` and ``answer`` are enough. Other columns are passed over and named in a note, unless they look like a column
-that is missing, misspelt.
-Left out: adapters for the schemas of public data sets, and guesses about which column was meant.
+A problem set is JSON, CSV or parquet (:mod:`paced.run.tablefile`), one file or a folder of them. Which column holds
+what is the adapter's matter (``adapters.py``); what may be in a cell (``rows.py``) and which rows are one problem
+(``collection.py``) is the same for all of them. Every row becomes a problem, repeats one, or is bad; bad rows stop the
+reading or, where that is asked for, are put aside with their reasons (:class:`paced.problems.collection.Quarantined`).
+Left out: corrections. A row whose gold is ambiguous or missing is named, not repaired.
 """
 
 from __future__ import annotations
@@ -11,61 +12,107 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import functools
-import textwrap
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from paced.errors import BadRow, BadRows, ConfigError
-from paced.grading.comparisons import answer_types
-from paced.grading.guess import answer_type_of
-from paced.grading.numerals import parse_integer
-from paced.problems.golds import as_text
+from paced.problems.adapters import AUTO, DATASETS, detect, named_roles
+from paced.problems.collection import Collection, Kept, Quarantined
+from paced.problems.columns import HEAD, Columns, Roles
+from paced.problems.rows import RowReader, problem_id_of
+from paced.problems.sources import files_of, head_of, rows_of
+from paced.problems.spellings import ANSWER, PROBLEM, WORKED
 from paced.records import Problem
-from paced.run.storage import text_hash
-from paced.run.tablefile import Row, format_of, read_rows
-from paced.run.tablefile.cells import fault_of_text, is_missing, number_of, shown
+from paced.run.tablefile import column_names, format_of
+from paced.run.tablefile.cells import number_of
 
 COLUMNS = tuple(entry.name for entry in dataclasses.fields(Problem))
 REQUIRED = ("problem", "answer")
-OFTEN_CALLED = {
-    "problem": ("question", "prompt", "query", "instruction", "input", "task"),
-    "answer": ("gold", "target", "ground_truth", "expected_answer", "final_answer", "label", "output"),
-}
-"""What other data sets call a required column: named in the error, never used by itself."""
 MAYBE_ABSENT = ("None", "none", "null", "NULL", "N/A", "n/a", "NA")
 """Answers that may be meant and may be what a table makes of an absent value: said, not refused."""
+OnBadRow = Literal["error", "quarantine"]
+"""Refuse a file with bad rows, or put them aside with their reasons and keep the others."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProblemFile:
-    """The problems of one file, and what a reader should know about how they were read."""
+    """The problems of one set, and what a reader should know about how they were read."""
 
     problems: tuple[Problem, ...]
     """In the order of the file, ids unique."""
     notes: tuple[str, ...]
-    """Sentences on columns passed over and repeated rows."""
+    """Sentences on the adapter, columns passed over, repeated rows and bad ones."""
     rows: tuple[int, ...]
-    """The row of each problem in the file, as :class:`paced.errors.BadRow` counts."""
+    """The row of each problem in its file, as :class:`paced.errors.BadRow` counts."""
+    adapter: str = "paced"
+    """Name in :data:`paced.problems.adapters.DATASETS`."""
+    roles: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """What the adapter reads -> the column that holds it."""
+    num_rows: int = 0
+    """All rows: those of problems, repeats and bad ones; ``limit`` cuts problems only."""
+    num_repeated: int = 0
+    """Rows that repeat the text and answer of an earlier one."""
+    quarantined: tuple[Quarantined, ...] = ()
+    """The rows that were put aside, in the order of the file; none where bad rows are an error."""
+
+    def without(self, faults: Mapping[int, BadRow]) -> ProblemFile:
+        """The same with further problems put aside.
+
+        Args:
+            faults: index of the problem -> what is wrong with it.
+        """
+        if not faults:
+            return self
+        more = tuple(Quarantined(row=fault.row, faults=(fault,), record=None) for fault in faults.values())
+        kept = [index for index in range(len(self.problems)) if index not in faults]
+        return dataclasses.replace(
+            self,
+            problems=tuple(self.problems[index] for index in kept),
+            rows=tuple(self.rows[index] for index in kept),
+            quarantined=tuple(sorted((*self.quarantined, *more), key=lambda one: (one.faults[0].file, one.row))),
+            notes=(*self.notes, f"{len(more):,} further rows are quarantined; first: {more[0].faults[0]}"),
+        )
+
+    def first(self, limit: int) -> ProblemFile:
+        """The first ``limit`` problems; all for 0."""
+        return dataclasses.replace(self, problems=self.problems[: limit or None], rows=self.rows[: limit or None])
+
+    def counts(self) -> dict[str, Any]:
+        """The numbers that must balance: rows = problems before the limit + repeated + quarantined."""
+        return {
+            "adapter": self.adapter,
+            "rows": self.num_rows,
+            "problems": self.num_rows - self.num_repeated - len(self.quarantined),
+            "repeated": self.num_repeated,
+            "quarantined": len(self.quarantined),
+            "used": len(self.problems),
+        }
 
 
-def read_problems(path: str | Path, *, limit: int = 0) -> ProblemFile:
-    """Read and check a problem file.
+def read_problems(
+    path: str | Path, *, limit: int = 0, adapter: str = AUTO, on_bad_row: OnBadRow = "error"
+) -> ProblemFile:
+    """Read and check a problem set.
 
     Args:
-        path: JSON lines, a JSON list, CSV, TSV or parquet, gzipped or not (:data:`paced.run.tablefile.FORMATS`). A row
-            without ``problem_id`` gets a hash of its text.
+        path: JSON lines, a JSON list, CSV, TSV or parquet, gzipped or not (:data:`paced.run.tablefile.FORMATS`), a
+            folder of such files, or a pattern. A row without an id gets a hash of its problem's text.
         limit: keep the first ``limit`` problems; 0 for all. Every row is checked in any case.
+        adapter: a name in :data:`paced.problems.adapters.DATASETS`, or ``auto``: the first that knows the columns.
+        on_bad_row: ``error``, or ``quarantine``: bad rows are put aside, and nothing but they is lost.
 
     Raises:
-        ConfigError: the file cannot be read, or holds no problem.
+        ConfigError: the file cannot be read, no adapter knows its columns, or it holds no problem.
         BadRows: all rows that cannot be used, each with what would make it usable.
 
     Edges: a row that repeats the text and answer of an earlier one and has no id of its own is passed over, and the
-        notes say how many; the same text with two answers is an error. An answer given as an integer, as a float that
-        is whole, or in digits in CSV, is compared as an integer; every other one without ``answer_type`` has the type
-        that :func:`paced.grading.guess.answer_type_of` reads from its text. NaN is absent.
+        notes say how many; the same text with two answers is an error, in quarantine of all its rows. An answer given
+        as an integer, as a float that is whole, or in digits in CSV, is compared as an integer; every other one without
+        ``answer_type`` has the type that :func:`paced.grading.guess.answer_type_of` reads from its text. NaN is absent.
 
     Example:
         >>> import tempfile
@@ -74,115 +121,151 @@ def read_problems(path: str | Path, *, limit: int = 0) -> ProblemFile:
         >>> read_problems(file).problems[0].answer_type
         'integer'
     """
-    path = Path(path)
-    rows, faults = _rows(path)
-    if not rows and not faults:
+    files = files_of(path)
+    collection = Collection(keep_records=on_bad_row == "quarantine")
+    seen = ColumnsSeen()
+    chosen = adapter
+    roles: Roles = {}
+    for file in files:
+        try:
+            chosen, roles = _adapter(file, chosen)
+            _read_into(collection, file, chosen, roles, str(file) if len(files) > 1 else "", seen)
+        except OSError as error:
+            reason = str(error) if error.errno is None else f"{file}: cannot be read ({error.strerror})."
+            raise ConfigError(reason) from error
+        except BadRows:
+            raise
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+    if not collection.num_rows:
         raise ConfigError(f"{path}: holds no problem. Write one row with 'problem' and 'answer' for each problem.")
-    faults += _misnamed_columns(rows)
-    misnamed = {fault.column for fault in faults}
-    _refuse_without_columns(path, rows, misnamed)
-    from_csv = format_of(path) == "csv"
-    kept: dict[str, tuple[int, Problem]] = {}
-    golds: dict[str, tuple[int, str]] = {}
-    repeated = 0
-    for number, row in rows:
-        problem, wrong = _problem(number, row, from_csv=from_csv, hinted=misnamed)
-        if problem is None:
-            faults += wrong
-            continue
-        first, gold = golds.setdefault(_bare(problem.problem), (number, problem.answer.strip()))
-        if gold != problem.answer.strip():
-            faults.append(_fault(number, "answer", problem.answer, f"Row {first} gives the same problem {gold!r}."))
-        elif problem.problem_id not in kept:
-            kept[problem.problem_id] = (number, problem)
-        elif is_missing(row.get("problem_id")) and first != number:
-            repeated += 1
-        else:
-            earlier = kept[problem.problem_id][0]
-            faults.append(_fault(number, "problem_id", problem.problem_id, f"Row {earlier} has the same id."))
-    if faults:
-        raise BadRows(str(path), sorted(faults, key=lambda fault: fault.row))
-    places, problems = tuple(row for row, _ in kept.values()), tuple(problem for _, problem in kept.values())
-    notes = []
-    empty = [row for row, problem in kept.values() if problem.answer.strip() in MAYBE_ABSENT]
-    if empty:
-        notes.append(
-            f"{path.name}: {len(empty)} of {len(problems)} answers read 'None', 'N/A' or the like (first: "
-            f"row {empty[0]}), which may be how a table wrote an absent value."
-        )
-    if repeated:
-        rows_repeat, were = ("row repeats", "was") if repeated == 1 else ("rows repeat", "were")
-        notes.append(f"{path.name}: {repeated} {rows_repeat} an earlier problem and {were} passed over.")
-    passed_over = sorted(key for key in {key for _, row in rows for key in row} - set(COLUMNS) if key.strip())
-    if passed_over:
-        notes.append(f"{path.name}: columns not used: {_listed(passed_over)}.")
-    stop = limit or len(problems)
-    return ProblemFile(problems=problems[:stop], notes=tuple(notes), rows=places[:stop])
+    misnamed = seen.misnamed(roles)
+    if on_bad_row == "error" and (faults := [*collection.faults, *misnamed]):
+        raise BadRows(str(path), sorted(faults, key=lambda fault: (fault.file, fault.row)))
+    times = collection.times_each()
+    kept, quarantined = collection.settled()
+    if not kept:
+        raise BadRows(str(path), [*collection.faults, *misnamed])
+    read = ProblemFile(
+        problems=tuple(one.problem for one in kept),
+        rows=tuple(one.row for one in kept),
+        notes=(),
+        adapter=chosen,
+        roles=roles,
+        num_rows=collection.num_rows,
+        num_repeated=collection.num_repeated,
+        quarantined=quarantined,
+    )
+    golds = [(one.row, one.problem.answer.strip()) for one in kept]
+    notes = _notes(Path(path).name, read, golds, seen.unused(roles), times)
+    return dataclasses.replace(read, notes=tuple(notes)).first(limit)
 
 
-def problem_id_of(text: str) -> str:
-    """The id of a problem that brings none: 16 hexadecimal digits of a hash of its text, white space made equal.
+def _adapter(file: Path, chosen: str) -> tuple[str, Roles]:
+    """The adapter that is named or knows the columns, and the role of each column.
 
-    Indentation is kept: two programs that differ in it are two problems.
-
-    Example:
-        >>> problem_id_of("2 + 2") == problem_id_of(" 2  +\\n2\\n")
-        True
-        >>> problem_id_of("if x:\\n    a()\\n    b()") == problem_id_of("if x:\\n    a()\\nb()")
-        False
+    Raises:
+        BadRows: a column that is misspelt, where a required one is missing.
+        ConfigError: columns that no adapter knows.
     """
-    return text_hash(_bare(text))[:16]
+    names, rows = head_of(file, HEAD)
+    columns = Columns(tuple(names), tuple(rows))
+    if chosen != AUTO:
+        return chosen, named_roles(chosen, columns)
+    detected = detect(columns)
+    if detected is not None:
+        return detected
+    if not names:  # nothing there, or lines of which none is a row: said when all are read
+        return "paced", {name: name for name in COLUMNS}
+    there = columns.roles(problem=PROBLEM, answer=(*ANSWER, *WORKED))
+    missing = [name for name in REQUIRED if name not in there]
+    near = {key: name for key in names if (name := _nearest(key, missing)) is not None}
+    if near:
+        raise BadRows(str(file), [_misnamed(1, key, name) for key, name in near.items()])
+    raise ConfigError(
+        f"{file}: no row has {' and '.join(map(repr, missing or REQUIRED))}; columns found: {_listed(names)}. Rename "
+        "or add the column; docs/data.md lists the columns that are known."
+    )
 
 
-def _rows(path: Path) -> tuple[list[Row], list[BadRow]]:
-    """The rows of the file, an empty cell of CSV as None, and what could not be read as a row."""
-    faults: list[BadRow] = []
-    try:
-        rows = list(read_rows(path, faults, is_row=_holds_an_answer))
-    except OSError as error:
-        reason = str(error) if error.errno is None else f"{path}: cannot be read ({error.strerror})."
-        raise ConfigError(reason) from error
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
-    if format_of(path) == "csv":
-        rows = [(number, {name: cell or None for name, cell in row.items()}) for number, row in rows]
-    return rows, faults
+def _read_into(
+    collection: Collection, file: Path, adapter: str, roles: Roles, name: str, seen: ColumnsSeen
+) -> None:  # fmt: skip
+    """Add every row of a file to the collection, and what could not be read as one."""
+    own_ids, kind = DATASETS[adapter].own_ids, format_of(file)
+    reader = RowReader(DATASETS[adapter], roles, from_csv=kind == "csv", file=name)
+    unreadable: list[BadRow] = []
+    earlier: dict[bytes, Kept | list[BadRow]] = {}
+    if kind == "parquet":
+        seen.add(1, tuple(column_names(file)))
+
+    def is_row(cells: dict[str, str]) -> bool:
+        """Whether a single line of CSV is like a row: lines of a text may hold commas too, but not then an answer."""
+        return number_of(cells.get(roles.get("answer", ""))) is not None
+
+    for rows, record in rows_of(file, unreadable, list(roles.values()), is_row=is_row):
+        if kind != "parquet":
+            seen.add(rows[0], tuple(record))
+        cells = {column: cell or None for column, cell in record.items()} if kind == "csv" else record
+        key = _digest(cells) if kind == "parquet" else b""
+        known = earlier.get(key)
+        if isinstance(known, Kept):
+            collection.repeat(known, rows, name)
+            continue
+        read = known or reader.read(int(rows[0]), cells)
+        entry: Kept | list[BadRow] | None
+        if isinstance(read, list):
+            collection.add_faults(rows, read, record)
+            entry = read
+        else:
+            entry = collection.add(rows, read, record, column=roles, file=name, own_ids=own_ids)
+        if key and entry is not None and not (own_ids and "problem_id" in roles):
+            earlier[key] = entry
+    for row, faults in groupby(unreadable, key=lambda fault: fault.row):
+        collection.add_faults([row], [dataclasses.replace(fault, file=name) for fault in faults], None)
 
 
-def _holds_an_answer(cells: Mapping[str, str]) -> bool:
-    """Whether a single line of CSV is like a row: lines of a text may hold commas too, but not then an answer."""
-    return number_of(cells.get("answer")) is not None
+def _digest(cells: Mapping[str, Any]) -> bytes:
+    return hashlib.blake2b(repr(cells).encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
-def _misnamed_columns(rows: Sequence[Row]) -> list[BadRow]:
-    """Columns that look like a known one that is missing, each named once with the number of rows it affects."""
-    affected: dict[tuple[str, str], list[int]] = {}
-    for number, row in rows:
-        missing = [column for column in COLUMNS if column not in row]
-        for key in row:
-            near = _nearest(key, missing) if key not in COLUMNS else None
-            if near is not None:
-                affected.setdefault((key, near), []).append(number)
-    faults = []
-    for (key, near), numbers in affected.items():
-        more = f" ({len(numbers)} rows)" if len(numbers) > 1 else ""
-        fix = f"There is no '{near}': did you mean that? Rename the column{more}."
-        faults.append(BadRow(row=numbers[0], column=key, found="an unknown column", fix=fix))
-    return faults
+class ColumnsSeen:
+    """The names of columns that rows have, and where each was first seen."""
+
+    def __init__(self) -> None:
+        self._sets: dict[tuple[str, ...], list[int]] = {}
+
+    def add(self, row: int, names: tuple[str, ...]) -> None:
+        """One row's."""
+        rows = self._sets.get(names)
+        if rows is None:
+            self._sets[names] = [row, 1]
+        else:
+            rows[1] += 1
+
+    def unused(self, roles: Roles) -> list[str]:
+        """Columns that nothing is read from, by name."""
+        names = {name for names in self._sets for name in names} - set(roles.values())
+        return sorted(name for name in names if name.strip())
+
+    def misnamed(self, roles: Roles) -> list[BadRow]:
+        """Columns that look like a known one that is missing, each named once with the number of rows it affects."""
+        affected: dict[tuple[str, str], list[int]] = {}
+        for names, (first, count) in self._sets.items():
+            missing = [name for name in COLUMNS if name not in roles and name not in names]
+            missing += [name for name in REQUIRED if name in roles and roles[name] not in names]
+            for key in set(names) - set(roles.values()):
+                near = _nearest(key, missing)
+                if near is not None:
+                    entry = affected.setdefault((key, near), [first, 0])
+                    entry[0], entry[1] = min(entry[0], first), entry[1] + count
+        return [_misnamed(row, key, near, count) for (key, near), (row, count) in affected.items()]
 
 
-def _refuse_without_columns(path: Path, rows: Sequence[Row], misnamed: set[str]) -> None:
-    """Refuse a file of which no row has a required column, unless it is misnamed: one sentence for all rows."""
-    names = list(dict.fromkeys(key for _, row in rows for key in row))
-    explained = {_nearest(key, REQUIRED) for key in names if key in misnamed}
-    absent = [column for column in REQUIRED if column not in names and column not in explained]
-    if absent and names:
-        wanted = " and ".join(f"'{column}'" for column in absent)
-        raise ConfigError(f"{path}: no row has {wanted}; columns found: {_listed(names)}. Rename or add the column.")
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(name if name.isprintable() else ascii(name) for name in names)
+def _misnamed(row: int, key: str, near: str, count: int = 1) -> BadRow:
+    more = f" ({count} rows)" if count > 1 else ""
+    fix = f"There is no '{near}': did you mean that? Rename the column{more}."
+    return BadRow(row=row, column=key, found="an unknown column", fix=fix)
 
 
 def _nearest(key: str, missing: Sequence[str]) -> str | None:
@@ -193,66 +276,39 @@ def _nearest(key: str, missing: Sequence[str]) -> str | None:
 
 @functools.lru_cache(maxsize=1024)
 def _likeness(key: str, column: str) -> float:
-    """1 for the column's own name in other letters and for a name that others give it, less for a misspelling."""
-    word = key.lower().strip()
-    return 1.0 if word in OFTEN_CALLED.get(column, ()) else difflib.SequenceMatcher(None, word, column).ratio()
+    return difflib.SequenceMatcher(None, key.lower().strip(), column).ratio()
 
 
-def _problem(
-    number: int, row: Mapping[str, Any], *, from_csv: bool, hinted: set[str]
-) -> tuple[Problem | None, list[BadRow]]:
-    """The problem of one row, or why there is none; a column whose misspelling is named already is not named again."""
-    faults: list[BadRow] = []
-    integers: set[str] = set()
-
-    def text(column: str) -> str:
-        value = row.get(column)
-        if is_missing(value) and not isinstance(value, str):
-            if column in REQUIRED and not any(_nearest(key, [column]) for key in row if key in hinted):
-                faults.append(_fault(number, column, value, "Every problem needs one."))
-            return ""
-        written, fix = value if isinstance(value, str) else "", ""
-        if is_missing(value) and column in (*REQUIRED, "problem_id"):
-            fix = "Write something, or leave the row out."
-        elif column in ("answer", "problem_id"):
-            written, is_integer, fix = as_text(value, from_csv=from_csv and column == "answer")
-            integers.update([column] if is_integer else [])
-        elif not isinstance(value, str):
-            fix = "Write text."
-        fix = fix or fault_of_text(written)
-        if fix:
-            faults.append(_fault(number, column, value, fix))
-            return ""
-        return written
-
-    values = {column: text(column) for column in ("problem_id", "problem", "answer", "solution", "source")}
-    kind = row.get("answer_type")
-    if is_missing(kind):
-        kind = "integer" if "answer" in integers else answer_type_of(values["answer"])
-    if kind not in answer_types():
-        faults.append(_fault(number, "answer_type", kind, f"Write one of {', '.join(answer_types())}."))
-    elif kind == "integer" and values["answer"].strip() and parse_integer(values["answer"]) is None:
-        faults.append(_fault(number, "answer", values["answer"], "Write an integer, or set answer_type to exact."))
-    if faults or any(not values[column].strip() for column in REQUIRED):
-        return None, faults
-    values["problem_id"] = values["problem_id"] or problem_id_of(values["problem"])
-    return Problem(answer_type=str(kind), **values), []
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(name if name.isprintable() else ascii(name) for name in names)
 
 
-def _bare(text: str) -> str:
-    """A problem's text with every run of white space as one space, except for the indentation of a line.
+def _notes(
+    name: str, read: ProblemFile, golds: Sequence[tuple[int, str]], unused: Sequence[str], times: int
+) -> list[str]:  # fmt: skip
+    """Sentences on how a set was read."""
+    notes = []
+    if read.adapter != "paced":
+        held = ", ".join(f"{role} from '{column}'" for role, column in read.roles.items())
+        notes.append(f"{name}: read as {read.adapter}, {DATASETS[read.adapter].about} ({_listed([held])}).")
+    if read.quarantined:
+        count, which = len(read.quarantined), "row is" if len(read.quarantined) == 1 else "rows are"
+        notes.append(
+            f"{name}: {count:,} of {read.num_rows:,} {which} quarantined; first: {read.quarantined[0].faults[0]}"
+        )
+    empty = [row for row, gold in golds if gold in MAYBE_ABSENT]
+    if empty:
+        notes.append(
+            f"{name}: {len(empty)} of {len(golds)} answers read 'None', 'N/A' or the like (first: "
+            f"row {empty[0]}), which may be how a table wrote an absent value."
+        )
+    if read.num_repeated:
+        rows_repeat, were = ("row repeats", "was") if read.num_repeated == 1 else ("rows repeat", "were")
+        each = f" (every problem comes {times} times)" if times > 2 else ""
+        notes.append(f"{name}: {read.num_repeated:,} {rows_repeat} an earlier problem and {were} passed over{each}.")
+    if unused:
+        notes.append(f"{name}: columns not used: {_listed(unused)}.")
+    return notes
 
-    Indentation that all lines share goes, and so do line breaks before a line without any: a text that was wrapped, or
-    moved to the right as a whole, is the same problem.
-    """
-    lines = textwrap.dedent(text.replace("\r\n", "\n").replace("\r", "\n")).strip().split("\n")
-    bare = ""
-    for line in lines:
-        if words := line.split():
-            indent = line[: len(line) - len(line.lstrip())]
-            bare += (f"\n{indent}" if indent else " ") + " ".join(words)
-    return bare.strip()
 
-
-def _fault(row: int, column: str, value: object, fix: str) -> BadRow:
-    return BadRow(row=row, column=column, found=shown(value), fix=fix)
+__all__ = ["ProblemFile", "Quarantined", "problem_id_of", "read_problems"]

@@ -96,9 +96,14 @@ class ProblemsConfig(Section):
     """Where the problems come from."""
 
     path: str = ""
-    """JSONL file of problems; filled in by the lab when there is one."""
+    """A file of problems, a folder of files or a pattern (``docs/data.md``); filled in by the lab when there is one."""
     limit: NonNegativeInt = 0
     """Use the first ``limit`` problems only; 0 for all."""
+    adapter: str = "auto"
+    """How its columns are read: ``auto``, found by their names, or an adapter of ``docs/data.md``, e.g. gsm8k."""
+    on_bad_row: Literal["error", "quarantine"] = "error"
+    """error: rows that cannot be used stop the run before it begins; quarantine: they are put aside in
+    ``bad-rows.jsonl``, each with what is wrong with it, and so is a gold answer that fails its own grading."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,15 +123,33 @@ class PromptsConfig(Section):
     examples; empty for none."""
     enable_thinking: bool | None = None
     """Passed to the chat template when set; must be set for templates that know it."""
+    own_messages: bool = False
+    """Send the problem set's own messages (its column ``messages``): to the student as they are, to the teacher with
+    ``prompts.teacher`` in place of the last one, whose text is then ``{problem}``."""
+    control_tokens: Literal["refuse", "escape"] = "refuse"
+    """What becomes of a problem whose text holds a control token of the tokenizer, such as ``<|im_end|>``: refuse, the
+    run says which; escape, it is written with a space inside, ``< |im_end|>``."""
+    max_student_tokens: NonNegativeInt = 1024
+    """Longest prompt of the student, chat template included; 0 for no limit. Training problems only."""
+    max_teacher_tokens: NonNegativeInt = 3072
+    """Longest prompt of the teacher, who reads the expert solution as well; 0 for no limit."""
+    too_long: Literal["error", "quarantine"] = "error"
+    """error: a longer prompt stops the run before it begins; quarantine: its problem is left out of the training set
+    and written to ``quarantine.jsonl``, and the report says how many."""
 
     def faults(self) -> dict[str, str]:
-        """A message without its problem asks nothing."""
+        """A message without its problem asks nothing; the problem set's own need a template and bring their system."""
         messages = {"student": self.student, "teacher": self.teacher}
-        return {
+        faults = {
             reader: f"must contain {{problem}}, got {text!r}."
             for reader, text in messages.items()
             if "{problem}" not in text
         }
+        if self.own_messages and not self.use_chat_template:
+            faults["own_messages"] = "needs use_chat_template, which says who speaks, got use_chat_template false."
+        if self.own_messages and self.system:
+            faults["system"] = f"must be empty with own_messages, which bring theirs, got {self.system!r}."
+        return faults
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -302,7 +325,9 @@ class EvaluationSet(Section):
     name: Name
     """Part of file names."""
     path: FilePath
-    """JSONL file of problems."""
+    """A file of problems, a folder of files or a pattern."""
+    adapter: str = "auto"
+    """How its columns are read, as for the training problems. Its bad rows are always an error."""
     role: Literal["plasticity", "stability"] = "plasticity"
     """plasticity: the skill being taught; stability: a prior skill, whose loss is forgetting."""
 

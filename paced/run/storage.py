@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from paced.errors import BadRow, BadRows, RunFolderError
+from paced.records import OPTIONAL
 
 Record = TypeVar("Record")
 
@@ -261,13 +262,20 @@ def scan_records(path: Path, kind: type[Record], faults: list[BadRow]) -> Iterat
 
 
 def write_parquet(path: Path, records: Sequence[Any], kind: type) -> None:
-    """Write records as a parquet file with one column for each field, atomically; the bytes depend on the rows only."""
+    """Write records as a parquet file with one column for each field, atomically; the bytes depend on the rows only.
+
+    Edges: a field marked :data:`paced.records.OPTIONAL` that no record sets has no column.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     types = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
     hints = get_type_hints(kind)
-    names = [entry.name for entry in dataclasses.fields(kind)]
+    names = [
+        entry.name
+        for entry in dataclasses.fields(kind)
+        if not entry.metadata.get(OPTIONAL) or any(getattr(one, entry.name) != entry.default for one in records)
+    ]
     schema = pa.schema([(name, types.get(hints[name], pa.string())) for name in names])
     columns = [[getattr(record, name) for record in records] for name in names]
     sink = pa.BufferOutputStream()

@@ -39,7 +39,7 @@ def test_all_bad_rows_are_named_at_once(tmp_path):
         "not json",
         {"problem": "", "answer": "1"},
         {"problem": "x"},
-        {"problem": "y", "answer": ["1"]},
+        {"problem": "y", "answer": ["1", "2"]},
         {"problem": "z", "answer": "one", "answer_type": "integer"},
         {"problem": "u", "answer": "1", "answer_type": "float"},
         [1, 2],
@@ -49,8 +49,8 @@ def test_all_bad_rows_are_named_at_once(tmp_path):
     assert [row.row for row in caught.value.rows] == [2, 3, 4, 5, 6, 7, 8]
 
 
-def test_a_misnamed_column_is_named_and_not_guessed(tmp_path):
-    file = write(tmp_path, {"question": "2+2", "answer": "4"}, {"question": "2+3", "answer": "5"})
+def test_a_misspelt_column_is_named_and_not_guessed(tmp_path):
+    file = write(tmp_path, {"problm": "2+2", "answer": "4"}, {"problm": "2+3", "answer": "5"})
     with pytest.raises(BadRows, match="There is no 'problem': did you mean that\\?") as caught:
         read_problems(file)
     assert len(caught.value.rows) == 1
@@ -66,8 +66,8 @@ def test_a_column_that_no_row_has_is_one_sentence_with_the_columns_found(tmp_pat
 
 
 def test_other_columns_are_passed_over_and_said(tmp_path):
-    file = read_problems(write(tmp_path, {"problem": "2+2", "answer": "4", "level": 3}))
-    assert file.notes == ("p.jsonl: columns not used: level.",)
+    file = read_problems(write(tmp_path, {"problem": "2+2", "answer": "4", "seen": 3}))
+    assert file.notes == ("p.jsonl: columns not used: seen.",)
 
 
 def test_the_same_problem_with_two_answers_is_an_error(tmp_path):
@@ -80,7 +80,9 @@ def test_the_same_problem_with_two_answers_is_an_error(tmp_path):
 def test_repeats_without_ids_are_passed_over_and_counted(tmp_path):
     file = read_problems(write(tmp_path, *[{"problem": "2+2", "answer": "4"}] * 3))
     assert len(file.problems) == 1
-    assert file.notes == ("p.jsonl: 2 rows repeat an earlier problem and were passed over.",)
+    assert file.notes == (
+        "p.jsonl: 2 rows repeat an earlier problem and were passed over (every problem comes 3 times).",
+    )
 
 
 def test_two_rows_with_one_id_are_an_error(tmp_path):
@@ -120,7 +122,7 @@ def test_a_file_that_cannot_be_read_is_one_sentence_with_its_name(tmp_path, name
 def test_an_absent_file_and_a_folder_are_refused(tmp_path):
     with pytest.raises(ConfigError, match="absent.jsonl: no such file"):
         read_problems(tmp_path / "absent.jsonl")
-    with pytest.raises(ConfigError, match="the name must end in"):
+    with pytest.raises(ConfigError, match="this folder holds no file that ends in .csv"):
         read_problems(tmp_path)
 
 
@@ -230,25 +232,44 @@ def test_nan_is_absent_in_every_column_that_may_be(tmp_path):
 @pytest.mark.parametrize(
     ("column", "meant"),
     [
-        ("Problem", "problem"),
-        ("PROBLEM", "problem"),
-        (" problem", "problem"),
         ("problems", "problem"),
-        ("Answer", "answer"),
-        ("answers", "answer"),
-        ("Question", "problem"),
-        ("final_answer", "answer"),
-        ("Problem_ID", "problem_id"),
-        ("Answer_Type", "answer_type"),
-        ("solutions", "solution"),
+        ("Probelm", "problem"),
+        ("anwser", "answer"),
+        ("answer_typ", "answer_type"),
+        ("soluton", "solution"),
+        ("messags", "messages"),
     ],
 )
-def test_a_misnamed_column_is_told_the_nearest_name(tmp_path, column, meant):
+def test_a_misspelt_column_is_told_the_nearest_name(tmp_path, column, meant):
     row = {"problem": "a", "answer": "1"}
     row.pop(meant, None)
     with pytest.raises(BadRows, match=f"There is no '{meant}': did you mean that") as caught:
         read_problems(write(tmp_path, {**row, column: "x"}))
     assert [fault.column for fault in caught.value.rows] == [column]
+
+
+@pytest.mark.parametrize(
+    ("column", "role"),
+    [
+        ("Problem", "problem"),
+        ("PROBLEM", "problem"),
+        (" problem", "problem"),
+        ("Question", "problem"),
+        ("problem text", "problem"),
+        ("Answer", "answer"),
+        ("answers", "answer"),
+        ("final_answer", "answer"),
+        ("Expected Answer", "answer"),
+        ("Problem_ID", "problem_id"),
+        ("Answer_Type", "answer_type"),
+        ("rationale", "solution"),
+    ],
+)
+def test_a_column_in_a_common_spelling_is_read(tmp_path, column, role):
+    row = {"problem": "a", "answer": "1"}
+    value = row.pop(role, "exact" if role == "answer_type" else "x")
+    (problem,) = read_problems(write(tmp_path, {**row, column: value})).problems
+    assert getattr(problem, role) == value
 
 
 def test_programs_that_differ_in_indentation_are_two_problems(tmp_path):

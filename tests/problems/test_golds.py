@@ -26,8 +26,8 @@ def write(tmp_path, golds, **columns):
 
 UNUSABLE = [
     "nan", "NaN", " nan ", "<NA>", "NaT", "#N/A", "#NA", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NULL!", "#NUM!", "",
-    "  ", "\t", None, float("nan"), float("inf"), -float("inf"), 1e20, 9.1e15, True, False, [], [4], ["4"], {"x": 1},
-    "a\x00b", "\ud83d",
+    "  ", "\t", None, float("nan"), float("inf"), -float("inf"), 1e20, 9.1e15, True, False, [], [4, 5],
+    ["4", "5"], {"x": 1},    "a\x00b", "\ud83d",
 ]  # fmt: skip
 
 
@@ -89,7 +89,8 @@ COLUMNS = {
     "large text": (pa.array(["3", "4"], pa.large_string()), ["3", "4"]),
     "bytes": (pa.array([b"3", b"4"]), None),
     "date": (pa.array([datetime.date(2024, 1, 5)] * 2), None),
-    "list": (pa.array([["3"], ["4"]]), None),
+    "list of one": (pa.array([["3"], ["4"]]), ["3", "4"]),
+    "list": (pa.array([["3", "5"], ["4", "5"]]), None),
     "struct": (pa.array([{"value": "3"}] * 2), None),
     "truth": (pa.array([True, False]), None),
     "null": (pa.array([None, None], pa.null()), None),
