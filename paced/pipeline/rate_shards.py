@@ -17,7 +17,8 @@ from paced.errors import BadRow, BadRows, ConfigError, RunFolderError
 from paced.pipeline.rate_config import RateConfig
 from paced.pipeline.rate_result import LeftOut, Rated, left_out_file
 from paced.pipeline.rate_state import SETTINGS, SHARD, settings_beside, state_folder
-from paced.problems.files import ProblemFile, read_problems
+from paced.pipeline.training_file import read_training_file
+from paced.problems.files import ProblemFile
 from paced.records import PassRate, Problem
 from paced.rollouts.shards import Shard, shard
 from paced.run.storage import read_records, write_json, write_records
@@ -64,7 +65,7 @@ def merge_rates(config: RateConfig, table: str | Path) -> Rated:
         RunFolderError: parts that were sampled with different settings.
     """
     table = Path(table)
-    file = read_problems(config.problems.path, limit=config.problems.limit)
+    file = read_training_file(config.problems, config.grading)
     check_table_name(table, [problem.problem_id for problem in file.problems])
     parts = _parts(table)
     settings = _common_settings(parts)
