@@ -74,6 +74,10 @@ def share(run: RunFolder, method: RunFolder) -> None:
     for settings in (ours, theirs):
         settings["student"].pop("adapter")  # decides how a student is trained, not what it is
     first = ("seed", "student", "problems")
+    chosen = config.references.num_samples > 1 or config.references.retries > 0
+    by_grade = ("grading",) if chosen else ()
+    for sections in (ours, theirs):  # what a method trains along decides nothing of what is sampled
+        del sections["references"]["flagged"]
     if _same(ours, theirs, "problems"):
         _share(run, Step("problems"), method, Step("problems"))
     if _same(ours, theirs, *first, "prompts", "evaluation"):
@@ -89,7 +93,7 @@ def share(run: RunFolder, method: RunFolder) -> None:
             _share(run, Step("rollout", 1), method, Step("rollout", 1), wanted)
             if _same(ours, theirs, "grading", "pass_rates") and len(wanted) == len(stage_problems(run, 1)):
                 _share(run, Step("grade", 1), method, Step("grade", 1))
-        if stage.along == "reference" and _same(ours, theirs, *first, "teacher", "prompts", "references"):
+        if stage.along == "reference" and _same(ours, theirs, *first, *by_grade, "teacher", "prompts", "references"):
             _share(run, Step("reference", 1), method, Step("reference", number), wanted)
 
 
