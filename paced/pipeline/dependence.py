@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from paced.pipeline.taken import needs_rollouts, source_of
-from paced.run.config import TRAINING, ModelConfig, PromptsConfig, RunConfig, SamplingConfig
+from paced.run.config import TRAINING, GradingConfig, ModelConfig, PromptsConfig, RunConfig, SamplingConfig
 from paced.run.configfile import to_dict
 from paced.run.folder import RunFolder
 from paced.run.presets import set_grading, set_sampling
@@ -134,8 +134,7 @@ def settings_of(config: RunConfig, step: Step) -> dict[str, Any]:
         samples = {"rollouts.num_samples": config.rollouts.num_samples} if step.name == "rollout" else {}
         return seed | _part(config, step.stage) | columns | samples
     if step.name in ("grade", "count"):
-        grading = set_grading(config, step.part.partition("-")[2])
-        return {f"grading.{key}": value for key, value in to_dict(grading).items()}
+        return _grading(set_grading(config, step.part.partition("-")[2]))
     if step.name == "weigh":
         return {"weights": to_dict(config.weights)}
     if step.name == "evaluate":
@@ -145,11 +144,15 @@ def settings_of(config: RunConfig, step: Step) -> dict[str, Any]:
     if step.name == "rollout":
         return part | _student(config) | _prompts(config, "student") | sampling_settings("rollouts", config.rollouts)
     if step.name == "reference":
-        chosen = grading if config.references.num_samples > 1 or config.references.retries else {}
+        chosen = _grading(config.grading) if config.references.num_samples > 1 or config.references.retries else {}
         sampled = sampling_settings("references", config.references)
         del sampled["references.flagged"]  # what is dropped is decided where the stage is trained
         return part | _teacher(config) | _prompts(config, "teacher") | sampled | chosen
     return part | _student(config) | _teacher(config) | _training(config, step.stage) | _renewals(config, step.stage)
+
+
+def _grading(grading: GradingConfig) -> dict[str, Any]:
+    return {f"grading.{key}": value for key, value in to_dict(grading).items()}
 
 
 def _training(config: RunConfig, number: int) -> dict[str, Any]:
@@ -161,12 +164,9 @@ def _training(config: RunConfig, number: int) -> dict[str, Any]:
         for key, value in to_dict(stage).items()
         if key not in ("share", "learning_rate")
     }
-<<<<<<< HEAD
     settings["student.adapter"] = to_dict(config.student.adapter) if config.student.adapter else None
-=======
     if stage.along == "reference":
         settings["references.flagged"] = config.references.flagged
->>>>>>> wt-safe
     settings["learning_rate"] = stage.learning_rate or config.training.learning_rate
     return settings | _prompts(config, "student") | _prompts(config, "teacher")
 

@@ -54,7 +54,7 @@ from paced.run.progress import Progress
 from paced.run.recordfile import Places, RecordFile
 from paced.run.seeds import text_key
 from paced.run.steprecord import Step
-from paced.run.storage import file_hash, read_parquet, write_parquet, write_records
+from paced.run.storage import file_hash, read_parquet, read_records, write_parquet, write_records
 from paced.train.team import team_for_files
 from paced.weights import normalise
 
@@ -89,7 +89,7 @@ def take_problems(run: RunFolder, progress: Progress) -> None:
     with computing(run, step, read):
         run.quarantine.unlink(missing_ok=True)
         if long:
-            write_atomic(run.quarantine, "".join(f"{encode_line(one)}\n" for one in long))
+            write_records(run.quarantine, long)
         write_parquet(run.problems, file.problems, Problem)
 
 
@@ -223,8 +223,8 @@ def reference(run: RunFolder, stage_number: int, progress: Progress) -> None:
         return
     if not finished(run, step, progress):
         _make_references(run, stage_number, problems, progress)
-        grades = grade_all(problems, read_records(stage.references, Rollout), config.grading)
-        progress.note(f"stage {stage_number}: references, {describe_grades(grades)}")
+        verdicts = grade_stream(problems, read_records(stage.references, Rollout), config.grading).verdicts
+        progress.note(f"stage {stage_number}: references, {describe_verdicts(verdicts)}")
     if not stage.references.exists():  # deleted by a person once the stage was trained
         return
     checks = checked_references(stage, problems, config)
@@ -241,15 +241,8 @@ def _make_references(run: RunFolder, stage_number: int, problems: Sequence[Probl
     teacher = teacher_model(config)
     if source_of(config, "reference", stage_number):
         with _taking(run, step) as others:
-<<<<<<< HEAD
-            taken, notes = take_references(config, problems, others, tokenizer=load_tokenizer(teacher))
-            _write_taken(stage.references, taken, notes, progress)
-        verdicts = grade_stream(problems, taken, config.grading).verdicts
-        progress.note(f"stage {stage_number}: references, {describe_verdicts(verdicts)}")
-=======
             references, notes = take_references(config, problems, others, tokenizer=load_tokenizer(teacher))
             _write_taken(stage.references, best_references(problems, references, config), notes, progress)
->>>>>>> wt-safe
         return
     with (
         computing(run, step, written(run, Step("problems")) | teacher_contents(config)),
@@ -259,13 +252,8 @@ def _make_references(run: RunFolder, stage_number: int, problems: Sequence[Probl
         also_read(run, step, stage.teacher_prompts)
         sentence = sample_references(stage, sampler, problems, prompts, config)
         run.note_engine(step.label, describe_engine(choose_engine(config.references), sampler.engine))
-<<<<<<< HEAD
-    verdicts = grade_stream(problems, references, config.grading).verdicts
-    progress.note(f"stage {stage_number}: references, {describe_verdicts(verdicts)}")
-=======
     if sentence:
         progress.note(f"stage {stage_number}: {sentence}")
->>>>>>> wt-safe
 
 
 def distill(run: RunFolder, stage_number: int, progress: Progress) -> None:

@@ -135,16 +135,11 @@ def take_rollouts(
 
 def take_references(
     config: RunConfig, problems: Sequence[Problem], others: Sequence[Problem], *, tokenizer: Any
-<<<<<<< HEAD
 ) -> tuple[Sequence[Rollout], list[str]]:
-    """One reference of every problem from ``references.from``, tokenized with its end where the file has text alone.
-=======
-) -> tuple[list[Rollout], list[str]]:
-    """The best reference of every problem from ``references.from``, tokenized with its end where there is text alone.
+    """References of every problem from ``references.from``, tokenized with their end where there is text alone.
 
     The file has ``references.num_samples`` of each problem. Whether they leak, were cut or are wrong is looked at as
     for those that are sampled (``references.py``).
->>>>>>> wt-safe
 
     Args:
         config: the recipe.

@@ -58,12 +58,9 @@ BESIDE = {
         for section in ("rollouts", "pass_rates", "references")
         for key in ("path", "columns")
     },
-<<<<<<< HEAD
     **{f"student.adapter.{key}": {"student.adapter": {"rank": 8}} for key in ("rank", "alpha", "targets")},
-=======
     "prompts.own_messages": {"prompts.system": ""},
     **{f"references.{key}": {"references.sampling_temperature": 0.5} for key in ("num_samples", "retries")},
->>>>>>> wt-safe
     "stages.1.fresh_rollouts": {"stages.1.along": "rollout"},
     "training.interpolation": {"stages.1.divergence": "mixed_kl", "stages.1.recompute_every": 2},
 }
