@@ -27,7 +27,7 @@ def runs_by_method(run: RunFolder) -> Mapping[str, RunFolder]:
 
 
 def report_method(run: RunFolder, methods: Sequence[str]) -> str:
-    """Which of these methods the report holds against the others: the one that ``report.method`` names, or the first.
+    """Which of these methods the report compares with the others: the one that ``report.method`` names, or the first.
 
     Args:
         run: the run folder.
