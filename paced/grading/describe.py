@@ -26,9 +26,8 @@ def describe_changes(before: Sequence[Grade], after: Sequence[Grade]) -> str:
         >>> describe_changes([old], [new])
         '1 of 1 verdicts changed (1 incorrect -> correct)'
     """
-    verdicts = {(grade.problem_id, grade.sample_index): grade.verdict for grade in before}
-    keyed = [((grade.problem_id, grade.sample_index), grade.verdict) for grade in after]
-    pairs = [(verdicts[key], verdict) for key, verdict in keyed if key in verdicts]
-    changes = Counter(f"{old} -> {new}" for old, new in pairs if old != new)
-    listed = ", ".join(f"{count:,} {change}" for change, count in changes.most_common())
-    return f"{changes.total():,} of {len(pairs):,} verdicts changed" + (f" ({listed})" if listed else "")
+    held = {(grade.problem_id, grade.sample_index): grade.verdict for grade in before}
+    pairs = [(held[key], grade.verdict) for grade in after if (key := (grade.problem_id, grade.sample_index)) in held]
+    changed = Counter(f"{old} -> {new}" for old, new in pairs if old != new)
+    told = ", ".join(f"{count:,} {change}" for change, count in changed.most_common())
+    return f"{changed.total():,} of {len(pairs):,} verdicts changed" + (f" ({told})" if told else "")

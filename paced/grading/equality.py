@@ -50,10 +50,10 @@ def equal(gold: str, said: str) -> tuple[bool | None, str]:
     if choice is not None:
         return choice
     outcomes = [_shapes(read_shape(a), read_shape(b)) for a in _readings(one, other) for b in _readings(other, one)]
-    for decided in (True, None):
-        for outcome in outcomes:
-            if outcome[0] is decided:
-                return outcome
+    for wanted in (True, None):
+        hit = next((outcome for outcome in outcomes if outcome[0] is wanted), None)
+        if hit is not None:
+            return hit
     return outcomes[0]
 
 

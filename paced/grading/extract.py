@@ -100,7 +100,7 @@ def boxed(text: str) -> str | None:
     Such a line is ``Answer:``, a heading, ``<answer>``, ``####``, or ``the answer is`` in the last line of all: in a
     chain of thought before it that is often a step. A remark behind it is cut off. A completion that is nothing but a
     short answer is that answer.
-    Edges: a last box that never closes is not an answer, and takes back an earlier box or line. ``\boxed 5`` holds 5.
+    Edges: a last box that never closes is no answer: an earlier box or line was taken back by it. ``\boxed 5`` holds 5.
 
     Example:
         >>> boxed(r"so \boxed{\frac{1}{2}} it is"), boxed("Answer: 34."), boxed("the answer may be 34")

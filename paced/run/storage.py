@@ -189,7 +189,7 @@ def read_records(path: Path, kind: type[Record]) -> list[Record]:
         kind: the record class.
 
     Raises:
-        BadRows: lines that are not a JSON object, or whose fields are missing, unknown or of the wrong type.
+        BadRows: lines that are no JSON object, or whose fields are missing, unknown or of the wrong type.
     """
     import msgspec
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from paced.analysis.results.intervals import Estimate, accuracies, mean_with_interval, paired_difference
-from paced.errors import RunFolderError, check_choice
+from paced.errors import RunFolderError
 from paced.records import PassRate, Table
 from paced.run.config import RunConfig
 from paced.run.folder import RunFolder
@@ -112,9 +112,10 @@ def difference_table(results: list[MethodResult], reference: str) -> Table:
     Returns: columns ``method``, ``role``, ``difference``, ``difference_low``, ``difference_high``, ``verdict``:
         *higher*, *lower*, or *inside the noise* when the interval holds zero.
     """
-    by_method = {result.method: result for result in results}
-    check_choice("difference_table", "reference", reference, by_method)
-    chosen = by_method[reference]
+    chosen = next((result for result in results if result.method == reference), None)
+    if chosen is None:
+        names = ", ".join(result.method for result in results)
+        raise ValueError(f"difference_table: reference must be one of {names}, got {reference!r}.")
     table: dict[str, list] = {
         key: [] for key in ("method", "role", "difference", "difference_low", "difference_high", "verdict")
     }

@@ -17,9 +17,7 @@ from paced.arrays import Floats
 from paced.records import PassRate
 
 RESAMPLES = 4000
-"""Bootstrap samples of problems."""
 LEVEL = 0.95
-"""Chance that an interval of the analysis contains the truth."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,7 +34,7 @@ class Estimate:
     """Problems averaged over, the unit of resampling."""
 
     def excludes_zero(self) -> bool:
-        """Whether zero is outside the interval: the difference is larger than the noise between problems."""
+        """Whether zero lies outside the interval: the difference stands out from the noise between problems."""
         return self.low > 0 or self.high < 0
 
     def points(self, *, signed: bool = False) -> str:
@@ -94,7 +92,7 @@ def accuracies(pass_rates: Sequence[PassRate]) -> dict[str, float]:
 
 
 def paired_difference(after: Mapping[str, float], before: Mapping[str, float], *, seed: int = 0) -> Estimate:
-    """Mean of (after - before) over the problems that both have, with its interval.
+    """Mean of (after - before) over the problems that both hold, with its interval.
 
     Raises:
         ValueError: the two share no problem.
