@@ -2,8 +2,8 @@
 
     python -m paced.cli.commandpage docs/commands.md
 
-The page is read off the application: what ``paced COMMAND --help`` shows is what is written here. A test holds the page
-in docs/ to it.
+The page is read off the application: what ``paced COMMAND --help`` shows is what is written here. A test compares the
+page in docs/ with it.
 """
 
 from __future__ import annotations

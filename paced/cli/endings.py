@@ -91,7 +91,7 @@ def _input_fault(error: BaseException) -> str:
     if package == "pyarrow" and not isinstance(error, OSError):
         return f"a table cannot be read or written: {_brief(error)}. Write the file again."
     if isinstance(error, UnicodeEncodeError):
-        return f"a text holds a character that cannot be written as {error.encoding}: {_brief(error)}."
+        return f"a text contains a character that cannot be written as {error.encoding}: {_brief(error)}."
     if isinstance(error, UnicodeDecodeError):
         return f"a file is not {error.encoding} text: {_brief(error)}."
     if isinstance(error, json.JSONDecodeError):

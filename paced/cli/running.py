@@ -27,7 +27,7 @@ def do_step(
     verbosity: Verbosity,
     together: bool = False,
 ) -> None:
-    """Do one step of ``paced.pipeline.steps`` alone, holding the run's lock."""
+    """Do one step of ``paced.pipeline.steps`` alone, under the run's lock."""
     from paced.pipeline.methods import prepare
 
     def work(folder: RunFolder, progress: Progress) -> None:
@@ -57,9 +57,9 @@ def working(
     verbosity: Verbosity = NORMAL,
     together: bool = False,
 ) -> Result:
-    """Do ``work`` while holding the run's lock, with signals turned into a wish to stop at the next boundary.
+    """Do ``work`` under the run's lock; a signal asks it to stop at the next boundary.
 
-    Of several processes that work together the first holds the lock and shows the progress.
+    Of several processes that work together the first has the lock and shows the progress.
     """
     from paced.run.progress import Silent
     from paced.run.signals import stop_on_signals

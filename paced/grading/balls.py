@@ -1,4 +1,4 @@
-"""Whether two expressions have the same value, decided with balls: intervals of complex numbers that hold the value.
+"""Whether two expressions have the same value, decided with balls: regions of complex numbers that contain the value.
 
 Balls that do not meet prove that the values differ, however near they are; balls of 40 digits that meet are called
 equal. Magnitude costs nothing (``1/2004!`` is a ball like any other), and what outgrows the precision becomes a ball
@@ -223,8 +223,8 @@ _OPERATIONS: dict[str, Callable[..., Any]] = {
     "cosh": lambda a: a.cosh(),
     "tanh": lambda a: a.tanh(),
     **{
-        f"{arc}{name}": (lambda a, name=name: getattr(a, f"a{name}")())
+        f"{arc}{name}": inverse
         for arc in ("arc", "a")
-        for name in ("sin", "cos", "tan")
+        for name, inverse in {"sin": lambda a: a.asin(), "cos": lambda a: a.acos(), "tan": lambda a: a.atan()}.items()
     },
 }

@@ -122,7 +122,7 @@ class StageLoop(Trainer):
         norm = torch.nn.utils.get_total_norm(
             [one.grad for one in trained(self.student_loss.model) if one.grad is not None]
         )
-        self.tally.finish(self.student_loss, norm, self.plan.examples, where=self._place())
+        self.tally.finish(norm, self.plan.examples, where=self._place())
         self.rate = self.optimizer.param_groups[0]["lr"]
         return torch.tensor(self.tally.loss, device=self.args.device)
 

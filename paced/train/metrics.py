@@ -22,7 +22,7 @@ from paced.run.folder import RunFolder
 from paced.run.storage import append_lines, read_lines, truncate_lines
 from paced.train.batches import Batch
 from paced.train.examples import Example, Ratings
-from paced.train.loss import DistillationStudent, Divergence, FusedLoss
+from paced.train.loss import Divergence, FusedLoss
 from paced.train.micro_batches import Packed
 from paced.train.team import Team, whole_tensor
 from paced.train.trackers import Tracker, open_trackers
@@ -83,6 +83,8 @@ class StepTally:
         """Add one micro-batch."""
         self.loss += float(result.loss.detach())
         self.divergence_sum += float(result.token_losses.sum(dtype=torch.float64))
+        for name, part in result.sums.items():
+            self.parts[name] = self.parts.get(name, 0.0) + float(part)
         self.num_tokens += int(result.computed.sum())
         if self.team.part == 0:
             self.num_processed += sum(len(one.student_prompt_ids) + len(one.completion_ids) for one in examples)
@@ -95,17 +97,16 @@ class StepTally:
             wrong = packed.owners[~torch.isfinite(result.token_losses)].unique().tolist()
             self._bad = [examples[index].problem_id for index in wrong]
 
-    def finish(self, loss_of: DistillationStudent, norm: Tensor, examples: Sequence[Example], *, where: str) -> None:
+    def finish(self, norm: Tensor, examples: Sequence[Example], *, where: str) -> None:
         """Add up over all ranks; stop when the loss or the gradient is not finite, before anything was changed.
 
         Raises:
             FloatingPointError: with the step, the problems and the last good checkpoint.
         """
-        parts = loss_of.take_sums()
-        names = sorted(set().union(*self.team.gather(sorted(parts))))
+        names = sorted(set().union(*self.team.gather(sorted(self.parts))))
         own = [self.loss, self.divergence_sum, self.num_tokens, self.num_processed, *self.head]
         loss, self.divergence_sum, tokens, processed, *sums = self.team.total(
-            [*own, *(parts.get(n, 0.0) for n in names)]
+            [*own, *(self.parts.get(n, 0.0) for n in names)]
         )
         self.head, sums = sums[:4], sums[4:]
         self.loss = loss / self.team.size  # the multipliers carry the number of ranks

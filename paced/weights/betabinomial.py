@@ -33,7 +33,7 @@ LARGEST_CONCENTRATION = 1e7
 SMALLEST_CONCENTRATION = 1e-6
 """a+b below which Beta(a, b) counts as two points, 0 and 1."""
 SMALLEST_PARAMETER = 1e-7
-"""a or b below which the likelihood has run into its edge; only a truncated one can."""
+"""a or b below which the maximum is at the edge 0; only a truncated likelihood has one there."""
 STEEPEST_LOGIT = 16.0
 """|logit| of the mean beyond which it counts as 0 or 1."""
 
@@ -151,22 +151,20 @@ class BetaBinomial:
         a, b = start if start is not None else (2 * self.binomial_mean, 2 * (1 - self.binomial_mean))
         point = np.array([logit(a / (a + b)), np.log(a + b)])
         low, high = np.log(SMALLEST_CONCENTRATION), np.log(LARGEST_CONCENTRATION)
-        here = self.in_search_coordinates(*point)
+        current = self.in_search_coordinates(*point)
         converged = False
         for _ in range(200):
-            step = _ascent(here)
+            step = _ascent(current)
             step *= min(1.0, 2.0 / max(float(np.abs(step).max()), 1e-300))
-            accepted = False
             for _ in range(40):
-                there = self.in_search_coordinates(*(point + step))
-                if there.value >= here.value - 1e-13 * abs(here.value):
-                    accepted = True
+                candidate = self.in_search_coordinates(*(point + step))
+                if candidate.value >= current.value - 1e-13 * abs(current.value):
                     break
                 step = step / 2
-            if not accepted:
+            else:  # no step in this direction goes up: this is the maximum
                 converged = True
                 break
-            point, here = point + step, there
+            point, current = point + step, candidate
             smallest = np.exp(point[1]) * expit(-abs(point[0]))
             if not low < point[1] < high or smallest < SMALLEST_PARAMETER or abs(point[0]) > STEEPEST_LOGIT:
                 break
@@ -176,13 +174,13 @@ class BetaBinomial:
         if point[1] >= high:
             return self.one_point()
         m, n = float(expit(point[0])), float(np.exp(point[1]))
-        return Maximum(n * m, n * float(expit(-point[0])), here.value, m, converged)
+        return Maximum(n * m, n * float(expit(-point[0])), current.value, m, converged)
 
     def one_point(self) -> Maximum:
         """The supremum over laws that give every problem the same pass rate: the binomial likelihood."""
         lam = np.log(LARGEST_CONCENTRATION)
         eta, value = climb(
-            lambda x: _first(self.in_search_coordinates(x, lam), 0),
+            lambda x: _along_one(self.in_search_coordinates(x, lam), 0),
             float(logit(self.binomial_mean)),
             0.5,
             (-STEEPEST_LOGIT, STEEPEST_LOGIT),
@@ -249,7 +247,7 @@ def climb(
 def log_pmf(num_rollouts: int, a: float, b: float, zpd: float | None = None) -> Floats:
     """log P(s | K) of the beta-binomial for s = 0..K, given that s/K is in the zone when ``zpd`` is given.
 
-    Infinite a and b with a ratio have no place here: pass the binomial's own pmf instead.
+    Not for infinite a and b: use the binomial's own pmf there.
 
     Example:
         >>> np.exp(log_pmf(2, 1.0, 1.0)).round(4).tolist()
@@ -292,12 +290,13 @@ def _truncation(cells: CountHistogram, zpd: float) -> _Truncation:
     return _Truncation(tuple(groups))
 
 
-def _ascent(here: Derivatives) -> Floats:
-    """Newton's step where the surface bends down, otherwise the same step on a surface made to bend down."""
-    values, vectors = np.linalg.eigh(here.hessian)
+def _ascent(at: Derivatives) -> Floats:
+    """Newton's step where the surface bends down, otherwise the same step with the curvatures' signs turned."""
+    values, vectors = np.linalg.eigh(at.hessian)
     floor = 1e-12 * max(1.0, float(np.abs(values).max()))
-    return np.asarray(vectors @ ((vectors.T @ here.gradient) / np.maximum(np.abs(values), floor)))
+    return np.asarray(vectors @ ((vectors.T @ at.gradient) / np.maximum(np.abs(values), floor)))
 
 
-def _first(here: Derivatives, index: int) -> tuple[float, float, float]:
-    return here.value, float(here.gradient[index]), float(here.hessian[index, index])
+def _along_one(at: Derivatives, index: int) -> tuple[float, float, float]:
+    """(value, first and second derivative) along one coordinate."""
+    return at.value, float(at.gradient[index]), float(at.hessian[index, index])

@@ -78,15 +78,15 @@ def measure_anatomy(
     """
     quiet_transformers()
     rate_stage(run, stage, progress)
-    at = _Measurement(run, stage, progress, token_reduction)
-    useful, prior = at.direction("plasticity"), at.direction("stability")
+    measurement = _Measurement(run, stage, progress, token_reduction)
+    useful, prior = measurement.direction("plasticity"), measurement.direction("stability")
     rates = {rate.problem_id: rate for rate in read_parquet(run.stage(stage).pass_rates, PassRate)}
     groups = {name: members[:PER_GROUP] for name, members in group_problems(stage_problems(run, stage), rates).items()}
     chosen = [problem for members in groups.values() for problem in members]
-    seen, rollouts = at.student_samples("training", chosen)
-    shown, references = at.teacher_references(chosen)
+    seen, rollouts = measurement.student_samples("training", chosen)
+    shown, references = measurement.teacher_references(chosen)
     completions = {"references": references, "rollouts": rollouts}
-    prompts = {one.problem_id: (one, other) for one, other in zip(seen, shown, strict=True)}
+    prompts = {student.problem_id: (student, teacher) for student, teacher in zip(seen, shown, strict=True)}
     rows: list[AnatomyRow] = []
     with progress.track("gradient anatomy", len(OBJECTIVES) * len(chosen)) as advance:
         for loss, along in OBJECTIVES:
@@ -94,7 +94,7 @@ def measure_anatomy(
                 gradients = []
                 for problem in members:
                     of_problem = completions[along][problem.problem_id]
-                    gradients.append(at.gradient(loss, *prompts[problem.problem_id], of_problem))
+                    gradients.append(measurement.gradient(loss, *prompts[problem.problem_id], of_problem))
                     advance(1)
                 rows.append(
                     anatomy_row(np.stack(gradients), loss=f"{loss}, {along}", group=name, useful=useful, prior=prior)
@@ -161,7 +161,7 @@ class _Measurement:
         return np.stack(gradients) if gradients else None
 
     def gradient(self, loss: str, seen: Prompt, shown: Prompt | None, completions: Sequence[Rollout]) -> Gradient:
-        """g of one problem; a wish to stop is heard before it."""
+        """The gradient of one problem, [P]; a signal to stop is obeyed before it is computed."""
         stop_if_requested()
         return problem_gradient(
             self.student,
@@ -177,7 +177,7 @@ class _Measurement:
     def _collect(
         self, name: str, reader: Reader, problems: Sequence[Problem], sampling: SamplingConfig, *, source: str
     ) -> tuple[list[Prompt], Samples]:
-        """Prompts, and what ``anatomy/<name>.jsonl`` holds after it was completed, by problem."""
+        """Prompts, and the completions of ``anatomy/<name>.jsonl`` by problem, sampled where they are missing."""
         samples: Samples = {problem.problem_id: [] for problem in problems}
         with make_sampler(
             self.config,

@@ -14,12 +14,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from paced.analysis.results.intervals import mean_with_interval
-from paced.analysis.results.pass_rates import wilson
 from paced.records import PassRate, Table
 from paced.run.config import TRAINING
 from paced.run.folder import RunFolder
 from paced.run.storage import read_parquet
 from paced.weights import BetaKernel, normalise
+from paced.weights.wilson import wilson_interval
 from paced.zone import REGIONS, TABLE_9
 
 
@@ -46,7 +46,7 @@ def curriculum_table(checkpoints: Mapping[str, Sequence[PassRate]]) -> dict[str,
         table["num_problems"].append(len(values))
         for name in REGIONS:
             count = sum(TABLE_9.region(value) == name for value in values)
-            bottom, top = wilson(count, len(values))
+            bottom, top = wilson_interval(count, len(values))
             table[name].append(count / len(values))
             table[f"{name}_low"].append(bottom)
             table[f"{name}_high"].append(top)
@@ -76,7 +76,7 @@ def flow_table(before: Sequence[PassRate], after: Sequence[PassRate]) -> Table:
         rows = [pair for pair in pairs if TABLE_9.region(pair[0].pass_rate_estimate) == start]
         for end in REGIONS:
             count = sum(TABLE_9.region(pair[1].pass_rate_estimate) == end for pair in rows)
-            bottom, top = wilson(count, len(rows)) if rows else (0.0, 1.0)
+            bottom, top = wilson_interval(count, len(rows)) if rows else (0.0, 1.0)
             table["from_region"].append(start)
             table["to_region"].append(end)
             table["num_problems"].append(count)

@@ -11,20 +11,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 from paced.records import PassRate, ProblemWeight, Table
-
-
-def wilson(successes: int, total: int, *, level: float = 0.95) -> tuple[float, float]:
-    """Wilson score interval of a proportion.
-
-    Example:
-        >>> low, high = wilson(0, 8)
-        >>> round(low, 2), round(high, 2)
-        (0.0, 0.32)
-    """
-    from scipy import stats
-
-    interval = stats.binomtest(successes, total).proportion_ci(confidence_level=level, method="wilson")
-    return float(interval.low), float(interval.high)
+from paced.weights.wilson import wilson_interval
 
 
 def histogram_table(pass_rates: Sequence[PassRate]) -> Table:
@@ -40,7 +27,7 @@ def histogram_table(pass_rates: Sequence[PassRate]) -> Table:
         # Empty classes are drawn as empty, not skipped, when K is the same for all.
         num_rollouts = next(rate.num_rollouts for rate in pass_rates if rate.num_rollouts)
         values = [Fraction(passed, num_rollouts) for passed in range(num_rollouts + 1)]
-    intervals = [wilson(counts[value], total) for value in values]
+    intervals = [wilson_interval(counts[value], total) for value in values]
     return {
         "pass_rate_estimate": [float(value) for value in values],
         "num_problems": [counts[value] for value in values],

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from fractions import Fraction as Fr
-from math import comb, factorial
+from math import comb
 
 import mpmath
 import numpy as np
 
 from paced.theory.facts.extensions import rollout_quality
+from paced.theory.facts.populations import whole_beta
 from paced.theory.ledger.claim import Check, Claim, Control, Counterexample, Outcome, Result, Verdict
 from paced.theory.ledger.engines import (
     agree,
@@ -24,11 +24,6 @@ from paced.weights.estimates import EstimatorName
 from paced.weights.fit.fit import fit_cells
 
 
-def beta(x: int, y: int) -> Fr:
-    """B(x, y) of whole numbers."""
-    return Fr(factorial(x - 1) * factorial(y - 1), factorial(x + y - 1))
-
-
 def counted(estimator: EstimatorName, num_rollouts: int, **settings: object) -> np.ndarray:
     """The trainer's weight at s = 0..K."""
     return BetaKernel(estimator=estimator, **settings)(np.arange(num_rollouts + 1), num_rollouts)  # type: ignore[arg-type]
@@ -41,7 +36,7 @@ def _posterior_means(shift: int = 0) -> Outcome:
     for K, a0, b0, alpha, bet in ((8, 1, 1, 1, 1), (5, 2, 3, 1, 2), (11, 1, 4, 3, 1), (3, 6, 1, 0, 2)):
         weights = counted("posterior", K, alpha=alpha, beta=bet, prior=(a0, b0))
         for s in range(K + 1):
-            exact = beta(a0 + s + alpha + shift, b0 + K - s + bet) / beta(a0 + s + shift, b0 + K - s)
+            exact = whole_beta(a0 + s + alpha + shift, b0 + K - s + bet) / whole_beta(a0 + s + shift, b0 + K - s)
             computed.append(weights[s])
             expected.append(float(exact))
             places.append(s)
@@ -53,11 +48,11 @@ def _posterior_averages_to_the_prior_mean() -> Outcome:
     cases = []
     for K, a0, b0, alpha, bet in ((4, 1, 1, 1, 1), (7, 2, 5, 2, 1), (8, 3, 1, 1, 3)):
         total = sum(
-            comb(K, s) * beta(a0 + s, b0 + K - s) / beta(a0, b0)
-            * beta(a0 + s + alpha, b0 + K - s + bet) / beta(a0 + s, b0 + K - s)
+            comb(K, s) * whole_beta(a0 + s, b0 + K - s) / whole_beta(a0, b0)
+            * whole_beta(a0 + s + alpha, b0 + K - s + bet) / whole_beta(a0 + s, b0 + K - s)
             for s in range(K + 1)
         )  # fmt: skip
-        cases.append(({"K": K}, total, beta(a0 + alpha, b0 + bet) / beta(a0, b0)))
+        cases.append(({"K": K}, total, whole_beta(a0 + alpha, b0 + bet) / whole_beta(a0, b0)))
     return equal_exactly(cases)
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from fractions import Fraction as Fr
-from math import factorial
 
 import numpy as np
 
 from paced.theory.facts.extensions import kernel_quality
-from paced.theory.facts.populations import population
+from paced.theory.facts.populations import population, whole_beta
 from paced.theory.facts.representation import log_remainder, smallest_delta
 from paced.theory.ledger.claim import Check, Claim, Counterexample, Outcome, Result, Verdict
 from paced.theory.ledger.engines import agree, all_of, equal_exactly, refuted, supported, unsatisfiable
@@ -72,7 +71,8 @@ def _same_fit_other_optimum(exponents_2: tuple[float, float] = (3.0, 1.0)) -> Ou
     second = kernel_quality(pair, signal_exponents=(exponents_2[0] / 2, exponents_2[1] / 2), law=(2, 2))
 
     def e(x: int, y: int) -> Fr:
-        return Fr(factorial(1 + x) * factorial(1 + y) * 6, factorial(3 + x + y))
+        """E[p^x (1-p)^y] under Beta(2, 2)."""
+        return whole_beta(2 + x, 2 + y) / whole_beta(2, 2)
 
     return all_of(
         agree(first, 1.0),

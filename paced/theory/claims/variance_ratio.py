@@ -8,6 +8,7 @@ from math import comb
 import mpmath
 import numpy as np
 
+from paced.theory.facts.populations import whole_beta
 from paced.theory.facts.variance_ratios import (
     break_even,
     default_kernel_ratio,
@@ -55,13 +56,11 @@ def _moments_are_beta_functions() -> Outcome:
     def integral(u: int, v: int) -> Fr:
         return sum((Fr((-1) ** k * comb(v, k), u + k + 1) for k in range(v + 1)), Fr(0))
 
-    def beta(x: int, y: int) -> Fr:
-        return Fr(1, (x + y - 1) * comb(x + y - 2, x - 1))
-
     cases = []
     for a, b, s, t in ((1, 1, 0, 0), (1, 2, 0, 1), (3, 1, 2, 0), (2, 2, 1, 3)):
         computed = integral(2 * a + s, 2 * b + t) / (integral(a, b) ** 2 * integral(s, t))
-        expected = beta(2 * a + s + 1, 2 * b + t + 1) / (beta(a + 1, b + 1) ** 2 * beta(s + 1, t + 1))
+        top = whole_beta(2 * a + s + 1, 2 * b + t + 1)
+        expected = top / (whole_beta(a + 1, b + 1) ** 2 * whole_beta(s + 1, t + 1))
         cases.append(({"alpha": a, "beta": b, "tau0": s, "tau1": t}, computed, expected))
     return equal_exactly(cases)
 

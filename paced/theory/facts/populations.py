@@ -16,14 +16,23 @@ from paced.zone import Zone
 Law = tuple[int, int]
 
 
+def whole_beta(x: int, y: int) -> Fr:
+    """The Beta function B(x, y) of whole numbers >= 1, in rationals.
+
+    Example:
+        >>> whole_beta(2, 3)
+        Fraction(1, 12)
+    """
+    return Fr(factorial(x - 1) * factorial(y - 1), factorial(x + y - 1))
+
+
 def count_masses(num_rollouts: int, law: Law) -> list[Fr]:
     """P(s) of K rollouts under Beta(a, b), a and b whole: rational."""
     a, b = law
-
-    def beta(x: int, y: int) -> Fr:
-        return Fr(factorial(x - 1) * factorial(y - 1), factorial(x + y - 1))
-
-    return [comb(num_rollouts, s) * beta(a + s, b + num_rollouts - s) / beta(a, b) for s in range(num_rollouts + 1)]
+    return [
+        comb(num_rollouts, s) * whole_beta(a + s, b + num_rollouts - s) / whole_beta(a, b)
+        for s in range(num_rollouts + 1)
+    ]
 
 
 def population(num_rollouts: int, law: Law) -> CountHistogram:

@@ -1,7 +1,7 @@
 """The ledger: all claims in the paper's order, and the rules that make it honest.
 
 The groups are listed by hand, so that a reader sees at once what is in the ledger and an import error is an error.
-:func:`validate` holds every claim against what its verdict demands (``claim.py``); the test of the ledger adds that
+:func:`validate` checks every claim for what its verdict demands (``claim.py``); the test of the ledger adds that
 every equation, assumption and theorem is covered.
 """
 

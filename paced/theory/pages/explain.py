@@ -71,7 +71,7 @@ def index(claims: Mapping[str, Claim]) -> str:
         + ", ".join(f"{number} {VERDICTS[verdict]}" for verdict, number in counted.items())
         + ". A control is the same check with a hypothesis dropped or a constant perturbed; each is refuted with a "
         "witness. `paced verify` runs them all, `--claim ID` one, `--explain ID` prints a page.",
-        "Pages of this folder are written by `paced verify --docs docs/theory`; a test holds them against the ledger.",
+        "Pages of this folder are written by `paced verify --docs docs/theory`; a test compares them with the ledger.",
         "## Equations\n\n" + _equation_table(claims),
         "## Claims\n\n" + _claim_table(claims),
         "```{toctree}\n:hidden:\n:maxdepth: 1\n\n" + "\n".join(page_name(name) for name in claims) + "\n```",

@@ -11,7 +11,7 @@ Left out: second derivatives, tensor-parallel heads, top-k truncation.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
@@ -21,7 +21,7 @@ from paced.errors import ArgumentTypeError, check_number
 from paced.train.loss.gemm import BlockSizes, Product
 from paced.train.loss.head import HeadSpec
 from paced.train.loss.rollout_norms import RolloutNorms, RolloutSquareNorms
-from paced.train.loss.rows import Divergence, Scratch, working_dtype
+from paced.train.loss.rows import Divergence, PartSums, Scratch, working_dtype
 
 
 class FusedLoss(NamedTuple):
@@ -35,6 +35,8 @@ class FusedLoss(NamedTuple):
     """[N] bool: which token losses were computed."""
     rollouts: RolloutNorms | None
     """|Σ_k g_k|² and |g_k|² of the head's gradient, when ``rollout_index`` was given."""
+    sums: PartSums
+    """Σ_n of each part of a mixed divergence over the computed tokens, without weights, at loss temperature T."""
 
 
 def fused_divergence(
@@ -110,7 +112,7 @@ def fused_divergence(
         needs_bias=tracked and student.bias is not None and student.bias.requires_grad,
     )
     loss, token_losses, computed = _FusedDivergence.apply(student_hidden, student.weight, student.bias, work)
-    return FusedLoss(loss, token_losses, computed, work.norms)
+    return FusedLoss(loss, token_losses, computed, work.norms, work.sums)
 
 
 @dataclass
@@ -132,6 +134,7 @@ class _Work:
     needs_weight: bool
     needs_bias: bool
     norms: RolloutNorms | None = None
+    sums: PartSums = field(default_factory=PartSums)
 
 
 class _FusedDivergence(torch.autograd.Function):
@@ -256,7 +259,9 @@ def _tile(
     if work.absent is not None:
         z.index_fill_(-1, work.absent, -torch.inf)
         z_teacher.index_fill_(-1, work.absent, -torch.inf)
-    values.copy_(work.divergence.overwrite(student_logits=z, teacher_logits=z_teacher, scratch=work.scratch))
+    values.copy_(
+        work.divergence.overwrite(student_logits=z, teacher_logits=z_teacher, scratch=work.scratch, sums=work.sums)
+    )
     z.mul_(factors.unsqueeze(-1))
     if bend is not None:
         z.mul_(bend)

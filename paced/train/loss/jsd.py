@@ -16,7 +16,7 @@ from torch import Tensor
 
 from paced.errors import check_number
 from paced.train.loss.kl import softmax_pair
-from paced.train.loss.rows import RowDivergence, Scratch, Statistics
+from paced.train.loss.rows import PartSums, RowDivergence, Scratch, Statistics
 
 _CAP = 80.0
 """exp(80) is finite in float32; where log q − log p exceeds it, p < 2e-35 and no term is visible."""
@@ -52,7 +52,7 @@ class JSD(RowDivergence):
             fix="For the ends use forward_kl or reverse_kl: JSD tends to 0 there.",
         )
 
-    def _overwrite(self, student: Tensor, teacher: Tensor, scratch: Scratch) -> Tensor:
+    def _overwrite(self, student: Tensor, teacher: Tensor, scratch: Scratch, sums: PartSums) -> Tensor:
         p, q, difference, shift = softmax_pair(student, teacher, scratch)  # [N, V] thrice, [N]
         log_ratio = difference.add_(shift.unsqueeze(-1)).neg_()  # [N, V] e
         student_part = self._student_part(log_ratio, out=student)  # [N, V] log(p/m)

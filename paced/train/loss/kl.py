@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from paced.errors import check_number
-from paced.train.loss.rows import RowDivergence, Scratch, Statistics
+from paced.train.loss.rows import PartSums, RowDivergence, Scratch, Statistics
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class ForwardKL(RowDivergence):
     infinite_without_student_support: ClassVar[bool] = True
     statistic_names: ClassVar[tuple[str, ...]] = ("student_lse", "teacher_lse")
 
-    def _overwrite(self, student: Tensor, teacher: Tensor, scratch: Scratch) -> Tensor:
+    def _overwrite(self, student: Tensor, teacher: Tensor, scratch: Scratch, sums: PartSums) -> Tensor:
         p, q, difference, shift = softmax_pair(student, teacher, scratch)  # [N, V] thrice, [N]
         values = _forward_values(p, q, difference, shift)  # [N]
         torch.sub(p, q, out=student)
@@ -58,7 +58,7 @@ class ReverseKL(RowDivergence):
     infinite_without_teacher_support: ClassVar[bool] = True
     statistic_names: ClassVar[tuple[str, ...]] = ("student_lse", "mean_gap")
 
-    def _overwrite(self, student: Tensor, teacher: Tensor, scratch: Scratch) -> Tensor:
+    def _overwrite(self, student: Tensor, teacher: Tensor, scratch: Scratch, sums: PartSums) -> Tensor:
         p, q, difference, shift = softmax_pair(student, teacher, scratch)  # [N, V] thrice, [N]
         mean = torch.linalg.vecdot(p, difference)  # [N]
         torch.mul(p, difference.sub_(mean.unsqueeze(-1)), out=student)
@@ -97,10 +97,10 @@ class MixedKL(RowDivergence):
         """+inf like the reverse part, unless its share is 0."""
         return self.forward_share < 1
 
-    def _overwrite(self, student: Tensor, teacher: Tensor, scratch: Scratch) -> Tensor:
+    def _overwrite(self, student: Tensor, teacher: Tensor, scratch: Scratch, sums: PartSums) -> Tensor:
         p, q, difference, shift = softmax_pair(student, teacher, scratch)  # [N, V] thrice, [N]
         share = torch.full_like(shift, self.forward_share)  # [N]
-        return mix_kls(student, p, q, difference, shift, share, scratch)
+        return mix_kls(student, p, q, difference, shift, share, sums)
 
     def row_statistics(self, student: Tensor, teacher: Tensor, scratch: Scratch) -> dict[str, Tensor]:
         """Both log-normalisers, and the mean of the logits' difference under p."""
@@ -153,19 +153,19 @@ def _reverse_values(p: Tensor, q: Tensor, mean: Tensor, shift: Tensor) -> Tensor
 
 
 def mix_kls(
-    student: Tensor, p: Tensor, q: Tensor, difference: Tensor, shift: Tensor, share: Tensor, scratch: Scratch
+    student: Tensor, p: Tensor, q: Tensor, difference: Tensor, shift: Tensor, share: Tensor, sums: PartSums
 ) -> Tensor:
     """Return λ·FKL + (1−λ)·RKL of each row, λ = ``share`` [N], and write its gradient over ``student``.
 
-    The sums of both parts over the rows go to ``scratch``, for whoever reports them.
+    The sums of both parts over the rows are added to ``sums``.
 
     Gradient: λ(p − q) + (1−λ) p∘(d − E_p d) = p∘(λ + (1−λ)(d − E_p d)) − λ q.
     """
     mean = torch.linalg.vecdot(p, difference)  # [N]
     forward = _forward_values(p, q, difference, shift)  # [N]
     reverse = _reverse_values(p, q, mean, shift)  # [N]
-    scratch.add_sum("forward_kl", forward)
-    scratch.add_sum("reverse_kl", reverse)
+    sums.add("forward_kl", forward)
+    sums.add("reverse_kl", reverse)
     rest = 1 - share  # [N]
     difference.mul_(rest.unsqueeze(-1)).add_((share - rest * mean).unsqueeze(-1))
     torch.mul(p, difference, out=student)

@@ -39,6 +39,21 @@ def square_norm(matrix: Tensor) -> float:
     return float(torch.linalg.vecdot(matrix, matrix).sum(dtype=torch.float64))
 
 
+class _Piece(NamedTuple):
+    """The tokens of one rollout inside one chunk."""
+
+    rollout: int
+    """k."""
+    first: int
+    """Its first token, counted from the chunk's."""
+    last: int
+    """One after its last token."""
+    begins: bool
+    """Whether the rollout begins with this piece."""
+    ends: bool
+    """Whether it ends with it."""
+
+
 class RolloutSquareNorms:
     """Accumulates the norms chunk by chunk; whole rollouts share a chunk, a longer one takes several of its own.
 
@@ -57,24 +72,25 @@ class RolloutSquareNorms:
         self._dtype = dtype
         self._shape = shape
         self._current: Tensor | None = None
-        self._chunks: dict[int, list[tuple[int, int, int, bool, bool]]] = {}
+        self._chunks: dict[int, list[_Piece]] = {}
         self._stops: dict[int, int] = {}
 
     def bounds(self, chunk: int) -> list[int]:
         """Starts of the chunks; a chunk holds whole rollouts, or one piece of a rollout longer than ``chunk``."""
         position = 0
         start = 0
-        pieces: list[tuple[int, int, int, bool, bool]] = []
+        pieces: list[_Piece] = []
         for rollout, length in self._segments:
             if pieces and position + length - start > chunk:
                 self._close(start, position, pieces)
                 start, pieces = position, []
             left = length
             while left > chunk:
-                pieces = [(rollout, 0, chunk, left == length, False)]
+                pieces = [_Piece(rollout, 0, chunk, begins=left == length, ends=False)]
                 self._close(start, start + chunk, pieces)
                 start, position, left, pieces = start + chunk, position + chunk, left - chunk, []
-            pieces.append((rollout, position - start, position - start + left, left == length, True))
+            first = position - start
+            pieces.append(_Piece(rollout, first, first + left, begins=left == length, ends=True))
             position += left
             if left < length:
                 self._close(start, position, pieces)
@@ -83,7 +99,7 @@ class RolloutSquareNorms:
             self._close(start, position, pieces)
         return list(self._chunks)
 
-    def _close(self, start: int, stop: int, pieces: list[tuple[int, int, int, bool, bool]]) -> None:
+    def _close(self, start: int, stop: int, pieces: list[_Piece]) -> None:
         self._chunks[start], self._stops[start] = pieces, stop
 
     def stop(self, start: int) -> int:

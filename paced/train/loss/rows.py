@@ -30,7 +30,9 @@ class Divergence(Protocol):
         """Return values [...] and their gradient with respect to the student's logits [..., V]."""
         ...
 
-    def overwrite(self, *, student_logits: Tensor, teacher_logits: Tensor, scratch: Scratch) -> Tensor:
+    def overwrite(
+        self, *, student_logits: Tensor, teacher_logits: Tensor, scratch: Scratch, sums: PartSums | None = None
+    ) -> Tensor:
         """Return values [N]; ``student_logits`` [N, V] becomes the gradient, ``teacher_logits`` [N, V] are lost."""
         ...
 
@@ -51,13 +53,6 @@ class Scratch:
 
     def __init__(self) -> None:
         self._tiles: dict[str, Tensor] = {}
-        self.sums: dict[str, Tensor] = {}
-        """Sums over all rows so far of the parts that a mixture reports, float64 scalars by name."""
-
-    def add_sum(self, name: str, values: Tensor) -> None:
-        """Add the values [N] of one part of a mixture to its sum."""
-        total = values.sum(dtype=torch.float64)
-        self.sums[name] = self.sums[name] + total if name in self.sums else total
 
     def like(self, name: str, tensor: Tensor) -> Tensor:
         """Return uninitialised memory with the shape, dtype and device of a contiguous tile."""
@@ -71,6 +66,23 @@ class Scratch:
             tile = torch.empty(size, dtype=dtype, device=device)
             self._tiles[name] = tile
         return tile[:size].view(shape)
+
+
+class PartSums(dict[str, Tensor]):
+    """Sums over rows of the parts that a mixed divergence adds up, float64 scalars by name; empty for a plain one.
+
+    Example:
+        >>> sums = PartSums()
+        >>> sums.add("forward_kl", torch.ones(3))
+        >>> sums.add("forward_kl", torch.ones(2))
+        >>> sums
+        {'forward_kl': tensor(5., dtype=torch.float64)}
+    """
+
+    def add(self, name: str, values: Tensor) -> None:
+        """Add the values [N] of one part to its sum."""
+        total = values.sum(dtype=torch.float64)
+        self[name] = self[name] + total if name in self else total
 
 
 def working_dtype(*tensors: Tensor) -> torch.dtype:
@@ -89,8 +101,8 @@ class RowDivergence(ABC):
     """Row statistics that the block form needs; None for a divergence without a block form."""
 
     @abstractmethod
-    def _overwrite(self, student: Tensor, teacher: Tensor, scratch: Scratch) -> Tensor:
-        """Return values [N] for finite logits [N, V]; write the gradient over ``student``."""
+    def _overwrite(self, student: Tensor, teacher: Tensor, scratch: Scratch, sums: PartSums) -> Tensor:
+        """Return values [N] for finite logits [N, V]; write the gradient over ``student``, add a mixture's ``sums``."""
 
     def row_statistics(self, student: Tensor, teacher: Tensor, scratch: Scratch) -> dict[str, Tensor]:
         """Return the statistics [N] that ``statistic_names`` lists, of finite logits [N, V]; both may be lost."""
@@ -121,8 +133,16 @@ class RowDivergence(ABC):
         values = self.overwrite(student_logits=gradient, teacher_logits=teacher, scratch=Scratch())  # [N]
         return values.view(shape[:-1]), gradient.view(shape)
 
-    def overwrite(self, *, student_logits: Tensor, teacher_logits: Tensor, scratch: Scratch) -> Tensor:
+    def overwrite(
+        self, *, student_logits: Tensor, teacher_logits: Tensor, scratch: Scratch, sums: PartSums | None = None
+    ) -> Tensor:
         """Return values [N]; ``student_logits`` [N, V] becomes the gradient, ``teacher_logits`` [N, V] are lost.
+
+        Args:
+            student_logits: contiguous, in the working dtype.
+            teacher_logits: the same.
+            scratch: memory to work in.
+            sums: receives the sums of a mixture's parts.
 
         Edges: equal rows give 0 and a zero gradient. A token that neither can choose (both −inf) counts as absent.
         Where the definition is +inf (one side's support is not covered) the value is +inf and, as no derivative
@@ -132,8 +152,9 @@ class RowDivergence(ABC):
         if student_logits.numel() == 0:
             return student_logits.new_zeros(student_logits.shape[0])
         lowest = torch.minimum(student_logits.amin(-1), teacher_logits.amin(-1))  # [N]
+        sums = PartSums() if sums is None else sums
         if not bool((lowest == -torch.inf).any()):
-            return self._overwrite(student_logits, teacher_logits, scratch)
+            return self._overwrite(student_logits, teacher_logits, scratch, sums)
         student_absent = student_logits == -torch.inf  # [N, V]
         teacher_absent = teacher_logits == -torch.inf  # [N, V]
         empty = student_absent.all(-1) | teacher_absent.all(-1)  # [N]
@@ -144,7 +165,7 @@ class RowDivergence(ABC):
             infinite |= (teacher_absent & ~student_absent).any(-1)
         student_logits.masked_fill_(student_absent, -FAR)
         teacher_logits.masked_fill_(teacher_absent, -FAR)
-        values = self._overwrite(student_logits, teacher_logits, scratch)  # [N]
+        values = self._overwrite(student_logits, teacher_logits, scratch, sums)  # [N]
         student_logits.masked_fill_(infinite.unsqueeze(-1), 0.0).masked_fill_(empty.unsqueeze(-1), torch.nan)
         return values.masked_fill_(infinite, torch.inf).masked_fill_(empty, torch.nan)
 

@@ -100,9 +100,3 @@ class DistillationStudent(nn.Module):
             return head
         bias = None if head.bias is None else head.bias.to(self.compute_dtype)
         return replace(head, weight=head.weight.to(self.compute_dtype), bias=bias)
-
-    def take_sums(self) -> dict[str, float]:
-        """Sums over tokens, since the last call, of the parts of a mixed divergence in nats; empty for a plain one."""
-        sums = {name: float(total) for name, total in self._scratch.sums.items()}
-        self._scratch.sums.clear()
-        return sums

@@ -61,7 +61,7 @@ def train_stage(inputs: StageInputs, models: Models, progress: Progress) -> Stag
 
             with stage.clock.phase("update"):
                 norm = learner.gradient_norm()
-                tally.finish(learner.loss_of, norm, plan.examples, where=stage.place(step))
+                tally.finish(norm, plan.examples, where=stage.place(step))
                 rate = learning_rate(step, num_steps=stage.num_steps, training=training, stage=settings)
                 if plan.examples:
                     learner.update(norm=norm, clip_norm=training.clip_norm, learning_rate=rate)

@@ -188,7 +188,9 @@ def walk(law: tuple[float, float], more: Callable[[int, int], int]) -> dict[Stat
     stops: dict[State, float] = {}
     ahead: dict[State, float] = {(0, 0): 1.0}
     while ahead:
-        state = min(ahead, key=lambda one: one[1])  # fewest rollouts first: every way into a state is counted before it
+        state = min(
+            ahead, key=lambda state: state[1]
+        )  # fewest rollouts first: every way into a state is counted before it
         mass = ahead.pop(state)
         s, k = state
         batch = more(s, k)
@@ -196,8 +198,8 @@ def walk(law: tuple[float, float], more: Callable[[int, int], int]) -> dict[Stat
             stops[state] = stops.get(state, 0.0) + mass
             continue
         for x, share in enumerate(np.exp(log_pmf(batch, law[0] + s, law[1] + k - s)).tolist()):
-            there = (s + x, k + batch)
-            ahead[there] = ahead.get(there, 0.0) + mass * share
+            reached = (s + x, k + batch)
+            ahead[reached] = ahead.get(reached, 0.0) + mass * share
     return stops
 
 

@@ -66,12 +66,13 @@ def profile(likelihood: BetaBinomial, best: Maximum, level: float) -> tuple[Inte
 
 
 def _cut(likelihood: BetaBinomial, best: Maximum, index: int, target: float) -> Interval:
+    """Where the profile of one parameter (0 for a, 1 for b) falls to the target, on both sides of its maximum."""
     share = best.mean if index == 0 else 1 - best.mean
     if np.isfinite(best.a):
-        here, other = (best.a, best.b) if index == 0 else (best.b, best.a)
+        own, other = (best.a, best.b) if index == 0 else (best.b, best.a)
     else:
-        here, other = LARGEST_CONCENTRATION * share, LARGEST_CONCENTRATION * (1 - share)
-    memory = {"log_ratio": np.log(other / here)}
+        own, other = LARGEST_CONCENTRATION * share, LARGEST_CONCENTRATION * (1 - share)
+    memory = {"log_ratio": np.log(other / own)}
 
     def above(log_parameter: float) -> float:
         parameter = float(np.exp(log_parameter))
@@ -79,9 +80,9 @@ def _cut(likelihood: BetaBinomial, best: Maximum, index: int, target: float) -> 
         memory["log_ratio"] = np.log(partner / parameter)
         return value - target
 
-    middle = float(np.log(here))
+    middle = float(np.log(own))
     low = _crossing(above, middle, -1.0, float(np.log(SMALLEST_PARAMETER)))
-    memory["log_ratio"] = np.log(other / here)
+    memory["log_ratio"] = np.log(other / own)
     if not np.isfinite(best.a):
         return Interval(0.0 if low is None else float(np.exp(low)), np.inf)
     high = _crossing(above, middle, 1.0, float(np.log(LARGEST_CONCENTRATION)))

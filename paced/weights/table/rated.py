@@ -7,10 +7,7 @@ keeps its row, with no pass rate: no row is lost on the way.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,41 +15,11 @@ from paced.records import PassRate
 from paced.run.storage import write_atomic
 from paced.run.tablefile.cells import number_of, shown
 from paced.weights.table.read import CSV_NAMES, PARQUET_NAMES
+from paced.weights.wilson import wilson_interval
 
 JSON_NAMES = (".jsonl",)
-LEVEL = 0.95
-"""Coverage of the interval of each problem."""
 FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 """First characters of a cell that a spreadsheet would run as a formula."""
-
-
-@dataclass(frozen=True)
-class WilsonInterval:
-    """Ends of the 95 % interval for a pass rate; NaN where no rollout could be graded."""
-
-    low: float
-    high: float
-
-
-@lru_cache(maxsize=4096)
-def wilson_interval(num_passed: int, num_rollouts: int) -> WilsonInterval:
-    """The Wilson interval of one problem at a number of rollouts that was fixed beforehand.
-
-    Args:
-        num_passed: s, 0 <= s <= K.
-        num_rollouts: K >= 0; 0 gives NaN.
-
-    Example:
-        >>> ends = wilson_interval(0, 8)
-        >>> ends.low, round(ends.high, 3)
-        (0.0, 0.324)
-    """
-    from scipy.stats import binomtest
-
-    if not num_rollouts:
-        return WilsonInterval(math.nan, math.nan)
-    ends = binomtest(num_passed, num_rollouts).proportion_ci(confidence_level=LEVEL, method="wilson")
-    return WilsonInterval(float(ends.low), float(ends.high))
 
 
 def check_table_name(path: Path, problem_ids: Sequence[str] = ()) -> None:

@@ -6,6 +6,7 @@ likelihood does not depend on the rule by which sampling stopped, moments and th
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -116,7 +117,7 @@ def table_summary(path: Path, rates: Sequence[PassRate], *, screen: tuple[int, i
     plans: tuple[PolicyPlan, ...] = ()
     if best.success and a > 0 and b > 0:
         plans = plan_screening((a, b), num_problems=len(known), num_first=screen[0], num_all=screen[1])
-    data |= {"fits": [best.to_dict()], "screening": [vars_of(plan) for plan in plans]}
+    data |= {"fits": [best.to_dict()], "screening": [dataclasses.asdict(plan) for plan in plans]}
     parts.append(best.summary())
     if plans:
         parts.append(f"{SCREENED}\n{plan_text(plans)}")
@@ -128,8 +129,3 @@ SCREENED = (
     "`paced weigh` gives by default, 0 for all that stopped early; posterior: with estimator=posterior; screened: the\n"
     "unbiased weight, paced.weights.budget.allocation.screened_weight."
 )
-
-
-def vars_of(plan: PolicyPlan) -> dict[str, Any]:
-    """A plan as plain data."""
-    return {name: getattr(plan, name) for name in plan.__dataclass_fields__}

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from tolerances import F64
 
-from paced.analysis.results.pass_rates import histogram_table, weight_table, wilson
+from paced.analysis.results.pass_rates import histogram_table, weight_table
 from paced.records import PassRate, ProblemWeight
 
 
 def rate(problem_id, passed, rollouts=8, **extra):
     return PassRate(problem_id=problem_id, num_passed=passed, num_rollouts=rollouts, **extra)
-
-
-def test_wilson_agrees_with_its_closed_form():
-    z, s, n = 1.959963984540054, 3, 8
-    centre = (s + z * z / 2) / (n + z * z)
-    half = z * ((s * (n - s) / n + z * z / 4) ** 0.5) / (n + z * z)
-    assert wilson(s, n) == pytest.approx((centre - half, centre + half), rel=F64)
 
 
 def test_the_histogram_keeps_empty_classes_and_adds_up():

@@ -11,6 +11,7 @@ from train.conftest import build_llama, build_qwen3
 
 from paced.train.loss import HeadSpec, check_head, fused_divergence, head_of, make_divergence, trunk_of
 from paced.train.loss.gemm import BlockSizes
+from paced.train.loss.rows import Scratch
 from paced.train.loss.student import DistillationStudent, LossTargets
 
 NAMES = ("forward_kl", "reverse_kl", "mixed_kl", "jsd", "akl", "akl_ascending", "adakd")
@@ -52,6 +53,26 @@ def test_loss_and_gradients_are_those_of_full_logits(name, dtype):
     torch.testing.assert_close(out.token_losses.double(), tokens, rtol=close, atol=close)
     for ours, theirs in ((inputs["student_hidden"].grad, hidden_grad), (inputs["student_head"].grad, head_grad)):
         assert float((ours.double() - theirs).norm() / theirs.norm()) < close
+
+
+@pytest.mark.parametrize("chunk", [64, 7])
+def test_a_mixture_returns_the_sums_of_its_parts_for_this_call_alone(chunk):
+    inputs, scratch = problem(), Scratch()
+    sums = [
+        fused_divergence(
+            **inputs,
+            divergence=make_divergence(name),
+            scratch=scratch,
+            blocks=BlockSizes(tokens=chunk, columns=16, rows=3),
+        ).sums
+        for name in ("mixed_kl", "jsd", "akl")
+    ]
+    expected = {name: by_definition(name, **inputs)[1].sum() for name in ("forward_kl", "reverse_kl")}
+    for parts in (sums[0], sums[2]):
+        assert parts.keys() == expected.keys()
+        for name, total in expected.items():
+            torch.testing.assert_close(parts[name], total, rtol=1e-10, atol=0)
+    assert sums[1] == {}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,18 +1,14 @@
-"""A rated table: Wilson intervals by their formula, the same rows in each format, taken as it is by every reader."""
+"""A rated table: the same rows in each format, taken as it is by every reader."""
 
 from __future__ import annotations
 
 import json
-import math
 
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from scipy.stats import norm
 
 from paced.records import PassRate
-from paced.weights.table.rated import check_table_name, rated_rows, wilson_interval, write_rated
+from paced.weights.table.rated import check_table_name, rated_rows, write_rated
 from paced.weights.table.read import read_counts
 from paced.weights.table.report import fit_file, weigh_file, weight_function
 from paced.weights.table.summary import histogram, histogram_text, table_summary, weight_rows
@@ -23,17 +19,6 @@ RATES = [
 ]
 UNGRADABLE = PassRate(problem_id="odd", num_passed=0, num_rollouts=0, num_ungradable=8)
 SUFFIXES = ("parquet", "csv", "jsonl")
-
-
-@given(st.integers(1, 64).flatmap(lambda k: st.tuples(st.integers(0, k), st.just(k))))
-def test_the_interval_is_wilsons(counts):
-    """Wilson (1927): the pass rates p with |s/K - p| <= z sqrt(p(1-p)/K), the roots of a quadratic."""
-    s, k = counts
-    z = norm.ppf(0.975)
-    centre, spread = (s + z * z / 2) / (k + z * z), z * math.sqrt(s * (k - s) / k + z * z / 4) / (k + z * z)
-    ends = wilson_interval(s, k)
-    assert ends.low == pytest.approx(centre - spread, abs=1e-12)
-    assert ends.high == pytest.approx(centre + spread, abs=1e-12)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
