@@ -35,8 +35,8 @@ class TrlBackend:
         for number, stage in enumerate(config.stages, start=1):
             if stage.divergence.name not in DIVERGENCES_OF_TRL:
                 faults.append(
-                    f"stages[{number}].divergence: TRL's loss has {', '.join(DIVERGENCES_OF_TRL)}, got "
-                    f"{stage.divergence.name!r}. Choose one of them, or training.backend=native."
+                    f"stages.{number}.divergence must be one of {', '.join(DIVERGENCES_OF_TRL)} with the backend trl, "
+                    f"got '{stage.divergence.name}'. Set training.backend=native for others."
                 )
         for key, asked in (
             ("training.track_snr", config.training.track_snr),

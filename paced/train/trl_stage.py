@@ -22,7 +22,7 @@ from paced.train.layers import layers_of, recompute_activations
 from paced.train.loss import DistillationStudent, FusedLoss, make_divergence
 from paced.train.loss.head import check_loaded_head
 from paced.train.metrics import StageLog
-from paced.train.micro_batches import pack_for_student
+from paced.train.micro_batches import Packed
 from paced.train.stage import Stage
 from paced.train.team import Team
 from paced.train.trl_trainer import DistillationConfig, WeightedTRLTrainer
@@ -99,6 +99,10 @@ class TRLStageTrainer(StageLoop, WeightedTRLTrainer):
         with self.clock.phase("student"):
             return self._generate_and_score_completions(rows or [nothing])
 
+    def _generate(self, prompts: list[Any]) -> tuple[list[Any], list[Any], None, None, list[Any]]:
+        """The rows as they are: TRL's own facts of what it generates need equally many rows on every rank."""
+        return [row["prompt"] for row in self._rows], [row["completion"] for row in self._rows], None, None, []
+
     def compute_loss(self, model: Any, inputs: Any, *given: Any, **named: Any) -> Any:
         """TRL's, without dropout in either model."""
         model.eval()
@@ -107,11 +111,11 @@ class TRLStageTrainer(StageLoop, WeightedTRLTrainer):
 
     def computed(self, values: Tensor, owners: Tensor, loss: Tensor) -> None:
         """Add a micro-batch to the step's sums."""
-        packed = pack_for_student(self._examples, torch.ones(len(self._examples)), self.team)
+        none = owners[:0]
+        packed = Packed(inputs={}, positions=none, tokens=None, owners=owners, token_weights=none)
         losses = self.stage.config.training.loss_temperature**2 * values  # [N]
-        result = FusedLoss(
-            loss=loss, token_losses=losses, computed=torch.ones_like(losses, dtype=torch.bool), rollouts=None
-        )
+        every = torch.ones_like(losses, dtype=torch.bool)  # [N]
+        result = FusedLoss(loss=loss, token_losses=losses, computed=every, rollouts=None)
         self.seen(self._examples, packed, result)
 
     def for_export(self) -> Any:

@@ -129,7 +129,10 @@ class WeightedTRLTrainer(DistillationTrainer):
             sampled: list[list[int]] = super()._generate_single_turn(prompt_ids, *given, **named)
             return sampled
         rows = Rows(self._tokenizer)
-        return [list(rows.completion(completion)) for completion in written]
+        ids = [list(rows.completion(completion)) for completion in written]
+        if not all(ids):
+            raise ValueError("WeightedTRLTrainer: completion must have at least one token, got a row with none.")
+        return ids
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         """TRL's tensors of this rank's rows of a step, with the teacher's prompts and the step's multipliers."""

@@ -51,7 +51,7 @@ def test_the_recipe_on_the_page_makes_its_backend():
 REFUSED = {
     "another divergence": (
         {"stages": [{"share": 0.5}, {"share": 0.5, "divergence": "akl"}]},
-        "stages[2].divergence: TRL's loss has forward_kl,",
+        "stages.2.divergence must be one of forward_kl,",
     ),
     "norms": ({"training.track_snr": True}, "training.track_snr is not for the backend 'trl'"),
     "cached states": ({"parallel.cache_teacher": True}, "parallel.cache_teacher is not for the backend 'trl'"),

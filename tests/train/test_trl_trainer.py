@@ -216,6 +216,15 @@ def test_a_stream_has_no_mean_weight(tmp_path):
         trainer_of(tmp_path, [], train_dataset=stream)
 
 
+@pytest.mark.parametrize(
+    ("completion", "error"), [([], "at least one token"), (None, "must be text or a list of token")]
+)
+def test_a_row_without_a_completion_among_others_is_refused(tmp_path, completion, error):
+    rows = [{"prompt": [5], "completion": [7], "weight": 1.0}, {"prompt": [5], "completion": completion, "weight": 1.0}]
+    with pytest.raises((ValueError, TypeError), match=error):
+        trainer_of(tmp_path, rows, micro_batch=2).train()
+
+
 @pytest.mark.parametrize("version", ["1.15.2", "1.17.0", "2.0"])
 def test_another_version_of_trl_is_refused_in_one_sentence(monkeypatch, version):
     assert trl_fault("here") is None
