@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from paced.records import Table
+from paced.run.inert import inert_cell
 from paced.run.storage import write_atomic
 
 BLUE, ORANGE, GREEN, RED, PURPLE, SKY, YELLOW, BLACK = (
@@ -80,9 +81,9 @@ def csv_text(table: Table) -> str:
     """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(table)
+    writer.writerow(map(inert_cell, table))
     for row in zip(*table.values(), strict=True):
-        writer.writerow([_inert(cell) for cell in row])
+        writer.writerow([inert_cell(cell) for cell in row])
     return buffer.getvalue()
 
 
@@ -99,7 +100,3 @@ def save_figure(figure: Figure, table: Table, path: Path) -> Path:
     write_atomic(path, png_bytes(figure))
     write_atomic(path.with_suffix(".csv"), csv_text(table))
     return path
-
-
-def _inert(cell: Any) -> Any:
-    return f"'{cell}" if isinstance(cell, str) and cell[:1] in {"=", "+", "-", "@", "\t", "\r"} else cell

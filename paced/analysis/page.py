@@ -8,15 +8,15 @@ every outside address. Left out: links, scripts and web fonts.
 from __future__ import annotations
 
 import base64
-import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from paced.errors import MissingExtraError
 from paced.records import Table
 from paced.run.folder import RunFolder
+from paced.run.inert import inert
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -67,20 +67,6 @@ class Section:
     """(summary, preformatted text) pairs, folded."""
     missing: tuple[str, ...] = field(default=())
     """What is not here and which command would make it."""
-
-
-def inert(text: Any) -> str:
-    """Text without characters that act: control, bidirectional and invisible ones become ``\\xNN`` escapes.
-
-    Example:
-        >>> inert("\\x1b[31mred\\u202e")
-        '\\\\x1b[31mred\\\\u202e'
-    """
-    kept = []
-    for character in str(text):
-        acts = unicodedata.category(character) in {"Cc", "Cf", "Co", "Cs"} and character not in "\n\t"
-        kept.append(character.encode("unicode_escape").decode("ascii") if acts else character)
-    return "".join(kept)
 
 
 def render(title: str, subtitle: str, sections: Sequence[Section]) -> str:

@@ -192,6 +192,9 @@ def _remove(run: RunFolder, step: Step) -> None:
             _delete(folder)
         for file in (run.metrics, run.timings):
             truncate_lines(file, sum(int(line["stage"]) < step.stage for line in read_lines(file)))
+    if step.name == "reference":
+        _delete(stage.reference_samples)
+        _delete(stage.reference_checks)
     if step.name in ("rollout", "distill"):
         _delete(stage.root / "anatomy")
         _delete(run.snr)

@@ -70,7 +70,8 @@ def estimate_cost(config: RunConfig, inputs: Inputs, num_heldout: int) -> Cost:
         limit = config.references if stage.along == "reference" else config.rollouts
         rolls = needs_rollouts(config, number) and source_of(config, "rollout", number) is None
         rollouts += (share * config.rollouts.num_samples if rolls else 0) + (examples if stage.fresh_rollouts else 0)
-        references += share if stage.along == "reference" and not config.references.from_ else 0
+        sampled = stage.along == "reference" and not config.references.from_
+        references += share * config.references.num_samples if sampled else 0
         trained += examples * (seen + limit.max_new_tokens)
         steps += stage_steps
         operations += examples * 2 * teacher * (shown + limit.max_new_tokens)

@@ -37,6 +37,7 @@ HOW_ONLY = frozenset(
 )
 """Parameters of an engine on which its speed and place depend, and no completion does."""
 READS_PROMPTS = ("system", "use_chat_template", "end_of_answer", "enable_thinking", "own_messages", "control_tokens")
+READERS = ("student", "teacher")
 UNTRAINED = ("checkpoint_every", "keep_checkpoints", "learning_rate")
 """Keys of ``training`` that a trained student does not depend on; the learning rate is taken for each stage."""
 
@@ -119,7 +120,15 @@ def settings_of(config: RunConfig, step: Step) -> dict[str, Any]:
     seed = {"seed": config.seed, "lab": to_dict(config.lab) if config.lab else None}
     grading = {f"grading.{key}": value for key, value in to_dict(config.grading).items()}
     if step.name == "problems":
-        return {"problems.limit": config.problems.limit, "lab": seed["lab"]}
+        asked = {
+            "problems.limit": config.problems.limit,
+            "lab": seed["lab"],
+            "prompts.too_long": config.prompts.too_long,
+        }
+        if config.prompts.too_long == "quarantine":
+            limits = {f"prompts.max_{one}_tokens": getattr(config.prompts, f"max_{one}_tokens") for one in READERS}
+            asked |= limits | _prompts(config, "student") | _prompts(config, "teacher")
+        return asked
     if step.name in ("rollout", "grade", "reference") and (taken := source_of(config, step.name, step.stage)):
         columns = {f"{taken[0]}.columns": dict(taken[1].columns)}
         samples = {"rollouts.num_samples": config.rollouts.num_samples} if step.name == "rollout" else {}
@@ -137,9 +146,10 @@ def settings_of(config: RunConfig, step: Step) -> dict[str, Any]:
     if step.name == "rollout":
         return part | _student(config) | _prompts(config, "student") | sampling_settings("rollouts", config.rollouts)
     if step.name == "reference":
-        return (
-            part | _teacher(config) | _prompts(config, "teacher") | sampling_settings("references", config.references)
-        )
+        chosen = grading if config.references.num_samples > 1 or config.references.retries else {}
+        sampled = sampling_settings("references", config.references)
+        del sampled["references.flagged"]  # what is dropped is decided where the stage is trained
+        return part | _teacher(config) | _prompts(config, "teacher") | sampled | chosen
     return part | _student(config) | _teacher(config) | _training(config, step.stage) | _renewals(config, step.stage)
 
 
@@ -152,6 +162,8 @@ def _training(config: RunConfig, number: int) -> dict[str, Any]:
         for key, value in to_dict(stage).items()
         if key not in ("share", "learning_rate")
     }
+    if stage.along == "reference":
+        settings["references.flagged"] = config.references.flagged
     settings["learning_rate"] = stage.learning_rate or config.training.learning_rate
     return settings | _prompts(config, "student") | _prompts(config, "teacher")
 

@@ -9,18 +9,26 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from paced.lab.world import build_untrained_world
 from paced.models.loading import quiet_transformers
 from paced.pipeline.cost import estimate_cost
 from paced.pipeline.preflight import Inputs, check_all, check_methods
+from paced.problems.control import control_tokens
 from paced.problems.files import read_problems
+from paced.problems.prompts import Prompt
 from paced.run.config import RunConfig
 from paced.run.folder import RunFolder
+from paced.run.inert import inert
 from paced.train.trackers import check_trackers
 
 Say = Callable[[str], None]
 """Called with each line."""
+SHOWN_TOKENS = 80
+"""Tokens shown from each end of a prompt."""
+LINE_WIDTH = 110
+"""Characters of a line of tokens."""
 
 
 def show_dry_run(config: RunConfig, say: Say) -> None:
@@ -37,6 +45,10 @@ def show_dry_run(config: RunConfig, say: Say) -> None:
     """
     quiet_transformers()
     check_trackers(config)
+    _show(config, lambda line: say(inert(line)))  # prompts are texts of strangers, and a terminal obeys them
+
+
+def _show(config: RunConfig, say: Say) -> None:
     with tempfile.TemporaryDirectory(prefix="paced-dry-run-") as temporary:
         if config.lab is not None:
             run = RunFolder(Path(temporary) / config.name)
@@ -72,6 +84,34 @@ def _say_inputs(config: RunConfig, inputs: Inputs, say: Say, *, beside: Inputs |
         if beside is None or prompt != getattr(beside, f"{reader}_prompts")[0]:
             say(f"first {reader} prompt ({len(prompt.token_ids)} tokens):")
             say("  | " + prompt.text.replace("\n", "\n  | "))
+            say(f"first {reader} prompt as tokens, those of control between « and »:")
+            for line in token_lines(prompt, inputs.tokenizer, chat=config.prompts.use_chat_template):
+                say(f"  > {line}")
+
+
+def token_lines(prompt: Prompt, tokenizer: Any, *, chat: bool) -> list[str]:
+    """A prompt as its tokens: the id and the text of each; of a long one the beginning and the end.
+
+    Args:
+        prompt: what a model reads.
+        tokenizer: of that model.
+        chat: the prompt was made with the tokenizer's chat template.
+    """
+    control = control_tokens(tokenizer, chat=chat).by_id
+    shown = [
+        f"{number} «{control[number]}»" if number in control else f"{number} {tokenizer.decode([number])!r}"
+        for number in prompt.token_ids
+    ]
+    if len(shown) > 2 * SHOWN_TOKENS:
+        middle = f"… {len(shown) - 2 * SHOWN_TOKENS:,} more …"
+        shown = [*shown[:SHOWN_TOKENS], middle, *shown[-SHOWN_TOKENS:]]
+    lines: list[str] = []
+    for one in shown:
+        if lines and len(lines[-1]) + len(one) + 2 <= LINE_WIDTH:
+            lines[-1] += f"  {one}"
+        else:
+            lines.append(one)
+    return lines
 
 
 def _say_plan(config: RunConfig, inputs: Inputs, say: Say) -> None:

@@ -72,6 +72,10 @@ def share(run: RunFolder, method: RunFolder) -> None:
     config = method.config()
     ours, theirs = to_dict(run.config()), to_dict(config)
     first = ("seed", "student", "problems")
+    chosen = config.references.num_samples > 1 or config.references.retries > 0
+    by_grade = ("grading",) if chosen else ()
+    for sections in (ours, theirs):  # what a method trains along decides nothing of what is sampled
+        del sections["references"]["flagged"]
     if _same(ours, theirs, "problems"):
         _share(run, Step("problems"), method, Step("problems"))
     if _same(ours, theirs, *first, "prompts", "evaluation"):
@@ -87,7 +91,7 @@ def share(run: RunFolder, method: RunFolder) -> None:
             _share(run, Step("rollout", 1), method, Step("rollout", 1), wanted)
             if _same(ours, theirs, "grading", "pass_rates") and len(wanted) == len(stage_problems(run, 1)):
                 _share(run, Step("grade", 1), method, Step("grade", 1))
-        if stage.along == "reference" and _same(ours, theirs, *first, "teacher", "prompts", "references"):
+        if stage.along == "reference" and _same(ours, theirs, *first, *by_grade, "teacher", "prompts", "references"):
             _share(run, Step("reference", 1), method, Step("reference", number), wanted)
 
 

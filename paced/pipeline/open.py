@@ -12,13 +12,13 @@ from typing import TypeVar
 from paced.errors import ConfigError, RunFolderError
 from paced.lab.files import with_lab_paths
 from paced.pipeline.change import adopt
-from paced.run.config import CompletionsConfig, PassRatesConfig, RunConfig, check_name
+from paced.run.config import CompletionsConfig, PassRatesConfig, ReferencesConfig, RunConfig, check_name
 from paced.run.configfile import apply_overrides, build_config, load_config, to_dict, with_method
 from paced.run.folder import INSIDE, RunFolder
 from paced.run.progress import Lines, Progress
 from paced.run.schema import FileSource
 
-Taking = TypeVar("Taking", CompletionsConfig, PassRatesConfig)
+Taking = TypeVar("Taking", CompletionsConfig, ReferencesConfig, PassRatesConfig)
 
 
 def open_run(

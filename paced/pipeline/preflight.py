@@ -23,6 +23,7 @@ from paced.pipeline.preflight_options import option_faults
 from paced.pipeline.preflight_problems import gold_faults, overlap
 from paced.pipeline.preflight_prompts import end_faults, prompt_faults, template_notes
 from paced.pipeline.preflight_taken import samples_rollouts, taken_faults
+from paced.pipeline.quarantine import left_out, length_faults, long_prompts
 from paced.problems.files import ProblemFile, read_problems
 from paced.problems.prompts import Prompt, Reader, make_prompts
 from paced.records import Problem
@@ -149,6 +150,14 @@ def _look(config: RunConfig) -> tuple[Inputs | None, list[Fault]]:
             faults += prompt_faults(file.problems, made, reader=reader, config=config.prompts, tokenizer=tokenizer)
             look = partial(template_notes, file.problems[0], made[0], reader=reader)
             notes += _try(faults, look, config=config.prompts, tokenizer=tokenizer) or []
+    if file is not None and len(prompts) == len(readers):
+        long = long_prompts(file, prompts, config.prompts)
+        if long and config.prompts.too_long == "quarantine":
+            file, _ = _try(faults, left_out, file, long, config) or (None, [])
+            absent = {one.problem_id for one in long}
+            prompts = {who: [one for one in made if one.problem_id not in absent] for who, made in prompts.items()}
+        else:
+            faults += length_faults(long, len(file.problems))
     if file is not None and student_tokenizer is not None and "student" in prompts:
         refusals, said = taken_faults(config, file.problems, prompts, student_tokenizer)
         faults += refusals

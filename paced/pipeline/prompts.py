@@ -9,8 +9,8 @@ import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from paced.errors import BadRows
-from paced.problems.prompts import Prompt
+from paced.errors import BadRows, ConfigError
+from paced.problems.prompts import Prompt, over_limit
 from paced.records import Problem
 from paced.rollouts.sampler import Sampler
 from paced.run.folder import RunFolder
@@ -22,7 +22,17 @@ def stage_prompts(run: RunFolder, stage_number: int, sampler: Sampler, problems:
     """What the student or the teacher of a stage reads, in the order of the problems; stored by the first step."""
     stage = run.stage(stage_number)
     path = stage.student_prompts if sampler.reader == "student" else stage.teacher_prompts
-    return stored_prompts(run, path, sampler, problems, source=run.config().problems.path)
+    config = run.config()
+    prompts = stored_prompts(run, path, sampler, problems, source=config.problems.path)
+    long = over_limit(prompts, reader=sampler.reader, config=config.prompts)
+    if long:
+        raise ConfigError(
+            f"{config.problems.path}: a training prompt of the {sampler.reader} must have at most "
+            f"prompts.max_{sampler.reader}_tokens, got {len(long):,} longer ones (first: problem {long[0].problem_id}, "
+            f"{len(long[0].token_ids):,}). Raise it, or set prompts.too_long=quarantine and take the problems again "
+            f"(paced run {run.root} --redo problems)."
+        )
+    return prompts
 
 
 def stored_prompts(

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from paced.errors import ConfigError
 from paced.models.loading import quiet_transformers
+from paced.pipeline.quarantine import training_problems
 from paced.pipeline.steps import part_of
-from paced.problems.files import read_problems
 from paced.rollouts.sampler import make_sampler
 from paced.rollouts.shards import Shard, shard
 from paced.run.config import RunConfig
@@ -42,7 +42,7 @@ def rollout_shard(config: RunConfig, root: Path, part: Shard, progress: Progress
     if config.lab is not None:
         raise ConfigError(f"{config.name}: --shard needs a file of problems, got a lab. Run it without --shard.")
     quiet_transformers()
-    problems = read_problems(config.problems.path, limit=config.problems.limit).problems
+    problems = training_problems(config)[0].problems
     share = shard(part_of(problems, config, 1), part.index, part.count)
     if not share:
         raise ConfigError(f"--shard {part.index}/{part.count}: has no problem. Use fewer parts.")

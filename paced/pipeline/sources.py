@@ -13,7 +13,9 @@ from typing import Any, final
 
 from paced.errors import ConfigError, RunFolderError
 from paced.pipeline.prompts import stage_prompts
+from paced.pipeline.references import checked_references, usable_problems
 from paced.pipeline.weighing import weights_of
+from paced.problems.prompts import Prompt
 from paced.records import PassRate, Problem, ProblemWeight, Rollout
 from paced.rollouts.sampler import Sampler
 from paced.run.folder import RunFolder
@@ -21,6 +23,7 @@ from paced.run.progress import Progress
 from paced.run.seeds import sample_key
 from paced.run.storage import read_parquet, read_records, write_parquet
 from paced.train.examples import Example, ExampleSource, Ratings
+from paced.weights import normalise
 
 Samples = dict[str, list[Rollout]]
 """Problem id -> its completions."""
@@ -133,12 +136,15 @@ class StageProblems:
         """
         self.config, self.number, self.progress = run.config(), stage_number, progress
         self.folder, self.settings = run.stage(stage_number), self.config.stages[stage_number - 1]
+        all_problems = problems
+        if self.settings.along == "reference":
+            usable = usable_problems(checked_references(self.folder, problems, self.config), self.config)
+            problems = [problem for problem in problems if problem.problem_id in usable]
         self.problems, self.student = list(problems), student
         self.ids = [problem.problem_id for problem in problems]
-        self.seen = stage_prompts(run, stage_number, student, problems)
-        self.shown = stage_prompts(run, stage_number, teacher, problems)
-        weights = {row.problem_id: row.unit_mean_weight for row in read_parquet(self.folder.weights, ProblemWeight)}
-        self.weights = [weights[problem_id] for problem_id in self.ids]
+        self.seen = self._of_these(stage_prompts(run, stage_number, student, all_problems))
+        self.shown = self._of_these(stage_prompts(run, stage_number, teacher, all_problems))
+        self.weights = self._read_weights()
         self.rates = self._read_rates(self.folder.pass_rates)
 
     def ratings(self) -> Ratings:
@@ -197,6 +203,18 @@ class StageProblems:
             prompts=self.seen,
         )
         write_parquet(file, rates, PassRate)
+
+    def _of_these(self, prompts: Sequence[Prompt]) -> list[Prompt]:
+        """The prompts of the problems that are trained on: the file has those of all."""
+        wanted = set(self.ids)
+        return [prompt for prompt in prompts if prompt.problem_id in wanted]
+
+    def _read_weights(self) -> list[float]:
+        """w̃ of each problem; of unit mean over these where references were dropped."""
+        rows = {row.problem_id: row for row in read_parquet(self.folder.weights, ProblemWeight)}
+        if len(self.ids) == len(rows):
+            return [rows[problem_id].unit_mean_weight for problem_id in self.ids]
+        return normalise([rows[problem_id].weight for problem_id in self.ids]).unit_mean_weights.tolist()
 
     def _read_rates(self, file: Path) -> list[PassRate]:
         rates = {rate.problem_id: rate for rate in read_parquet(file, PassRate)}

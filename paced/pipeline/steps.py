@@ -35,6 +35,8 @@ from paced.pipeline.held import (
     written,
 )
 from paced.pipeline.prompts import stage_prompts
+from paced.pipeline.quarantine import training_problems
+from paced.pipeline.references import best_references, checked_references, describe_checks, sample_references
 from paced.pipeline.taken import (
     needs_rollouts,
     origin_of,
@@ -44,7 +46,6 @@ from paced.pipeline.taken import (
     take_rollouts,
 )
 from paced.pipeline.weighing import weights_of
-from paced.problems.files import read_problems
 from paced.records import Grade, PassRate, Problem, ProblemWeight, Rollout
 from paced.rollouts.engine import choose_engine, describe_engine
 from paced.rollouts.sampler import make_sampler
@@ -56,9 +57,6 @@ from paced.run.steprecord import Step
 from paced.run.storage import encode_line, file_hash, read_parquet, read_records, write_atomic, write_parquet
 from paced.train.team import team_for_files
 from paced.weights import normalise
-
-REFERENCE_DRAW = "references"
-"""Names the noise of references: the teacher is frozen, so a problem's reference is the same in every stage."""
 
 
 def train_run(run: RunFolder, progress: Progress) -> None:
@@ -82,10 +80,16 @@ def take_problems(run: RunFolder, progress: Progress) -> None:
     if finished(run, step, progress):
         return
     config = run.config()
-    file = read_problems(config.problems.path, limit=config.problems.limit)
+    file, long = training_problems(config)
     for note in file.notes:
         progress.note(note)
-    with computing(run, step, {PROBLEM_FILE: file_hash(Path(config.problems.path))}):
+    read = {PROBLEM_FILE: file_hash(Path(config.problems.path))}
+    if config.prompts.too_long == "quarantine":  # what is left out depends on the tokenizers
+        read |= student_contents(run, 1) | teacher_contents(config)
+    with computing(run, step, read):
+        run.quarantine.unlink(missing_ok=True)
+        if long:
+            write_atomic(run.quarantine, "".join(f"{encode_line(one)}\n" for one in long))
         write_parquet(run.problems, file.problems, Problem)
 
 
@@ -216,16 +220,30 @@ def reference(run: RunFolder, stage_number: int, progress: Progress) -> None:
     """Teacher + problems + expert solutions -> ``references.jsonl``, Eq. (2); only for a stage that follows them."""
     config, stage, step = run.config(), run.stage(stage_number), Step("reference", stage_number)
     problems = stage_problems(run, stage_number)
-    if config.stages[stage_number - 1].along != "reference" or finished(run, step, progress):
+    if config.stages[stage_number - 1].along != "reference":
         return
+    if not finished(run, step, progress):
+        _make_references(run, stage_number, problems, progress)
+        grades = grade_all(problems, read_records(stage.references, Rollout), config.grading)
+        progress.note(f"stage {stage_number}: references, {describe_grades(grades)}")
+    if not stage.references.exists():  # deleted by a person once the stage was trained
+        return
+    checks = checked_references(stage, problems, config)
+    if any(one.flags for one in checks):
+        progress.note(
+            f"stage {stage_number}: references, {describe_checks(checks)}; references.flagged: "
+            f"{config.references.flagged}"
+        )
+
+
+def _make_references(run: RunFolder, stage_number: int, problems: Sequence[Problem], progress: Progress) -> None:
+    """Take the references of a stage from a file, or let the teacher write them."""
+    config, stage, step = run.config(), run.stage(stage_number), Step("reference", stage_number)
     teacher = teacher_model(config)
     if source_of(config, "reference", stage_number):
         with _taking(run, step) as others:
             references, notes = take_references(config, problems, others, tokenizer=load_tokenizer(teacher))
-            _write_taken(stage.references, references, notes, progress)
-        progress.note(
-            f"stage {stage_number}: references, {describe_grades(grade_all(problems, references, config.grading))}"
-        )
+            _write_taken(stage.references, best_references(problems, references, config), notes, progress)
         return
     with (
         computing(run, step, written(run, Step("problems")) | teacher_contents(config)),
@@ -233,17 +251,10 @@ def reference(run: RunFolder, stage_number: int, progress: Progress) -> None:
     ):
         prompts = stage_prompts(run, stage_number, sampler, problems)
         also_read(run, step, stage.teacher_prompts)
-        references = sampler.complete(
-            problems,
-            prompts=prompts,
-            sampling=config.references,
-            draw=REFERENCE_DRAW,
-            file=stage.references,
-            label=f"references of {len(problems):,} problems (stage {stage_number})",
-        )
+        sentence = sample_references(stage, sampler, problems, prompts, config)
         run.note_engine(step.label, describe_engine(choose_engine(config.references), sampler.engine))
-    grades = grade_all(problems, references, config.grading)
-    progress.note(f"stage {stage_number}: references, {describe_grades(grades)}")
+    if sentence:
+        progress.note(f"stage {stage_number}: {sentence}")
 
 
 def distill(run: RunFolder, stage_number: int, progress: Progress) -> None:

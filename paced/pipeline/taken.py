@@ -135,7 +135,10 @@ def take_rollouts(
 def take_references(
     config: RunConfig, problems: Sequence[Problem], others: Sequence[Problem], *, tokenizer: Any
 ) -> tuple[list[Rollout], list[str]]:
-    """One reference of every problem from ``references.from``, tokenized with its end where the file has text alone.
+    """The best reference of every problem from ``references.from``, tokenized with its end where there is text alone.
+
+    The file has ``references.num_samples`` of each problem. Whether they leak, were cut or are wrong is looked at as
+    for those that are sampled (``references.py``).
 
     Args:
         config: the recipe.
@@ -153,7 +156,7 @@ def take_references(
         problems,
         columns=source.columns,
         prompts=_prompt_texts(config, problems, tokenizer, "teacher"),
-        num_samples=1,
+        num_samples=config.references.num_samples,
         others=_others(config, others),
         tokenizer=tokenizer,
     )
@@ -221,7 +224,7 @@ def take_pass_rates(
     faults = []
     if absent:
         faults.append(f"{len(absent):,} of {len(problems):,} problems have no pass rate ({_some(absent)})")
-    if unknown and not config.problems.limit:
+    if unknown and not _leaves_some_out(config):
         faults.append(f"{len(unknown):,} of {len(names):,} rows belong to no problem ({_some(unknown)})")
     if faults:
         raise ConfigError(f"{path}: {'; '.join(faults)}. Problems are matched by '{table.layout.problem_id}'.")
@@ -237,8 +240,12 @@ def take_pass_rates(
 
 
 def _others(config: RunConfig, others: Sequence[Problem]) -> Sequence[Problem] | None:
-    """With ``problems.limit`` a file of all problems has rows of which the run does not know."""
-    return None if config.problems.limit else others
+    """With ``problems.limit`` or a quarantine a file of all problems has rows of which the run does not know."""
+    return None if _leaves_some_out(config) else others
+
+
+def _leaves_some_out(config: RunConfig) -> bool:
+    return bool(config.problems.limit) or config.prompts.too_long == "quarantine"
 
 
 def _prompt_texts(

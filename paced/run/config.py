@@ -164,6 +164,31 @@ class CompletionsConfig(SamplingConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReferencesConfig(CompletionsConfig):
+    """The teacher's completions, of which each problem keeps one: ``num_samples`` of each, the best by grade."""
+
+    retries: NonNegativeInt = 0
+    """How often a problem whose best reference is flagged is sampled again, ``num_samples`` each time."""
+    flagged: Literal["keep", "drop"] = "keep"
+    """What becomes of a problem whose reference leaks its instruction ("the provided solution"), is truncated, has no
+    answer in the format asked for, or a wrong one: keep, it is trained along all the same; drop, it is left out of the
+    stages along references. Either way the report counts them and shows some."""
+
+    def faults(self) -> dict[str, str]:
+        """Greedy samples are all the same, and a file is not sampled again."""
+        several = {"num_samples": self.num_samples > 1, "retries": self.retries > 0}
+        faults = {
+            key: f"must be {'1' if key == 'num_samples' else '0'} at temperature 0, which gives one text only, got "
+            f"{getattr(self, key)}. Set sampling_temperature."
+            for key, asked in several.items()
+            if asked and self.sampling_temperature == 0 and self.from_ is None
+        }
+        if self.retries and self.from_ is not None:
+            faults["retries"] = f"must be 0 with references from a file, got {self.retries}."
+        return faults
+
+
+@dataclass(frozen=True, kw_only=True)
 class PassRatesConfig(Section):
     """The pass rates of the first stage, where they come from a file."""
 
@@ -368,8 +393,8 @@ class RunConfig(Section):
     """How a completion is compared with the gold answer."""
     pass_rates: PassRatesConfig = field(default_factory=PassRatesConfig)
     """The pass rates of the first stage, where they come from a file instead of rollouts."""
-    references: CompletionsConfig = field(
-        default_factory=lambda: CompletionsConfig(num_samples=1, sampling_temperature=0.0)
+    references: ReferencesConfig = field(
+        default_factory=lambda: ReferencesConfig(num_samples=1, sampling_temperature=0.0)
     )
     """The teacher's solutions, Eq. (2); greedy by default."""
     weights: Choice = field(default=Choice("beta"))

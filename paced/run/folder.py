@@ -3,7 +3,7 @@
     runs/<name>/
       config.yaml  environment.json          what was asked for, resolved; versions, device, commit
       steps/                                 what each step read and wrote, with hashes
-      problems.parquet                       the training set as it was read
+      problems.parquet  quarantine.jsonl     the training set as it was read, and what was left out of it
       lab/                                   student and problem files of the embedded world, if there is one
       stage-1/rollouts.jsonl  grades.jsonl  pass_rates.parquet  weights.parquet  references.jsonl
       stage-1/student-prompts.jsonl  teacher-prompts.jsonl
@@ -78,6 +78,16 @@ class StageFolder:
         return self.root / "references.jsonl"
 
     @property
+    def reference_samples(self) -> Path:
+        """Folder of all sampled references, where one of several was chosen."""
+        return self.root / "reference-samples"
+
+    @property
+    def reference_checks(self) -> Path:
+        """JSONL of ReferenceCheck: the verdict on each reference and what is wrong with it."""
+        return self.root / "reference-checks.jsonl"
+
+    @property
     def student_prompts(self) -> Path:
         """JSONL of Prompt: what the student reads, as it was sampled and trained."""
         return self.root / "student-prompts.jsonl"
@@ -124,6 +134,11 @@ class RunFolder:
     def problems(self) -> Path:
         """Parquet of Problem: the training set."""
         return self.root / "problems.parquet"
+
+    @property
+    def quarantine(self) -> Path:
+        """JSONL of the training problems that were left out, each with its reason; absent where there are none."""
+        return self.root / "quarantine.jsonl"
 
     @property
     def lab(self) -> Path:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from paced.run.inert import inert
+
 Advance = Callable[[int], None]
 """Called with how much was done since the last call."""
 
@@ -49,7 +51,7 @@ class Lines:
 
     def note(self, text: str) -> None:
         """Print one sentence."""
-        print(_printable(text), file=sys.stderr, flush=True)
+        print(inert(text), file=sys.stderr, flush=True)
 
     @contextlib.contextmanager
     def track(self, label: str, total: int, *, done: int = 0) -> Iterator[Advance]:
@@ -82,7 +84,7 @@ class Bars:
 
     def note(self, text: str) -> None:
         """Print one sentence above the bars."""
-        self.console.print(_printable(text), markup=False, highlight=False)
+        self.console.print(inert(text), markup=False, highlight=False)
 
     @contextlib.contextmanager
     def track(self, label: str, total: int, *, done: int = 0) -> Iterator[Advance]:
@@ -95,7 +97,7 @@ class Bars:
         columns = (label_column, BarColumn(), MofNCompleteColumn(), speed, TimeElapsedColumn(), TimeLeft())
         start = time.monotonic()
         with Progress(*columns, console=self.console) as bars:
-            task = bars.add_task(_printable(label), total=total, completed=done, speed="")
+            task = bars.add_task(inert(label), total=total, completed=done, speed="")
             now_done = 0
 
             def advance(amount: int) -> None:
@@ -134,8 +136,3 @@ def _speed(done: float, seconds: float) -> str:
     """
     speed = done / max(seconds, 1e-9)
     return f"{speed:,.0f} a second" if speed >= 100 else f"{speed:.3g} a second"
-
-
-def _printable(text: str) -> str:
-    """The text without control characters, which could otherwise drive the terminal."""
-    return "".join(character if character.isprintable() or character == "\n" else "�" for character in text)

@@ -16,8 +16,6 @@ def check_config(config: RunConfig) -> dict[str, str]:
         faults["rollouts.from"] = (
             "gives rollouts that nothing reads, as pass_rates.from gives the pass rates. Set one of them to null."
         )
-    if config.references.num_samples != 1:
-        faults["references.num_samples"] = f"must be 1, got {config.references.num_samples}."
     total = sum(stage.share for stage in stages)
     if len(stages) > 1 and total > 1 + 1e-9:
         faults["stages"] = f"must have shares that add up to at most 1, got {total:g}."

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from tiny_models import write_model, write_sums
+from tiny_models import byte_tokenizer, write_model, write_sums
 
 from paced.cli.endings import NO_READER
 from paced.errors import ConfigError
-from paced.pipeline.dry_run import show_dry_run
+from paced.pipeline.dry_run import LINE_WIDTH, show_dry_run, token_lines
+from paced.problems.prompts import Prompt
 from paced.run.config import ReportConfig
 from paced.run.configfile import build_config, with_method
 
@@ -115,3 +117,30 @@ def test_a_reader_that_goes_away_ends_a_dry_run_quietly(tmp_path, streams):
     )
     assert (done.stdout.strip(), done.stderr) == (str(NO_READER), "")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["small.yaml"]
+
+
+def test_the_first_prompts_are_shown_as_tokens_and_nothing_in_them_reaches_the_terminal(tmp_path):
+    hostile = "\x1b[31mred\u202e \x9b2J of 2+2"
+    (tmp_path / "p.jsonl").write_text(json.dumps({"problem": hostile, "answer": "4", "solution": "4"}) + "\n")
+    chat = build_config(
+        {
+            "name": "dry",
+            "student": {"path": str(write_model(tmp_path / "model", "qwen2", chat=True, num_positions=256))},
+            "problems": {"path": str(tmp_path / "p.jsonl")},
+            "rollouts": {"max_new_tokens": 6},
+            "references": {"max_new_tokens": 6},
+            "evaluation": {"sampling": {"max_new_tokens": 6}},
+        }
+    )
+    text = shown(chat)
+    assert "  > 1 «<|user|>»  219 '\\x1b'  62 '['  22 '3'" in text
+    assert text.count("«<|assistant|>»") == 2  # student and teacher
+    assert "\\x1b[31mred\\u202e \\x9b2J" in text
+    assert all(one.isprintable() for line in text.split("\n") for one in line)
+
+
+def test_a_long_prompt_is_shown_by_its_ends(tmp_path):
+    prompt = Prompt(problem_id="a", text="", token_ids=tuple(range(4, 204)))
+    lines = token_lines(prompt, byte_tokenizer(chat=False), chat=False)
+    assert "… 40 more …" in " ".join(lines)
+    assert max(map(len, lines)) <= LINE_WIDTH

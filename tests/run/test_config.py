@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from paced.errors import ConfigError
-from paced.run.config import CompletionsConfig, RunConfig, SamplingConfig, StageConfig, check_name
+from paced.run.config import ReferencesConfig, RunConfig, SamplingConfig, StageConfig, check_name
 from paced.run.configfile import apply_overrides, build_config, load_config, to_dict, with_method
 from paced.run.schema import Choice
 
@@ -39,7 +39,7 @@ def test_a_section_given_in_part_keeps_the_defaults_of_its_place():
     assert config.evaluation.sampling == SamplingConfig(
         num_samples=4, sampling_temperature=0.6, top_p=0.95, max_new_tokens=30000
     )
-    assert config.references == CompletionsConfig(num_samples=1, sampling_temperature=0.0, max_new_tokens=4096)
+    assert config.references == ReferencesConfig(num_samples=1, sampling_temperature=0.0, max_new_tokens=4096)
 
 
 def test_a_config_survives_the_round_trip_through_plain_data():
@@ -181,7 +181,7 @@ def test_all_faults_are_named_together_those_of_methods_too():
         "stages.2.along must be rollout with fresh_rollouts, got 'reference'.",
         "problems.path must name a file of problems",
         "prompts.student must contain {problem}, got 'no placeholder'.",
-        "references.num_samples must be 1, got 2.",
+        "references.num_samples must be 1 at temperature 0, which gives one text only, got 2.",
         "training.interpolation needs a stage of divergence mixed_kl",
         "parallel.sequence_parallel > 1 computes attention with sdpa.",
         "parallel.cache_teacher keeps states of completions that are seen again",

@@ -50,8 +50,6 @@ RECIPES = {
         "trackers": ["tensorboard"],
     },
 }
-ONE_VALUE = {"references.num_samples"}
-"""Keys that only one value fits."""
 NOT_A_METHODS = {"methods", "report.method"}
 """Keys about several methods, of which a compared method has none."""
 BESIDE = {
@@ -60,13 +58,13 @@ BESIDE = {
         for section in ("rollouts", "pass_rates", "references")
         for key in ("path", "columns")
     },
+    "prompts.own_messages": {"prompts.system": ""},
+    **{f"references.{key}": {"references.sampling_temperature": 0.5} for key in ("num_samples", "retries")},
     "stages.1.fresh_rollouts": {"stages.1.along": "rollout"},
     "training.interpolation": {"stages.1.divergence": "mixed_kl", "stages.1.recompute_every": 2},
 }
 """What must be set before a key can take another value."""
-KEYS = {
-    key.name.replace(".N.", ".1."): key.hint for key in recipe_keys() if key.name.replace(".N.", ".1.") not in ONE_VALUE
-}
+KEYS = {key.name.replace(".N.", ".1."): key.hint for key in recipe_keys()}
 
 
 def another(hint: Any, value: Any) -> Any:

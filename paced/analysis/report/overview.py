@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 from paced.analysis.page import Section
-from paced.records import Table
+from paced.pipeline.quarantine import LongPrompt
+from paced.records import Problem, Table
 from paced.run.config import RunConfig
 from paced.run.configfile import with_method
 from paced.run.folder import RunFolder, config_text
 from paced.run.steprecord import read_all
-from paced.run.storage import read_json
+from paced.run.storage import read_json, read_parquet, read_records
 
 
 def overview_section(run: RunFolder) -> Section:
@@ -30,7 +32,7 @@ def overview_section(run: RunFolder) -> Section:
         for record in read_all(folder)
         if record.taken_from
     ]
-    prose = list(dict.fromkeys(prose))
+    prose = list(dict.fromkeys([*prose, *_left_out(run)]))
     details = [("Resolved configuration", config_text(run.written_config()))]
     if run.environment.exists():
         versions = read_json(run.environment)["versions"]
@@ -38,6 +40,17 @@ def overview_section(run: RunFolder) -> Section:
     return Section(
         title="What was run", prose=tuple(prose), tables=(("Methods", _methods(config)),), details=tuple(details)
     )
+
+
+def _left_out(run: RunFolder) -> list[str]:
+    """A sentence on the problems in quarantine, where there are some."""
+    long = read_records(run.quarantine, LongPrompt)
+    if not long:
+        return []
+    kept = len(read_parquet(run.problems, Problem)) if run.problems.exists() else 0
+    readers = Counter(f"{one.reader}'s prompt over {one.limit:,} tokens" for one in long)
+    reasons = ", ".join(f"{count:,} for a {reason}" for reason, count in readers.items())
+    return [f"{len(long):,} of {len(long) + kept:,} problems were left out: {reasons} ({run.quarantine.name})."]
 
 
 def _methods(config: RunConfig) -> Table:

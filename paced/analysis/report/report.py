@@ -15,6 +15,7 @@ from paced.analysis.page import Section, render
 from paced.analysis.report.curriculum import curriculum_section
 from paced.analysis.report.overview import overview_section
 from paced.analysis.report.pass_rates import pass_rates_section
+from paced.analysis.report.references import references_section
 from paced.analysis.report.results import results_section
 from paced.analysis.report.samples import samples_section
 from paced.analysis.report.training import training_section
@@ -28,6 +29,7 @@ SECTIONS: dict[str, Callable[[RunFolder], Section]] = {
     "What was run": overview_section,
     "Results": results_section,
     "Pass rates and weights": pass_rates_section,
+    "References": references_section,
     "Training": training_section,
     "Curriculum": curriculum_section,
     "Gradient SNR": snr_section,

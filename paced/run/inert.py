@@ -1,0 +1,58 @@
+"""Texts of strangers made harmless where people see them: on a terminal, in a page, in a spreadsheet.
+
+Problems, completions and names come from files and models. A terminal obeys their escape sequences, bidirectional marks
+show a text in another order than it is read, and a spreadsheet runs a cell that begins with ``=``.
+Left out: HTML, which jinja2 escapes (``analysis/page.py``).
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Any
+
+ACTING = frozenset(("Cc", "Cf", "Co", "Cs", "Zl", "Zp"))
+"""Unicode categories that act or cannot be seen: control, format (bidirectional marks), private, separators."""
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a cell begins with that a spreadsheet takes for a formula, or passes over on the way to one."""
+
+
+def inert(text: Any) -> str:
+    """Text without characters that act: control, bidirectional and invisible ones become ``\\xNN`` escapes.
+
+    Edges: line breaks and tabs stay.
+
+    Example:
+        >>> inert("\\x1b[31mred\\u202e")
+        '\\\\x1b[31mred\\\\u202e'
+    """
+    text = str(text)
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        character.encode("unicode_escape").decode("ascii") if _acts(character) else character for character in text
+    )
+
+
+def inert_cell(cell: Any) -> Any:
+    """A cell of a table that people open: text that a spreadsheet would run gets an apostrophe; numbers stay numbers.
+
+    Example:
+        >>> [inert_cell(cell) for cell in ("=1+1", "-x", "-0.5", -0.5, "a")]
+        ["'=1+1", "'-x", '-0.5', -0.5, 'a']
+    """
+    if not isinstance(cell, str) or not cell.lstrip(" ").startswith(FORMULA) or _is_number(cell):
+        return cell
+    return f"'{cell}"
+
+
+def _acts(character: str) -> bool:
+    return unicodedata.category(character) in ACTING and character not in "\n\t"
+
+
+def _is_number(text: str) -> bool:
+    """Whether a text is a plain number, which no spreadsheet runs."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return text.isascii() and "_" not in text and "\t" not in text and "\r" not in text
