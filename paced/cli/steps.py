@@ -198,7 +198,7 @@ def evaluate(
     root: Root = Path("runs"),
     verbosity: Verbosity = NORMAL,
 ) -> int:
-    """Measure mean@k on the held-out sets and print it with its interval.
+    """Measure mean@k, pass@k and maj@k on the held-out sets and print them with their intervals.
 
     Parameters
     ----------
@@ -206,7 +206,7 @@ def evaluate(
         The student before training, after it, or both.
     """
     need_extra("evaluate", "train")
-    from paced.analysis.report.terminal import as_text, evaluation_table
+    from paced.analysis.report.terminal import print_evaluation
     from paced.pipeline.evaluate import Checkpoint
     from paced.pipeline.evaluate import evaluate as measure
     from paced.pipeline.methods import prepare
@@ -221,7 +221,6 @@ def evaluate(
             measure(folder, one, progress)
 
     working(folder, measure_all, verbosity=verbosity)
-    print("mean@k in per cent, [95 % interval over problems]")
-    print(as_text(evaluation_table(folder, checkpoints)))
+    print_evaluation(folder, checkpoints)
     print(f"results: {folder.evaluation}")
     return 0

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from paced.pipeline.taken import needs_rollouts, source_of
-from paced.run.config import TRAINING, EvaluationSet, ModelConfig, PromptsConfig, RunConfig, SamplingConfig
+from paced.run.config import TRAINING, ModelConfig, PromptsConfig, RunConfig, SamplingConfig
 from paced.run.configfile import to_dict
 from paced.run.folder import RunFolder
+from paced.run.presets import set_grading, set_sampling
 from paced.run.steprecord import Step
 
 QUICK = ("grade", "weigh", "count")
@@ -67,7 +68,7 @@ def outputs_of(run: RunFolder, step: Step) -> list[Path]:
         "reference": [stage.references],
         "distill": [stage.student],
         "evaluate": [run.evaluation_rollouts(checkpoint, name)],
-        "count": [run.counts(checkpoint, name)],
+        "count": [run.evaluation_grades(checkpoint, name), run.counts(checkpoint, name)],
     }
     return files[step.name]
 
@@ -118,7 +119,6 @@ def _needs(step: Step, steps: list[Step]) -> list[Step]:
 def settings_of(config: RunConfig, step: Step) -> dict[str, Any]:
     """The settings that a step's results depend on: key of the recipe -> value, in plain data."""
     seed = {"seed": config.seed, "lab": to_dict(config.lab) if config.lab else None}
-    grading = {f"grading.{key}": value for key, value in to_dict(config.grading).items()}
     if step.name == "problems":
         asked = {
             "problems.limit": config.problems.limit,
@@ -133,10 +133,9 @@ def settings_of(config: RunConfig, step: Step) -> dict[str, Any]:
         columns = {f"{taken[0]}.columns": dict(taken[1].columns)}
         samples = {"rollouts.num_samples": config.rollouts.num_samples} if step.name == "rollout" else {}
         return seed | _part(config, step.stage) | columns | samples
-    if step.name == "grade":
-        return grading
-    if step.name == "count":
-        return grading
+    if step.name in ("grade", "count"):
+        grading = set_grading(config, step.part.partition("-")[2])
+        return {f"grading.{key}": value for key, value in to_dict(grading).items()}
     if step.name == "weigh":
         return {"weights": to_dict(config.weights)}
     if step.name == "evaluate":
@@ -223,11 +222,3 @@ def _evaluation(config: RunConfig, part: str) -> dict[str, Any]:
         return sampling_settings("rollouts", config.rollouts)
     (item,) = (item for item in config.evaluation.sets if item.name == name)
     return sampling_settings("evaluation.sampling", set_sampling(config, item))
-
-
-def set_sampling(config: RunConfig, item: EvaluationSet) -> SamplingConfig:
-    """How the completions of one held-out set are sampled."""
-    sampling = config.evaluation.sampling
-    if item.role == "stability" and config.evaluation.stability_samples:
-        return dataclasses.replace(sampling, num_samples=config.evaluation.stability_samples)
-    return sampling

@@ -7,32 +7,35 @@ over sets would hide a skill that was frozen out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import Literal
 
 from paced.grading.grade import count_passes, grade_all
 from paced.models.loading import student_model
-from paced.pipeline.dependence import set_sampling
 from paced.pipeline.held import HELD_OUT_FILE, also_read, computing, contents, finished, student_contents, written
 from paced.pipeline.prompts import stored_prompts
 from paced.problems.files import read_problems
+from paced.problems.labels import ProblemLabels, read_labels
 from paced.records import PassRate, Problem, Rollout
 from paced.rollouts.engine import choose_engine, describe_engine
 from paced.rollouts.sampler import make_sampler
 from paced.run.config import TRAINING, RunConfig, SamplingConfig
 from paced.run.folder import RunFolder
+from paced.run.presets import set_grading, set_sampling
 from paced.run.progress import Progress
 from paced.run.steprecord import Step
-from paced.run.storage import file_hash, read_parquet, read_records, write_parquet
+from paced.run.storage import encode_line, file_hash, read_parquet, read_records, write_atomic, write_parquet
 
 Checkpoint = Literal["base", "final"]
 """The student before training, and after the last stage."""
 
 
 def evaluate(run: RunFolder, checkpoint: Checkpoint, progress: Progress) -> None:
-    """Write ``eval/<checkpoint>-<set>.parquet`` (PassRate) for every held-out set; sets that are there are kept.
+    """Write ``eval/<checkpoint>-<set>.parquet`` (PassRate) and the grades behind it for every held-out set.
+
+    Sets that are there are kept. Where a set's file has columns of difficulty or subject, they are kept beside it.
 
     Raises:
         ConfigError: ``final`` before the last stage has been trained.
@@ -51,8 +54,13 @@ def evaluate(run: RunFolder, checkpoint: Checkpoint, progress: Progress) -> None
             rated = _read_set(run, config, name)
             rollouts = run.evaluation_rollouts(checkpoint, name)
             with computing(run, step, rated.contents | contents(run, rollouts)):
-                grades = grade_all(rated.problems, read_records(rollouts, Rollout), config.grading)
+                grades = grade_all(rated.problems, read_records(rollouts, Rollout), set_grading(config, name))
+                write_atomic(
+                    run.evaluation_grades(checkpoint, name), "".join(f"{encode_line(grade)}\n" for grade in grades)
+                )
                 write_parquet(run.counts(checkpoint, name), count_passes(rated.problems, grades), PassRate)
+            if rated.labels:
+                write_parquet(run.evaluation_labels(name), rated.labels, ProblemLabels)
 
 
 @dataclass(frozen=True)
@@ -64,6 +72,8 @@ class _RatedSet:
     sampling: SamplingConfig
     contents: dict[str, str]
     """Its file by content, for the records of the steps that read it."""
+    labels: list[ProblemLabels] = field(default_factory=list)
+    """Difficulty and subject of its problems, where its file has them."""
 
 
 def _read_set(run: RunFolder, config: RunConfig, name: str) -> _RatedSet:
@@ -71,9 +81,9 @@ def _read_set(run: RunFolder, config: RunConfig, name: str) -> _RatedSet:
         problems = read_parquet(run.problems, Problem)
         return _RatedSet(name, problems, config.rollouts, written(run, Step("problems")))
     (item,) = (item for item in config.evaluation.sets if item.name == name)
-    problems = list(read_problems(item.path).problems)
+    file = read_problems(item.path)
     read = {f"{HELD_OUT_FILE} {name}": file_hash(Path(item.path))}
-    return _RatedSet(name, problems, set_sampling(config, item), read)
+    return _RatedSet(name, list(file.problems), set_sampling(config, item), read, read_labels(item.path, file))
 
 
 def _sample(run: RunFolder, config: RunConfig, checkpoint: Checkpoint, names: list[str], progress: Progress) -> None:

@@ -332,6 +332,9 @@ class EvaluationSet(Section):
     """How its columns are read, as for the training problems. Its bad rows are always an error."""
     role: Literal["plasticity", "stability"] = "plasticity"
     """plasticity: the skill being taught; stability: a prior skill, whose loss is forgetting."""
+    preset: Literal["none", "math-500", "aime", "mmlu"] = "none"
+    """Sample and grade as this benchmark is measured, instead of by ``evaluation.sampling`` and ``grading``; math-500
+    and aime: mean@8 at temperature 0.6, top-p 0.95, 30,000 tokens, boxed; mmlu: one greedy completion, boxed."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -173,6 +173,14 @@ class RunFolder:
         """JSONL of Rollout: the completions behind :meth:`counts`."""
         return self.evaluation / f"{checkpoint}-{name}-rollouts.jsonl"
 
+    def evaluation_grades(self, checkpoint: str, name: str) -> Path:
+        """JSONL of Grade: the verdict and the reason of each of them."""
+        return self.evaluation / f"{checkpoint}-{name}-grades.jsonl"
+
+    def evaluation_labels(self, name: str) -> Path:
+        """Parquet of ProblemLabels: difficulty and subject of one set's problems, where its file has such columns."""
+        return self.evaluation / f"{name}-labels.parquet"
+
     def evaluation_prompts(self, name: str) -> Path:
         """JSONL of Prompt: what the student reads of one set, at every checkpoint."""
         return self.evaluation / f"{name}-prompts.jsonl"

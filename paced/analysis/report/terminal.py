@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from paced.analysis.report.results import differences, results_table
+from paced.analysis.page import inert
+from paced.analysis.report.evaluation import cut_table, evaluation_remarks, evaluation_table, part_tables
+from paced.analysis.report.results import differences, remarks, results_table
 from paced.analysis.results.comparison import compare, report_method, unfinished
-from paced.analysis.results.intervals import accuracies, mean_with_interval
-from paced.records import PassRate, Table
+from paced.records import Table
 from paced.run.folder import RunFolder
-from paced.run.storage import read_parquet
 
 
 def print_results(run: RunFolder) -> None:
@@ -18,27 +18,34 @@ def print_results(run: RunFolder) -> None:
     if results:
         print("\nHeld-out accuracy in per cent, gain and forgetting in points, [95 % interval over problems]")
         print(as_text(results_table(results)))
-    if len(results) > 1:
         reference = report_method(run, [result.method for result in results])
-        print(f"\n{reference} minus the others, paired by problem, in points")
-        print(as_text(differences(results, reference)))
+        if len(results) > 1:
+            print(f"\n{reference} minus the others, paired by problem, in points; p by Holm over the other methods")
+            print(as_text(differences(results, reference)))
+        print()
+        if any(
+            one.num_truncated for result in results for of_sets in result.behind.values() for one in of_sets.values()
+        ):
+            print("Completions that the token limit cut, which count as failed, in per cent")
+            print(as_text(cut_table(results)))
+        else:
+            print("The token limit cut no held-out completion.")
+        for sentence in remarks(results, reference):
+            print(inert(sentence))
     for sentence in unfinished(run):
         print(sentence)
     print()
 
 
-def evaluation_table(run: RunFolder, checkpoints: Sequence[str]) -> Table:
-    """Formatted table of one run: a row for each checkpoint and held-out set, mean@k with its interval."""
-    table: dict[str, list[str]] = {column: [] for column in ("student", "set", "problems", "mean@k")}
-    for checkpoint in checkpoints:
-        for item in run.config().evaluation.sets:
-            rates = accuracies(read_parquet(run.counts(checkpoint, item.name), PassRate))
-            mean = mean_with_interval(list(rates.values()))
-            table["student"].append(checkpoint)
-            table["set"].append(item.name)
-            table["problems"].append(f"{len(rates):,}")
-            table["mean@k"].append(mean.points())
-    return table
+def print_evaluation(run: RunFolder, checkpoints: Sequence[str]) -> None:
+    """Print what the checkpoints of one run got on its held-out sets, whole and by part."""
+    print("in per cent, [95 % interval over problems]; cut: completions that the token limit cut, counted as failed")
+    print(as_text(evaluation_table(run, checkpoints)))
+    for caption, table in part_tables(run, checkpoints=checkpoints):
+        print(f"\n{caption}")
+        print(as_text(table))
+    for sentence in evaluation_remarks(run, checkpoints):
+        print(inert(sentence))
 
 
 def as_text(table: Table) -> str:
@@ -50,7 +57,7 @@ def as_text(table: Table) -> str:
         base
         paced   +8.4
     """
-    columns = [[name, *map(str, cells)] for name, cells in table.items()]
+    columns = [[name, *(inert(cell) for cell in cells)] for name, cells in table.items()]
     widths = [max(map(len, column)) for column in columns]
     rows = zip(*columns, strict=True)
     return "\n".join(

@@ -1,8 +1,8 @@
 """Runs side by side: what each gained, what each forgot, and which differences stand out from the noise.
 
 Every number is paired by problem against the same base student, or against another method, so that the spread between
-problems cancels. Intervals are over problems for these students; they do not cover the spread between students or
-seeds, which a reader learns by running other seeds.
+problems cancels. A problem that one of the two lacks cannot be paired, and is named. Intervals are over problems for
+these students; they do not cover the spread between students or seeds, which a reader learns by running other seeds.
 """
 
 from __future__ import annotations
@@ -10,11 +10,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from paced.analysis.results.intervals import Estimate, accuracies, mean_with_interval, paired_difference
+from paced.analysis.results.denominators import Denominator, denominator, listed, remarks
+from paced.analysis.results.intervals import (
+    LEVEL,
+    Estimate,
+    accuracies,
+    holm,
+    mean_with_interval,
+    paired_difference,
+)
 from paced.errors import RunFolderError
 from paced.records import PassRate, Table
 from paced.run.config import RunConfig
 from paced.run.folder import RunFolder
+from paced.run.presets import set_sampling
 from paced.run.storage import read_parquet
 
 BASE, FINAL = "base", "final"
@@ -55,6 +64,10 @@ class MethodResult:
     """Base minus final over all stability sets together, positive when skill was lost; None without such a set."""
     accuracy: Mapping[str, Mapping[str, float]]
     """Role -> accuracy of each problem after training, keyed ``set/problem``, to pair methods by problem."""
+    behind: Mapping[str, Mapping[str, Denominator]]
+    """Checkpoint -> set name -> what the accuracy is a share of."""
+    remarks: tuple[str, ...] = ()
+    """Sentences on completions that were cut, and on problems that are in no mean or in no pair."""
 
 
 def read_result(run: RunFolder, method: str) -> MethodResult:
@@ -64,20 +77,29 @@ def read_result(run: RunFolder, method: str) -> MethodResult:
         RunFolderError: an evaluation is missing; the message says which command makes it.
     """
     config = run.config()
-    per_set: dict[str, tuple[dict[str, float], dict[str, float]]] = {}
-    for item in config.evaluation.sets:
-        per_set[item.name] = (_read(run, BASE, item.name), _read(run, FINAL, item.name))
+    rates = {
+        checkpoint: {item.name: _read(run, checkpoint, item.name) for item in config.evaluation.sets}
+        for checkpoint in (BASE, FINAL)
+    }
+    per_set = {
+        item.name: (accuracies(rates[BASE][item.name]), accuracies(rates[FINAL][item.name]))
+        for item in config.evaluation.sets
+    }
     before, after = _by_role(config, per_set, 0), _by_role(config, per_set, 1)
-    gain = _change(after, before, "plasticity")
-    kept = _change(before, after, "stability")
+    behind = {
+        checkpoint: {name: denominator(counts) for name, counts in of_sets.items()}
+        for checkpoint, of_sets in rates.items()
+    }
     return MethodResult(
         method=method,
-        base={name: mean_with_interval(list(pair[0].values())) for name, pair in per_set.items()},
-        final={name: mean_with_interval(list(pair[1].values())) for name, pair in per_set.items()},
-        change={name: paired_difference(pair[1], pair[0]) for name, pair in per_set.items()},
-        gain=gain,
-        forgetting=kept,
+        base={name: _mean(run, BASE, name, pair[0]) for name, pair in per_set.items()},
+        final={name: _mean(run, FINAL, name, pair[1]) for name, pair in per_set.items()},
+        change={name: _paired(run, name, pair[1], pair[0]) for name, pair in per_set.items()},
+        gain=_change(after, before, "plasticity"),
+        forgetting=_change(before, after, "stability"),
         accuracy=after,
+        behind=behind,
+        remarks=tuple(_remarks(config, method, behind, per_set)),
     )
 
 
@@ -109,40 +131,67 @@ def gain_table(results: list[MethodResult]) -> Table:
 def difference_table(results: list[MethodResult], reference: str) -> Table:
     """Accuracy of ``reference`` minus that of each other method, paired by problem, with the verdict in words.
 
-    Returns: columns ``method``, ``role``, ``difference``, ``difference_low``, ``difference_high``, ``verdict``:
-        *higher*, *lower*, or *inside the noise* when the interval holds zero.
+    Returns: columns ``method``, ``role``, ``difference``, ``difference_low``, ``difference_high`` (one 95 % interval
+        each), ``p_value``, ``p_holm`` (adjusted for the family: all methods on one skill), ``num_problems``, and
+        ``verdict``: *higher*, *lower*, or *inside the noise* when ``p_holm`` is 0.05 or more.
     """
     chosen = next((result for result in results if result.method == reference), None)
     if chosen is None:
         names = ", ".join(result.method for result in results)
         raise ValueError(f"difference_table: reference must be one of {names}, got {reference!r}.")
-    table: dict[str, list] = {
-        key: [] for key in ("method", "role", "difference", "difference_low", "difference_high", "verdict")
+    rows: dict[tuple[str, str], tuple[Estimate, float]] = {}
+    for role in ("plasticity", "stability"):
+        others = [result for result in results if result is not chosen and result.accuracy.get(role)]
+        pairs = [(chosen.accuracy[role], result.accuracy[role]) for result in others]
+        family = {
+            result.method: paired_difference(*pair)
+            for result, pair in zip(others, pairs, strict=True)
+            if pair[0].keys() & pair[1].keys()
+        }
+        adjusted = holm([estimate.p_value or 0.0 for estimate in family.values()])
+        rows |= {
+            (name, role): row for name, row in zip(family, zip(family.values(), adjusted, strict=True), strict=True)
+        }
+    ordered = [(name.method, role) for name in results for role in ("plasticity", "stability")]
+    kept = [(key, *rows[key]) for key in ordered if key in rows]
+    return {
+        "method": [name for (name, _), _, _ in kept],
+        "role": [role for (_, role), _, _ in kept],
+        "difference": [estimate.value for _, estimate, _ in kept],
+        "difference_low": [estimate.low for _, estimate, _ in kept],
+        "difference_high": [estimate.high for _, estimate, _ in kept],
+        "p_value": [estimate.p_value for _, estimate, _ in kept],
+        "p_holm": [p_holm for _, _, p_holm in kept],
+        "num_problems": [estimate.num_problems for _, estimate, _ in kept],
+        "verdict": [in_words(estimate.value, p_holm) for _, estimate, p_holm in kept],
     }
-    for result in results:
-        for role in ("plasticity", "stability"):
-            if result is chosen or not result.accuracy.get(role):
-                continue
-            estimate = paired_difference(chosen.accuracy[role], result.accuracy[role])
-            table["method"].append(result.method)
-            table["role"].append(role)
-            table["difference"].append(estimate.value)
-            table["difference_low"].append(estimate.low)
-            table["difference_high"].append(estimate.high)
-            table["verdict"].append(in_words(estimate))
-    return table
 
 
-def in_words(estimate: Estimate) -> str:
-    """What an interval allows one to say of a difference.
+def in_words(difference: float, p_value: float) -> str:
+    """What a p-value, adjusted for its family, allows one to say of a difference.
 
     Example:
-        >>> in_words(Estimate(value=0.01, low=-0.01, high=0.03, num_problems=100))
-        'inside the noise'
+        >>> in_words(0.01, 0.2), in_words(0.01, 0.003), in_words(-0.01, 0.003)
+        ('inside the noise', 'higher', 'lower')
     """
-    if not estimate.excludes_zero():
+    if p_value >= 1 - LEVEL:
         return "inside the noise"
-    return "higher" if estimate.value > 0 else "lower"
+    return "higher" if difference > 0 else "lower"
+
+
+def unpaired(results: Sequence[MethodResult], reference: str) -> list[str]:
+    """A sentence for each method that lacks problems which ``reference`` has, or has others: they cannot be paired."""
+    chosen = next(result for result in results if result.method == reference)
+    said = []
+    for result in results:
+        for role, accuracy in chosen.accuracy.items():
+            apart = sorted(accuracy.keys() ^ result.accuracy.get(role, {}).keys())
+            if apart:
+                said.append(
+                    f"{reference} against {result.method}: {len(apart):,} problems have a grade in one of them only "
+                    f"and are in no difference: {listed(apart)}."
+                )
+    return said
 
 
 def _outcomes(run: RunFolder) -> list[MethodResult | str]:
@@ -157,13 +206,52 @@ def _outcomes(run: RunFolder) -> list[MethodResult | str]:
     return outcomes
 
 
-def _read(run: RunFolder, checkpoint: str, name: str) -> dict[str, float]:
+def _read(run: RunFolder, checkpoint: str, name: str) -> list[PassRate]:
     file = run.counts(checkpoint, name)
     if not file.exists():
         raise RunFolderError(
             f"{run.root}: has no evaluation of '{checkpoint}' on '{name}'. Run: paced evaluate {run.root}"
         )
-    return accuracies(read_parquet(file, PassRate))
+    return read_parquet(file, PassRate)
+
+
+def _mean(run: RunFolder, checkpoint: str, name: str, accuracy: Mapping[str, float]) -> Estimate:
+    if not accuracy:
+        raise RunFolderError(
+            f"{run.root}: no completion of '{checkpoint}' on '{name}' could be graded. The reasons are in "
+            f"{run.evaluation_grades(checkpoint, name)}."
+        )
+    return mean_with_interval(list(accuracy.values()))
+
+
+def _paired(run: RunFolder, name: str, after: Mapping[str, float], before: Mapping[str, float]) -> Estimate:
+    if not after.keys() & before.keys():
+        raise RunFolderError(
+            f"{run.root}: '{BASE}' and '{FINAL}' share no graded problem of '{name}'. Run: paced evaluate {run.root}"
+        )
+    return paired_difference(after, before)
+
+
+def _remarks(
+    config: RunConfig,
+    method: str,
+    behind: Mapping[str, Mapping[str, Denominator]],
+    per_set: Mapping[str, tuple[dict[str, float], dict[str, float]]],
+) -> list[str]:
+    """What a reader of this method's accuracies must know, see ``denominators.py``."""
+    said = []
+    for item in config.evaluation.sets:
+        limit = set_sampling(config, item).max_new_tokens
+        for checkpoint, whose in ((BASE, f"{method}, before training"), (FINAL, f"{method}, after training")):
+            said += remarks(f"{whose}, on '{item.name}'", behind[checkpoint][item.name], limit)
+        before, after = per_set[item.name]
+        graded_once = sorted(before.keys() ^ after.keys())
+        if graded_once:
+            said.append(
+                f"{method}, change on '{item.name}': {len(graded_once):,} problems have a grade before or after "
+                f"training only and are in no pair: {listed(graded_once)}."
+            )
+    return said
 
 
 def _by_role(

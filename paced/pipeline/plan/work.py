@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from paced.pipeline.dependence import set_sampling
 from paced.pipeline.plan.inputs import Counts
 from paced.pipeline.plan.shapes import Shape
 from paced.run.config import EvaluationSet, RunConfig, SamplingConfig, StageConfig
+from paced.run.presets import set_sampling
 from paced.train.batches import number_of_steps
 
 
