@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from paced.pipeline.taken import needs_rollouts, source_of
-from paced.run.config import TRAINING, ModelConfig, PromptsConfig, RunConfig, SamplingConfig
+from paced.run.config import TRAINING, GradingConfig, ModelConfig, PromptsConfig, RunConfig, SamplingConfig
 from paced.run.configfile import to_dict
 from paced.run.folder import RunFolder
 from paced.run.presets import set_grading, set_sampling
@@ -120,7 +120,7 @@ def settings_of(config: RunConfig, step: Step) -> dict[str, Any]:
     """The settings that a step's results depend on: key of the recipe -> value, in plain data."""
     seed = {"seed": config.seed, "lab": to_dict(config.lab) if config.lab else None}
     if step.name == "problems":
-        asked = {
+        asked: dict[str, Any] = {
             "problems.limit": config.problems.limit,
             "lab": seed["lab"],
             "prompts.too_long": config.prompts.too_long,
@@ -128,14 +128,18 @@ def settings_of(config: RunConfig, step: Step) -> dict[str, Any]:
         if config.prompts.too_long == "quarantine":
             limits = {f"prompts.max_{one}_tokens": getattr(config.prompts, f"max_{one}_tokens") for one in READERS}
             asked |= limits | _prompts(config, "student") | _prompts(config, "teacher")
+        if config.problems.adapter != "auto":
+            asked["problems.adapter"] = config.problems.adapter
+        if config.problems.on_bad_row == "quarantine":  # a gold that fails its own grading is put aside
+            asked["problems.on_bad_row"] = config.problems.on_bad_row
+            asked |= _grading(config.grading)
         return asked
     if step.name in ("rollout", "grade", "reference") and (taken := source_of(config, step.name, step.stage)):
         columns = {f"{taken[0]}.columns": dict(taken[1].columns)}
         samples = {"rollouts.num_samples": config.rollouts.num_samples} if step.name == "rollout" else {}
         return seed | _part(config, step.stage) | columns | samples
     if step.name in ("grade", "count"):
-        grading = set_grading(config, step.part.partition("-")[2])
-        return {f"grading.{key}": value for key, value in to_dict(grading).items()}
+        return _grading(set_grading(config, step.part.partition("-")[2]))
     if step.name == "weigh":
         return {"weights": to_dict(config.weights)}
     if step.name == "evaluate":
@@ -145,11 +149,15 @@ def settings_of(config: RunConfig, step: Step) -> dict[str, Any]:
     if step.name == "rollout":
         return part | _student(config) | _prompts(config, "student") | sampling_settings("rollouts", config.rollouts)
     if step.name == "reference":
-        chosen = grading if config.references.num_samples > 1 or config.references.retries else {}
+        chosen = _grading(config.grading) if config.references.num_samples > 1 or config.references.retries else {}
         sampled = sampling_settings("references", config.references)
         del sampled["references.flagged"]  # what is dropped is decided where the stage is trained
         return part | _teacher(config) | _prompts(config, "teacher") | sampled | chosen
     return part | _student(config) | _teacher(config) | _training(config, step.stage) | _renewals(config, step.stage)
+
+
+def _grading(grading: GradingConfig) -> dict[str, Any]:
+    return {f"grading.{key}": value for key, value in to_dict(grading).items()}
 
 
 def _training(config: RunConfig, number: int) -> dict[str, Any]:
