@@ -177,6 +177,7 @@ def export(
     data_source: str = "",
     ability: str = "math",
     split: str = "train",
+    adapter: str = "auto",
 ) -> int:
     """Write problems with pass rates and weights as a training set for TRL, verl, or whatever reads a data set.
 
@@ -214,6 +215,8 @@ def export(
         For verl: the kind of task.
     split
         For verl: the split in extra_info.
+    adapter
+        How the columns of the problem file are read; see `paced data inspect`.
     """
     from paced.pipeline.export import export_training_set, has_weights
     from paced.pipeline.export_forms import ExportOptions
@@ -227,7 +230,15 @@ def export(
         prompt=prompt, system=system, as_text=text, data_source=data_source, ability=ability, split=split
     )
     exported = export_training_set(
-        table, problems, output, to=to, weight=function, min_weight=min_weight, drop_zero=drop_zero, options=options
+        table,
+        problems,
+        output,
+        to=to,
+        weight=function,
+        min_weight=min_weight,
+        drop_zero=drop_zero,
+        options=options,
+        adapter=adapter,
     )
     print(exported.report)
     return 0

@@ -120,7 +120,7 @@ def settings_of(config: RunConfig, step: Step) -> dict[str, Any]:
     """The settings that a step's results depend on: key of the recipe -> value, in plain data."""
     seed = {"seed": config.seed, "lab": to_dict(config.lab) if config.lab else None}
     if step.name == "problems":
-        asked = {
+        asked: dict[str, Any] = {
             "problems.limit": config.problems.limit,
             "lab": seed["lab"],
             "prompts.too_long": config.prompts.too_long,
@@ -128,6 +128,11 @@ def settings_of(config: RunConfig, step: Step) -> dict[str, Any]:
         if config.prompts.too_long == "quarantine":
             limits = {f"prompts.max_{one}_tokens": getattr(config.prompts, f"max_{one}_tokens") for one in READERS}
             asked |= limits | _prompts(config, "student") | _prompts(config, "teacher")
+        if config.problems.adapter != "auto":
+            asked["problems.adapter"] = config.problems.adapter
+        if config.problems.on_bad_row == "quarantine":  # a gold that fails its own grading is put aside
+            asked["problems.on_bad_row"] = config.problems.on_bad_row
+            asked |= _grading(config.grading)
         return asked
     if step.name in ("rollout", "grade", "reference") and (taken := source_of(config, step.name, step.stage)):
         columns = {f"{taken[0]}.columns": dict(taken[1].columns)}

@@ -125,4 +125,4 @@ def _say_plan(config: RunConfig, inputs: Inputs, say: Say) -> None:
 
 
 def _num_heldout(config: RunConfig) -> int:
-    return sum(len(read_problems(item.path).problems) for item in config.evaluation.sets)
+    return sum(len(read_problems(item.path, adapter=item.adapter).problems) for item in config.evaluation.sets)

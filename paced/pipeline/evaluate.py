@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import groupby
-from pathlib import Path
 from typing import Literal
 
 from paced.grading.grade import count_passes, grade_all
@@ -18,6 +17,7 @@ from paced.pipeline.held import HELD_OUT_FILE, also_read, computing, contents, f
 from paced.pipeline.prompts import stored_prompts
 from paced.problems.files import read_problems
 from paced.problems.labels import ProblemLabels, read_labels
+from paced.problems.sources import content_hash
 from paced.records import PassRate, Problem, Rollout
 from paced.rollouts.engine import choose_engine, describe_engine
 from paced.rollouts.sampler import make_sampler
@@ -26,7 +26,7 @@ from paced.run.folder import RunFolder
 from paced.run.presets import set_grading, set_sampling
 from paced.run.progress import Progress
 from paced.run.steprecord import Step
-from paced.run.storage import encode_line, file_hash, read_parquet, read_records, write_atomic, write_parquet
+from paced.run.storage import encode_line, read_parquet, read_records, write_atomic, write_parquet
 
 Checkpoint = Literal["base", "final"]
 """The student before training, and after the last stage."""
@@ -81,9 +81,9 @@ def _read_set(run: RunFolder, config: RunConfig, name: str) -> _RatedSet:
         problems = read_parquet(run.problems, Problem)
         return _RatedSet(name, problems, config.rollouts, written(run, Step("problems")))
     (item,) = (item for item in config.evaluation.sets if item.name == name)
-    file = read_problems(item.path)
-    read = {f"{HELD_OUT_FILE} {name}": file_hash(Path(item.path))}
-    return _RatedSet(name, list(file.problems), set_sampling(config, item), read, read_labels(item.path, file))
+    file = read_problems(item.path, adapter=item.adapter)
+    read = {f"{HELD_OUT_FILE} {name}": content_hash(item.path)}
+    return _RatedSet(name, list(file.problems), set_sampling(config, item), read, read_labels(file))
 
 
 def _sample(run: RunFolder, config: RunConfig, checkpoint: Checkpoint, names: list[str], progress: Progress) -> None:

@@ -52,6 +52,7 @@ def export_training_set(
     min_weight: float = 0.0,
     drop_zero: bool = False,
     options: ExportOptions | None = None,
+    adapter: str = "auto",
 ) -> Exported:
     """Join rates with problems, weigh, filter, and write.
 
@@ -64,6 +65,7 @@ def export_training_set(
         min_weight: keep problems with at least this weight w >= 0, as the function gives it.
         drop_zero: leave out problems of weight 0.
         options: prompts and names; the plain problem text by default.
+        adapter: how the columns of ``problems`` are read.
 
     Raises:
         ConfigError: files or names that cannot be used together; a set without a problem.
@@ -80,7 +82,7 @@ def export_training_set(
             raise ConfigError(f"export: the output must not be an input, got {output}. Give another name with -o.")
     if not np.isfinite(min_weight) or min_weight < 0:
         raise ConfigError(f"export: min_weight must be finite and >= 0, got {min_weight}.")
-    counts, file = read_counts(table), read_problems(problems)
+    counts, file = read_counts(table), read_problems(problems, adapter=adapter)
     weights = _weights(table, counts, weight)
     places = _places(table, problems, counts, file)
     rated = [row for row, problem in enumerate(file.problems) if problem.problem_id in places]

@@ -20,6 +20,7 @@ from paced.models.contents import model_files, model_hash
 from paced.models.loading import teacher_model
 from paced.pipeline.dependence import QUICK, outputs_of, readers_of, settings_of, steps_of
 from paced.pipeline.taken import content_of, is_present, sources_of
+from paced.problems.sources import are_there, content_hash
 from paced.records import Grade
 from paced.rollouts.collect import set_aside
 from paced.rollouts.lines import first_fault
@@ -153,7 +154,7 @@ def refuse_changed_files(run: RunFolder) -> None:
     config = run.config()
     files = {PROBLEM_FILE: config.problems.path}
     files |= {f"{HELD_OUT_FILE} {item.name}": item.path for item in config.evaluation.sets}
-    read = {name: file_hash(Path(path)) for name, path in files.items() if Path(path).is_file()}
+    read = {name: content_hash(path) for name, path in files.items() if path and are_there(path)}
     read |= {name: content_of(source) for name, source in sources_of(config).items() if is_present(source)}
     refuse_changed(run, read)
 

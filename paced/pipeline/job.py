@@ -6,14 +6,13 @@ One after the other is what a laptop can do, and each is a run.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from paced.pipeline.evaluate import evaluate
 from paced.pipeline.methods import build_lab, prepare, run_shared
 from paced.pipeline.open import method_folder
 from paced.pipeline.preflight import check_all
 from paced.pipeline.preflight_models import check_weights
 from paced.pipeline.steps import train_run
+from paced.problems.sources import are_there
 from paced.run.folder import RunFolder
 from paced.run.progress import Progress
 from paced.train.trackers import check_trackers
@@ -28,7 +27,7 @@ def run_job(run: RunFolder, progress: Progress) -> None:
     config = run.config()
     check_trackers(config)
     build_lab(run, progress)
-    if Path(config.problems.path).exists() or not run.problems.exists():
+    if are_there(config.problems.path) or not run.problems.exists():
         for note in check_all(config).notes:
             progress.note(note)
     else:

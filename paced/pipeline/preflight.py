@@ -24,6 +24,7 @@ from paced.pipeline.preflight_problems import gold_faults, overlap
 from paced.pipeline.preflight_prompts import end_faults, prompt_faults, template_notes
 from paced.pipeline.preflight_taken import samples_rollouts, taken_faults
 from paced.pipeline.quarantine import left_out, length_faults, long_prompts
+from paced.pipeline.training_file import read_training_file
 from paced.problems.files import ProblemFile, read_problems
 from paced.problems.prompts import Prompt, Reader, make_prompts
 from paced.records import Problem
@@ -125,7 +126,8 @@ def _look(config: RunConfig) -> tuple[Inputs | None, list[Fault]]:
     """What a run reads, and every fault that can be computed; no inputs where a file or tokenizer cannot be read."""
     options = option_faults(config)
     faults: list[Fault] = [*options.values(), *engine_faults(config)]
-    file = _read_graded(config.problems.path, config, faults, limit=config.problems.limit)
+    read = partial(read_training_file, config.problems, config.grading)
+    file = _read_graded(read, config.problems.path, config, faults)
     student_tokenizer = _try(faults, load_tokenizer, config.student)
     teacher_tokenizer = _try(faults, load_tokenizer, config.teacher) if config.teacher.path else student_tokenizer
     notes = _try(faults, generation_notes, config.student) or []
@@ -164,7 +166,8 @@ def _look(config: RunConfig) -> tuple[Inputs | None, list[Fault]]:
         notes += said
     held_out: list[Prompt] = []
     for item in config.evaluation.sets:
-        unseen = _read_graded(item.path, config, faults)
+        read = partial(read_problems, item.path, adapter=item.adapter)
+        unseen = _read_graded(read, item.path, config, faults)
         if unseen is None:
             continue
         notes += unseen.notes
@@ -200,9 +203,11 @@ def _try(faults: list[Fault], look: Callable[..., Result], *given: Any, **named:
     return None
 
 
-def _read_graded(path: str, config: RunConfig, faults: list[Fault], *, limit: int = 0) -> ProblemFile | None:
-    """The problems of one file; golds that the grader calls wrong are faults and keep the file."""
-    file = _try(faults, read_problems, path, limit=limit)
+def _read_graded(
+    read: Callable[[], ProblemFile], path: str, config: RunConfig, faults: list[Fault]
+) -> ProblemFile | None:
+    """The problems of one set; golds that the grader calls wrong are faults and keep the set."""
+    file = _try(faults, read)
     if file is not None and config.grading.answer_format.name in EXTRACTIONS:
         wrong = gold_faults(file.problems, config.grading, rows=file.rows)
         faults += [BadRows(path, wrong)] if wrong else []

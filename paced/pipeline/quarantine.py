@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from paced.errors import ConfigError
-from paced.problems.files import ProblemFile, read_problems
+from paced.pipeline.training_file import read_training_file
+from paced.problems.files import ProblemFile
 from paced.problems.prompts import Prompt, Reader, make_prompts, over_limit
 from paced.run.config import PromptsConfig, RunConfig
 
@@ -40,7 +41,7 @@ def training_problems(config: RunConfig) -> tuple[ProblemFile, list[LongPrompt]]
         ConfigError: the file cannot be read, or all of its problems are left out.
         BadRows: rows that cannot be used.
     """
-    file = read_problems(config.problems.path, limit=config.problems.limit)
+    file = read_training_file(config.problems, config.grading)
     if config.prompts.too_long != "quarantine":
         return file, []
     from paced.models.loading import load_tokenizer, teacher_model

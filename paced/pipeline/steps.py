@@ -44,7 +44,9 @@ from paced.pipeline.taken import (
     take_references,
     take_rollouts,
 )
+from paced.pipeline.training_file import write_reading
 from paced.pipeline.weighing import weights_of
+from paced.problems.sources import content_hash
 from paced.records import Grade, PassRate, Problem, ProblemWeight, Rollout
 from paced.rollouts.engine import choose_engine, describe_engine
 from paced.rollouts.sampler import make_sampler
@@ -54,7 +56,7 @@ from paced.run.progress import Progress
 from paced.run.recordfile import Places, RecordFile
 from paced.run.seeds import text_key
 from paced.run.steprecord import Step
-from paced.run.storage import file_hash, read_parquet, read_records, write_parquet, write_records
+from paced.run.storage import read_parquet, read_records, write_parquet, write_records
 from paced.train.team import team_for_files
 from paced.weights import normalise
 
@@ -83,10 +85,11 @@ def take_problems(run: RunFolder, progress: Progress) -> None:
     file, long = training_problems(config)
     for note in file.notes:
         progress.note(note)
-    read = {PROBLEM_FILE: file_hash(Path(config.problems.path))}
+    read = {PROBLEM_FILE: content_hash(config.problems.path)}
     if config.prompts.too_long == "quarantine":  # what is left out depends on the tokenizers
         read |= student_contents(run, 1) | teacher_contents(config)
     with computing(run, step, read):
+        write_reading(file, run.problem_counts, run.bad_rows)
         run.quarantine.unlink(missing_ok=True)
         if long:
             write_records(run.quarantine, long)

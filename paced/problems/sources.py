@@ -66,6 +66,11 @@ paced data fetch openai/gsm8k@COMMIT --split SPLIT -o problems.parquet
     return files
 
 
+def are_there(path: str | Path) -> bool:
+    """Whether a path names a file, a folder, or a pattern that some file has."""
+    return Path(path).exists() or bool(glob.has_magic(str(path)) and glob.glob(str(path), recursive=True))
+
+
 def content_hash(path: str | Path) -> str:
     """SHA-256 of the files that a path names: a file's own, or one over the names and hashes of several."""
     files = files_of(path)

@@ -4,6 +4,7 @@
       config.yaml  environment.json          what was asked for, resolved; versions, device, commit
       steps/                                 what each step read and wrote, with hashes
       problems.parquet  quarantine.jsonl     the training set as it was read, and what was left out of it
+      problems.json  bad-rows.jsonl          what became of the rows of its file, and those put aside with their reasons
       lab/                                   student and problem files of the embedded world, if there is one
       stage-1/rollouts.jsonl  grades.jsonl  pass_rates.parquet  weights.parquet  references.jsonl
       stage-1/student-prompts.jsonl  teacher-prompts.jsonl
@@ -134,6 +135,16 @@ class RunFolder:
     def problems(self) -> Path:
         """Parquet of Problem: the training set."""
         return self.root / "problems.parquet"
+
+    @property
+    def problem_counts(self) -> Path:
+        """JSON: the adapter, and how many rows are problems, repeats and bad."""
+        return self.root / "problems.json"
+
+    @property
+    def bad_rows(self) -> Path:
+        """JSONL of the rows of the problem file that were put aside, with reasons; absent where there are none."""
+        return self.root / "bad-rows.jsonl"
 
     @property
     def quarantine(self) -> Path:

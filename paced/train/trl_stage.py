@@ -21,6 +21,7 @@ from paced.train.inputs import StageInputs
 from paced.train.layers import layers_of, recompute_activations
 from paced.train.loss import DistillationStudent, FusedLoss, make_divergence
 from paced.train.loss.head import check_loaded_head
+from paced.train.loss.rows import PartSums
 from paced.train.metrics import StageLog
 from paced.train.micro_batches import Packed
 from paced.train.stage import Stage
@@ -115,7 +116,7 @@ class TRLStageTrainer(StageLoop, WeightedTRLTrainer):
         packed = Packed(inputs={}, positions=none, tokens=None, owners=owners, token_weights=none)
         losses = self.stage.config.training.loss_temperature**2 * values  # [N]
         every = torch.ones_like(losses, dtype=torch.bool)  # [N]
-        result = FusedLoss(loss=loss, token_losses=losses, computed=every, rollouts=None)
+        result = FusedLoss(loss=loss, token_losses=losses, computed=every, rollouts=None, sums=PartSums())
         self.seen(self._examples, packed, result)
 
     def for_export(self) -> Any:

@@ -146,8 +146,9 @@ class _Measurement:
 
     def direction(self, role: str) -> Gradient | None:
         """Cross-entropy gradients towards the samples that passed, of the held-out sets with this role."""
-        sets = [item.path for item in self.config.evaluation.sets if item.role == role]
-        problems = [problem for path in sets for problem in list(read_problems(path).problems)[:PER_DIRECTION]]
+        sets = [item for item in self.config.evaluation.sets if item.role == role]
+        files = [read_problems(item.path, adapter=item.adapter) for item in sets]
+        problems = [problem for file in files for problem in file.problems[:PER_DIRECTION]]
         if not problems:
             return None
         prompts, samples = self.student_samples(role, problems)

@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from paced.models.loading import TOKENIZER_FILES, load_tokenizer, teacher_model
+from paced.pipeline.training_file import read_training_file
 from paced.problems.files import read_problems
 from paced.problems.prompts import Reader, make_prompts
+from paced.problems.sources import are_there
 from paced.run.config import RunConfig
 
 HALF_OF_DAPO = 8699
@@ -77,8 +79,8 @@ def counts_of(
     heldout = {}
     for item in config.evaluation.sets:
         known = PUBLIC_SETS.get(item.name)
-        if Path(item.path).is_file():
-            heldout[item.name] = len(read_problems(item.path).problems)
+        if are_there(item.path):
+            heldout[item.name] = len(read_problems(item.path, adapter=item.adapter).problems)
         elif known is not None:
             heldout[item.name] = known
             said.append(f"{item.name}: {known:,} problems, its published size ({item.path} is not there)")
@@ -103,8 +105,8 @@ def counts_of(
 
 def _problems(config: RunConfig, said: list[str]) -> int:
     path, limit = config.problems.path, config.problems.limit
-    if Path(path).is_file():
-        return len(read_problems(path, limit=limit).problems)
+    if path and are_there(path):
+        return len(read_training_file(config.problems, config.grading).problems)
     count = limit or HALF_OF_DAPO
     why = "problems.limit" if limit else "half of DAPO-Math-17k, a track of the paper"
     said.append(f"{count:,} training problems, {why} (--num-problems; {path} is not there)")
@@ -117,8 +119,8 @@ def _prompt_lengths(config: RunConfig, reader: Reader, given: int | None, said: 
         return [given]
     model = config.student if reader == "student" else teacher_model(config)
     path = config.problems.path
-    if Path(path).is_file() and any((Path(model.path) / name).is_file() for name in TOKENIZER_FILES):
-        file = read_problems(path, limit=config.problems.limit)
+    if path and are_there(path) and any((Path(model.path) / name).is_file() for name in TOKENIZER_FILES):
+        file = read_training_file(config.problems, config.grading)
         prompts = make_prompts(
             file.problems, reader=reader, config=config.prompts, tokenizer=load_tokenizer(model), file=path,
             rows=file.rows,
