@@ -227,10 +227,10 @@ def rebound(function: Callable[..., Any], **names: Any) -> Callable[..., Any]:
     """The same function with some names of its module bound otherwise; the module itself is not changed.
 
     Example:
-        >>> import textwrap
-        >>> rebound(textwrap.dedent, re=None)("a")
-        Traceback (most recent call last):
-        AttributeError: 'NoneType' object has no attribute 'sub'
+        >>> def area(side):
+        ...     return product(side, side)
+        >>> rebound(area, product=lambda one, other: one * other)(3)
+        9
     """
     copy = types.FunctionType(
         function.__code__,
