@@ -47,7 +47,7 @@ def make_divergence(name: str, **parameters: Any) -> RowDivergence:
         >>> make_divergence("kl")
         Traceback (most recent call last):
         ValueError: make_divergence: name must be one of forward_kl, reverse_kl, mixed_kl, jsd, akl, akl_ascending, \
-adakd, got 'kl'.
+adakd, got 'kl'. Did you mean 'akl'?
     """
     check_choice("make_divergence", "name", name, DIVERGENCES)
     cls = DIVERGENCES[name]
