@@ -13,6 +13,7 @@ from paced.cli.arguments import NORMAL, Count, JsonFile, Seed, Verbosity
 from paced.cli.endings import FAILED
 from paced.cli.extras import need_extra
 from paced.cli.running import write_json_text
+from paced.run.inert import say
 
 Output = Annotated[Path, Parameter(alias="-o")]
 Words = Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=False)]
@@ -133,7 +134,7 @@ def rate(
         rated = job.rate(read_rate_config(options), output, verbosity.progress())
     text, data = rated.report()
     if not write_json_text(json, json_text.dumps(data, indent=2, allow_nan=False)):
-        print(text)
+        say(text)
     return FAILED if rated.left_out else 0
 
 
@@ -206,5 +207,5 @@ def export(
     exported = export_training_set(
         table, problems, output, to=to, weight=function, min_weight=min_weight, drop_zero=drop_zero, options=options
     )
-    print(exported.report)
+    say(exported.report)
     return 0

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import functools
 import re
+from collections import Counter
 from typing import Any
 
 from paced.errors import ConfigError
+from paced.run.tablefile.cells import fault_of_text
 
 SIGNS_AND_DIGITS = list("-+0123456789")
 PLAIN_WORDS: dict[str, tuple[str, list[str]]] = {
@@ -76,11 +78,21 @@ def _reader_and_writer() -> tuple[Any, Any]:
 
         def construct_mapping(self, node: Any, deep: bool = False) -> dict:
             keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-            repeated = {str(key) for key in keys if keys.count(key) > 1}
+            try:
+                repeated = {str(key) for key, count in Counter(keys).items() if count > 1}
+            except TypeError as error:
+                place, line = self.place, node.start_mark.line + 1
+                raise ConfigError(f"{place}: a key must be a word or a number (mapping at line {line}).") from error
             if repeated:
                 names, line = ", ".join(sorted(repeated)), node.start_mark.line + 1
                 raise ConfigError(f"{self.place}: key {names} is written twice (mapping at line {line}).")
             return super().construct_mapping(node, deep)
+
+        def construct_scalar(self, node: Any) -> Any:
+            value = super().construct_scalar(node)
+            if isinstance(value, str) and (fix := fault_of_text(value)):
+                raise ConfigError(f"{self.place}: line {node.start_mark.line + 1}: {fix}")
+            return value
 
         def compose_node(self, parent: Any, index: Any) -> Any:
             if self.check_event(yaml.events.AliasEvent):

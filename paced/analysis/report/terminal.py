@@ -9,6 +9,7 @@ from paced.analysis.results.comparison import compare, report_method, unfinished
 from paced.analysis.results.intervals import accuracies, mean_with_interval
 from paced.records import PassRate, Table
 from paced.run.folder import RunFolder
+from paced.run.inert import say
 from paced.run.storage import read_parquet
 
 
@@ -17,13 +18,13 @@ def print_results(run: RunFolder) -> None:
     results = compare(run)
     if results:
         print("\nHeld-out accuracy in per cent, gain and forgetting in points, [95 % interval over problems]")
-        print(as_text(results_table(results)))
+        say(as_text(results_table(results)))
     if len(results) > 1:
         reference = report_method(run, [result.method for result in results])
-        print(f"\n{reference} minus the others, paired by problem, in points")
-        print(as_text(differences(results, reference)))
+        say(f"\n{reference} minus the others, paired by problem, in points")
+        say(as_text(differences(results, reference)))
     for sentence in unfinished(run):
-        print(sentence)
+        say(sentence)
     print()
 
 
