@@ -12,7 +12,7 @@ from typing import Any
 
 ACTING = frozenset(("Cc", "Cf", "Co", "Cs", "Zl", "Zp"))
 """Unicode categories that act or cannot be seen: control, format (bidirectional marks), private, separators."""
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = ("=", "+", "-", "@", "\t")
 """What a cell begins with that a spreadsheet takes for a formula, or passes over on the way to one."""
 
 
@@ -45,9 +45,10 @@ def inert_cell(cell: Any) -> Any:
         >>> [inert_cell(cell) for cell in ("=1+1", "-x", "-0.5", -0.5, "a")]
         ["'=1+1", "'-x", '-0.5', -0.5, 'a']
     """
-    if not isinstance(cell, str) or not cell.lstrip(" ").startswith(FORMULA) or _is_number(cell):
+    if not isinstance(cell, str):
         return cell
-    return f"'{cell}"
+    text = inert(cell)  # a carriage return would begin another row as well
+    return f"'{text}" if text.lstrip(" ").startswith(FORMULA) and not _is_number(text) else text
 
 
 def _acts(character: str) -> bool:
@@ -60,4 +61,4 @@ def _is_number(text: str) -> bool:
         float(text)
     except ValueError:
         return False
-    return text.isascii() and "_" not in text and "\t" not in text and "\r" not in text
+    return text.isascii() and "_" not in text and "\t" not in text

@@ -26,6 +26,9 @@ PLAIN_WORDS: dict[str, tuple[str, list[str]]] = {
 }
 """Type in YAML -> the words without quotes that are of this type, and what they can begin with; the rest is text."""
 
+LINE_ENDS = re.compile("[\r\x85\u2028\u2029]")
+"""Characters at which YAML breaks lines, beside the usual one."""
+
 
 def parse_yaml(text: str, place: str) -> Any:
     """Plain data from YAML text; duplicate keys, aliases and objects are refused.
@@ -105,6 +108,12 @@ def _reader_and_writer() -> tuple[Any, Any]:
         def ignore_aliases(self, data: Any) -> bool:
             return True
 
+    def quoted(writer: Any, text: str) -> Any:
+        """Line ends that only YAML knows (NEL and others) come back as spaces from any but double quotes."""
+        style = '"' if LINE_ENDS.search(text) else None
+        return writer.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+    Writer.add_representer(str, quoted)
     Reader.yaml_implicit_resolvers = {}
     for kind, (pattern, first) in PLAIN_WORDS.items():
         tag, words = f"tag:yaml.org,2002:{kind}", re.compile(rf"(?:{pattern})\Z")
