@@ -8,7 +8,10 @@ Left out: HTML, which jinja2 escapes (``analysis/page.py``).
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
 from typing import Any
+
+from paced.run.tablefile.cells import shown
 
 ACTING = frozenset(("Cc", "Cf", "Co", "Cs", "Zl", "Zp"))
 """Unicode categories that act or cannot be seen: control, format (bidirectional marks), private, separators."""
@@ -49,6 +52,25 @@ def inert_cell(cell: Any) -> Any:
         return cell
     text = inert(cell)  # a carriage return would begin another row as well
     return f"'{text}" if text.lstrip(" ").startswith(FORMULA) and not _is_number(text) else text
+
+
+def refuse_formulas(file: object, ids: Iterable[str]) -> None:
+    """Refuse ids that a CSV would hand to a spreadsheet as formulas; an id joins tables, so that it is never changed.
+
+    Args:
+        file: what the message calls the table.
+        ids: of its rows; numbers such as -3 are harmless.
+
+    Raises:
+        ValueError: with what to do.
+    """
+    formulas = [one for one in ids if one.startswith((*FORMULA, "\r")) and not _is_number(one)]
+    if formulas:
+        count = "1 problem id begins" if len(formulas) == 1 else f"{len(formulas):,} problem ids begin"
+        raise ValueError(
+            f"{file}: {count} as a formula of a spreadsheet ({shown(formulas[0])}). Write .parquet or .jsonl "
+            "instead, which keep ids as they are."
+        )
 
 
 def _acts(character: str) -> bool:
