@@ -50,4 +50,6 @@ def _say(sentence: str) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    Console(stderr=True, soft_wrap=True).print(Text(sentence, style="red"))
+    from paced.run.inert import inert
+
+    Console(stderr=True, soft_wrap=True).print(Text(inert(sentence), style="red"))

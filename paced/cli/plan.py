@@ -10,6 +10,7 @@ from paced.cli.app import app
 from paced.cli.arguments import Count, JsonFile, Method, Overrides, Target
 from paced.cli.extras import need_extra
 from paced.cli.running import write_json_text
+from paced.run.inert import say
 
 Number = Annotated[float, Parameter()]
 
@@ -91,5 +92,5 @@ def plan(
         if write_json_text(json, text):
             return 0
     for line in plan_lines(result):
-        print(line)
+        say(line)
     return 0

@@ -13,6 +13,7 @@ from paced.cli.arguments import NORMAL, Count, JsonFile, Seed, Verbosity
 from paced.cli.endings import FAILED
 from paced.cli.extras import need_extra
 from paced.cli.running import write_json_text
+from paced.run.inert import say
 
 Output = Annotated[Path, Parameter(alias="-o")]
 Words = Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=False)]
@@ -156,7 +157,7 @@ def rate(
         rated = job.rate(read_rate_config(options), output, verbosity.progress(), part=part)
     text, data = rated.report()
     if not write_json_text(json, json_text.dumps(data, indent=2, allow_nan=False)):
-        print(text)
+        say(text)
     return FAILED if rated.left_out else 0
 
 
@@ -240,5 +241,5 @@ def export(
         options=options,
         adapter=adapter,
     )
-    print(exported.report)
+    say(exported.report)
     return 0

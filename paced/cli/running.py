@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from paced.cli.arguments import NORMAL, Verbosity
 from paced.errors import ConfigError
+from paced.run.inert import say
 
 if TYPE_CHECKING:
     from paced.run.folder import RunFolder
@@ -46,7 +47,7 @@ def do_step(
 def say_result(command: str, file: Path) -> int:
     """Name the file that a command has written, once for all processes; returns exit code 0."""
     if _rank() == 0:
-        print(f"{command}: {file}")
+        say(f"{command}: {file}")
     return 0
 
 

@@ -11,6 +11,7 @@ from paced.cli.app import app
 from paced.cli.arguments import NORMAL, Method, Overrides, Root, Seed, Stage, Target, Verbosity
 from paced.cli.extras import need_extra
 from paced.cli.running import do_step, say_result, working
+from paced.run.inert import say
 
 if TYPE_CHECKING:
     from paced.run.folder import RunFolder
@@ -61,7 +62,7 @@ def run(
     folder = open_run(target, overrides, seed=seed, root=root, method=method, redo=redo, progress=verbosity.progress())
     report = working(folder, job_and_report, verbosity=verbosity)
     print_results(folder)
-    print(f"report: {report}")
+    say(f"report: {report}")
     return 0
 
 
@@ -222,5 +223,5 @@ def evaluate(
 
     working(folder, measure_all, verbosity=verbosity)
     print_evaluation(folder, checkpoints)
-    print(f"results: {folder.evaluation}")
+    say(f"results: {folder.evaluation}")
     return 0

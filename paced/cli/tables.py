@@ -13,6 +13,7 @@ from paced.cli.arguments import NORMAL, Count, JsonFile, Method, Root, Seed, Sta
 from paced.cli.endings import FAILED
 from paced.cli.extras import need_extra
 from paced.cli.running import do_step, say_result, write_json_text
+from paced.run.inert import say
 
 
 @app.command(group="Weights from a table")
@@ -56,7 +57,7 @@ def fit(
     text, as_json, results = fit_file(file, zpd=zpd, level=level, num_resamples=num_resamples, seed=seed, budget=budget)
     printed = write_json_text(json, as_json)
     if not printed:
-        print(text)
+        say(text)
     if figure:
         from paced.figures import save_figure
         from paced.weights.table.figure import fit_figure, fit_table
@@ -113,5 +114,5 @@ def weigh(
             "weigh: --fitted chooses the beta kernel and its exponents. Leave out --weight and parameters."
         )
     function = fitted_kernel(target) if fitted else weight_function(weight, parameters)
-    print(weigh_file(target, output, weight=function))
+    say(weigh_file(target, output, weight=function))
     return 0

@@ -57,6 +57,7 @@ def adopt(run: RunFolder, config: RunConfig, *, redo: Sequence[str] = (), say: C
     if not run.begun:
         run.claim(config)
         return
+    run.refuse_links()
     difference = _difference(run, config)
     if not difference and not redo:
         return

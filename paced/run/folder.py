@@ -289,8 +289,7 @@ class RunFolder:
         Raises:
             RunFolderError: another configuration was run here, the path is a link, or the folder cannot be written.
         """
-        if self.root.is_symlink():
-            raise RunFolderError(f"{self.root}: is a symbolic link. Use a folder of its own for every run.")
+        self.refuse_links()
         text = config_text(config)
         if self.config_file.exists():
             if self.config_lines() != text.splitlines():
@@ -311,6 +310,22 @@ class RunFolder:
                 f"{self.root}: cannot be written ({error.strerror}). Choose another folder with --root."
             ) from error
 
+    def refuse_links(self) -> None:
+        """Refuse a run that is a symbolic link or holds one: what is written there would go to another place.
+
+        Raises:
+            RunFolderError: with the first link.
+        """
+        if self.root.is_symlink():
+            raise RunFolderError(f"{self.root}: is a symbolic link. Use a folder of its own for every run.")
+        for folder, folders, files in os.walk(self.root):
+            for name in (*folders, *files):
+                path = Path(folder, name)
+                if path.is_symlink():
+                    raise RunFolderError(
+                        f"{path}: is a symbolic link, and a run has none. Put what it names in its place."
+                    )
+
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Lock the run for this process; a second one is refused with the holder's name, a dead holder's lock is free.
@@ -320,6 +335,7 @@ class RunFolder:
         """
         from filelock import FileLock, Timeout
 
+        self.refuse_links()
         self.root.mkdir(parents=True, exist_ok=True)
         holder = self.root / ".lock-holder.json"
         lock = FileLock(self.root / ".lock")

@@ -95,6 +95,8 @@ class FileSource(Section):
 
 
 AnySection = TypeVar("AnySection", bound=Section)
+REMOTE_CODE = "trust_remote_code"
+"""What other tools call the leave to run a repository's code; this one has no such setting."""
 UNIONS = (Union, types.UnionType)
 PLAIN = {int: "an integer", float: "a finite number", str: "text", bool: "true or false", types.NoneType: "null"}
 
@@ -253,6 +255,8 @@ def join(place: str, key: object) -> str:
 
 def _unknown(kind: type[Section], place: str, key: str) -> str:
     where = join(place, key)
+    if key == REMOTE_CODE:
+        return f"{where} is refused: code that a model's or a data set's repository brings is never run. Leave it out."
     if key in kind.moved:
         return f"{where} is now {join(place, kind.moved[key])}."
     known = hints_of(kind)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import functools
 import re
+from collections import Counter
 from typing import Any
 
 from paced.errors import ConfigError
+from paced.run.tablefile.cells import fault_of_text
 
 SIGNS_AND_DIGITS = list("-+0123456789")
 PLAIN_WORDS: dict[str, tuple[str, list[str]]] = {
@@ -23,6 +25,9 @@ PLAIN_WORDS: dict[str, tuple[str, list[str]]] = {
     ),
 }
 """Type in YAML -> the words without quotes that are of this type, and what they can begin with; the rest is text."""
+
+LINE_ENDS = re.compile("[\r\x85\u2028\u2029]")
+"""Characters at which YAML breaks lines, beside the usual one."""
 
 
 def parse_yaml(text: str, place: str) -> Any:
@@ -76,11 +81,21 @@ def _reader_and_writer() -> tuple[Any, Any]:
 
         def construct_mapping(self, node: Any, deep: bool = False) -> dict:
             keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-            repeated = {str(key) for key in keys if keys.count(key) > 1}
+            try:
+                repeated = {str(key) for key, count in Counter(keys).items() if count > 1}
+            except TypeError as error:
+                place, line = self.place, node.start_mark.line + 1
+                raise ConfigError(f"{place}: a key must be a word or a number (mapping at line {line}).") from error
             if repeated:
                 names, line = ", ".join(sorted(repeated)), node.start_mark.line + 1
                 raise ConfigError(f"{self.place}: key {names} is written twice (mapping at line {line}).")
             return super().construct_mapping(node, deep)
+
+        def construct_scalar(self, node: Any) -> Any:
+            value = super().construct_scalar(node)
+            if isinstance(value, str) and (fix := fault_of_text(value)):
+                raise ConfigError(f"{self.place}: line {node.start_mark.line + 1}: {fix}")
+            return value
 
         def compose_node(self, parent: Any, index: Any) -> Any:
             if self.check_event(yaml.events.AliasEvent):
@@ -93,6 +108,12 @@ def _reader_and_writer() -> tuple[Any, Any]:
         def ignore_aliases(self, data: Any) -> bool:
             return True
 
+    def quoted(writer: Any, text: str) -> Any:
+        """Line ends that only YAML knows (NEL and others) come back as spaces from any but double quotes."""
+        style = '"' if LINE_ENDS.search(text) else None
+        return writer.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+    Writer.add_representer(str, quoted)
     Reader.yaml_implicit_resolvers = {}
     for kind, (pattern, first) in PLAIN_WORDS.items():
         tag, words = f"tag:yaml.org,2002:{kind}", re.compile(rf"(?:{pattern})\Z")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from paced.analysis.page import inert
 from paced.analysis.report.evaluation import cut_table, evaluation_remarks, evaluation_table, part_tables
 from paced.analysis.report.results import differences, remarks, results_table
 from paced.analysis.results.comparison import compare, report_method, unfinished
 from paced.records import Table
 from paced.run.folder import RunFolder
+from paced.run.inert import say
 
 
 def print_results(run: RunFolder) -> None:
@@ -17,33 +17,33 @@ def print_results(run: RunFolder) -> None:
     results = compare(run)
     if results:
         print("\nHeld-out accuracy in per cent, gain and forgetting in points, [95 % interval over problems]")
-        print(as_text(results_table(results)))
+        say(as_text(results_table(results)))
         reference = report_method(run, [result.method for result in results])
         if len(results) > 1:
             print(f"\n{reference} minus the others, paired by problem, in points; p by Holm over the other methods")
-            print(as_text(differences(results, reference)))
+            say(as_text(differences(results, reference)))
         print()
         if any(
             one.num_truncated for result in results for of_sets in result.behind.values() for one in of_sets.values()
         ):
             print("Completions that the token limit cut, which count as failed, in per cent")
-            print(as_text(cut_table(results)))
+            say(as_text(cut_table(results)))
         else:
             print("The token limit cut no held-out completion.")
         for sentence in remarks(results, reference):
-            print(inert(sentence))
+            say(sentence)
     for sentence in unfinished(run):
-        print(sentence)
+        say(sentence)
     print()
 
 
 def print_evaluation(run: RunFolder, checkpoints: Sequence[str]) -> None:
     """Print what the checkpoints of one run got on its held-out sets, whole and by part."""
     print("in per cent, [95 % interval over problems]; cut: completions that the token limit cut, counted as failed")
-    print(as_text(evaluation_table(run, checkpoints)))
+    say(as_text(evaluation_table(run, checkpoints)))
     for caption, table in part_tables(run, checkpoints=checkpoints):
         print(f"\n{caption}")
-        print(as_text(table))
+        say(as_text(table))
     for sentence in evaluation_remarks(run, checkpoints):
         print(inert(sentence))
 

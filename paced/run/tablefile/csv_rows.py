@@ -8,7 +8,7 @@ numbers of another one. The cells themselves are split by :mod:`csv`.
 from __future__ import annotations
 
 import csv
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -61,7 +61,7 @@ def separator(path: Path) -> str:
 
 def check_names(path: Path, names: list[str]) -> list[str]:
     """Return the names of columns, or say which appears twice; blank ones may."""
-    twice = sorted({name for name in names if name.strip() and names.count(name) > 1})
+    twice = sorted(name for name, count in Counter(names).items() if name.strip() and count > 1)
     if twice:
         raise ValueError(f"{path}: column {', '.join(map(shown, twice))} appears twice. Rename one of the two.")
     return names

@@ -5,8 +5,8 @@
       shards/              the same, sharded over ranks (torch.distributed.checkpoint), of a run in several
 
 A run stores nothing else because nothing else is state: the order of problems, every seed, the schedule and the renewed
-pass rates are functions of the configuration, the step and files of the run. The torch format holds pickles, so no
-shard is opened before its hash is verified.
+pass rates are functions of the configuration, the step and files of the run. The torch format holds a pickle, so no
+shard is opened before its hash is verified, and the pickle can name tensors only (``shards.py``).
 Resuming with another number of ranks works: shards are cut anew. Only the rounding of sums then differs.
 """
 
@@ -95,9 +95,11 @@ def _load(folder: Path, facts: dict[str, Any], learner: Learner) -> None:
     if (folder / SHARDS).exists():
         import torch.distributed.checkpoint as dcp
 
+        from paced.train.native.shards import TensorShards
+
         with warnings.catch_warnings():  # that one process reads shards is meant, and said in a note
             warnings.filterwarnings("ignore", message="torch.distributed is disabled", category=UserWarning)
-            dcp.load(targets, storage_reader=dcp.FileSystemReader(folder / SHARDS), no_dist=learner.team.size == 1)
+            dcp.load(targets, storage_reader=TensorShards(folder / SHARDS), no_dist=learner.team.size == 1)
         return
     with torch.no_grad(), safe_open(folder / TENSORS, framework="pt") as file:
         for name, target in targets.items():

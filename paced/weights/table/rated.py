@@ -12,14 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from paced.records import PassRate
+from paced.run.inert import refuse_formulas
 from paced.run.storage import write_atomic
-from paced.run.tablefile.cells import number_of, shown
 from paced.weights.table.read import CSV_NAMES, PARQUET_NAMES
 from paced.weights.wilson import wilson_interval
 
 JSON_NAMES = (".jsonl",)
-FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
-"""First characters of a cell that a spreadsheet would run as a formula."""
 
 
 def check_table_name(path: Path, problem_ids: Sequence[str] = ()) -> None:
@@ -40,13 +38,7 @@ def check_table_name(path: Path, problem_ids: Sequence[str] = ()) -> None:
     if suffix not in (*PARQUET_NAMES, *CSV_NAMES, *JSON_NAMES):
         raise ValueError(f"{path}: the name must end in .parquet, .csv or .jsonl. Rename the output.")
     if suffix in CSV_NAMES:
-        formulas = [one for one in problem_ids if one.startswith(FORMULA_SIGNS) and number_of(one) is None]
-        if formulas:
-            count = "1 problem id begins" if len(formulas) == 1 else f"{len(formulas):,} problem ids begin"
-            raise ValueError(
-                f"{path}: {count} as a formula of a spreadsheet ({shown(formulas[0])}). Write .parquet or .jsonl "
-                "instead, which keep ids as they are."
-            )
+        refuse_formulas(path, problem_ids)
 
 
 def rated_rows(rates: Sequence[PassRate]) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ import numpy as np
 
 from paced.arrays import Floats, Integers
 from paced.errors import BadRow, BadRows
+from paced.run.inert import refuse_formulas
 from paced.run.storage import write_atomic
 from paced.run.tablefile import Row, column_names, read_rows
 from paced.run.tablefile.cells import number_of, shown
@@ -121,6 +122,7 @@ def write_weights(path: Path, table: CountTable, weights: Floats, unit_mean_weig
     elif path.suffix.lower() in CSV_NAMES:
         if pa.types.is_floating(table.problem_ids.type):  # Arrow writes 1.0 as 1, another name to who compares texts
             columns["problem_id"] = pa.array(map(str, table.problem_ids.to_pylist()))
+        refuse_formulas(path, [str(one) for one in table.problem_ids.to_pylist()])
         pyarrow.csv.write_csv(pa.table(columns), sink, pyarrow.csv.WriteOptions(quoting_style="needed"))
     else:
         raise ValueError(f"write_weights: the name must end in .parquet or .csv, got '{path.name}'. Rename the output.")
