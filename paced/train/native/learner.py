@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
 
 from paced.models.in_parts import WeightFiles
 from paced.models.loading import DTYPES
@@ -87,6 +88,12 @@ class Learner:
             fill_adapters(self.model, source.adapters)
         with torch.no_grad():
             self.inside(check_loaded_head, self.model, who="student")
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Leave the shards as the parameters: FSDP keeps the root gathered after a forward that no backward follows."""
+        if isinstance(self.loss_of, FSDPModule):
+            self.loss_of.reshard()
 
     @property
     def num_parameters(self) -> int:
@@ -163,6 +170,7 @@ class Learner:
     @torch.no_grad()
     def _filled(self, target: Any) -> Any:
         """Gather every parameter, adapters merged, and copy it and every buffer into ``target`` where there is one."""
+        self._let_go()  # gathered weights are in the type of the forward passes, not the master weights
         parameters = {} if target is None else dict(target.named_parameters())
         for name, weight in plain_weights(self.model):
             if target is not None:

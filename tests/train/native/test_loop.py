@@ -244,7 +244,7 @@ def test_what_is_not_finite_stops_with_step_problems_and_the_last_checkpoint(tmp
         monkeypatch.setattr(
             Learner, "gradient_norm", lambda self: norm if (norm := next(norms)) is not None else original(self)
         )
-    with pytest.raises(FloatingPointError, match=r"at step \d of stage 1; go on from .*") as caught:
+    with pytest.raises(FloatingPointError, match=r"at step \d of stage 1; continue from .*") as caught:
         train(tmp_path, config, source=FixedExamples(examples), teacher=teacher, student=student)
     assert re.search(wanted, str(caught.value))
     done = len(metrics_of(tmp_path)) if (tmp_path / "metrics.jsonl").exists() else 0
