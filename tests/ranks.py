@@ -59,7 +59,7 @@ def train_scenario(folder: Path, name: str, *, sequence_parallel: int = 1) -> No
 
 
 def train_scenarios(folder: str, sequence_parallel: int, old: str) -> None:
-    """Every scenario, then a stage with checkpoints, and one that goes on from the checkpoints in ``old``."""
+    """Every scenario, then a stage with checkpoints, and one that continues from the checkpoints in ``old``."""
     for name in SCENARIOS:
         degree = sequence_parallel if name.startswith("ulysses") else 1
         train_scenario(Path(folder), name, sequence_parallel=degree)

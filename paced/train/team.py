@@ -142,7 +142,7 @@ def join_team(parallel: ParallelConfig, *, device: torch.device, dtype: torch.dt
     Raises:
         ConfigError: the degree does not divide the number of processes.
     """
-    rank, size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    rank, size = place_among_ranks()
     degree = parallel.sequence_parallel
     if size % degree:
         raise ConfigError(
@@ -169,9 +169,14 @@ def join_team(parallel: ParallelConfig, *, device: torch.device, dtype: torch.dt
             dist.destroy_process_group()
 
 
+def place_among_ranks() -> tuple[int, int]:
+    """(rank, number of ranks) as ``torchrun`` says; (0, 1) in a plain process."""
+    return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+
+
 def team_for_files(device: torch.device) -> Team:
     """The ranks that ``torchrun`` started, before any model is there: to let the first write files that all read."""
-    rank, size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    rank, size = place_among_ranks()
     if size > 1:
         _meet(device, rank=rank, size=size)
     return Team(rank=rank, size=size, device=device)

@@ -21,7 +21,7 @@ def test_the_page_in_the_docs_is_the_page_of_today():
 def test_the_page_has_every_key_of_a_written_configuration():
     recipe = {"name": "a", "lab": {}, "evaluation": {"sets": [{"name": "a", "path": "p"}]}}
     recipe |= {section: {"from": "p"} for section in ("rollouts", "pass_rates", "references")}
-    recipe |= {"stages": [{"along": "rollout"}]}
+    recipe |= {"stages": [{"along": "rollout"}], "student": {"adapter": {}}}
     keys = {key.name.replace(".N.", ".1.") for key in recipe_keys()}
 
     def leaves(data, place=""):

@@ -129,6 +129,7 @@ class _Step:
         parallel = config.parallel
         self.on_cuda = device_kind == "cuda"
         self.sharded = is_sharded(config, num_ranks)
+        self.in_parts = num_ranks > 1  # each rank reads its part of the weights
         self.ranks = num_ranks if parallel.shard else 1  # N
         self.degree = parallel.sequence_parallel  # P
         self.offload = parallel.offload
@@ -180,11 +181,12 @@ class _Step:
         return self.teacher.parameters - (self.teacher.head_parameters if untied_head else 0)
 
     def _teacher_whole(self) -> int:
-        """Parameters that every rank keeps whole: the head's copy for the loss, an untied head itself, and the root of
-        the trunk, which FSDP gathers in the first forward and never lets go, as no backward follows."""
+        """Parameters that every rank keeps whole: the head for the loss, in one process beside an untied head itself,
+        and the root of the trunk, which FSDP gathers in the first forward and never lets go, as no backward follows."""
         head = self.teacher.head_parameters
-        root = self.teacher.root_parameters - (0 if self.teacher.is_tied else head)
-        return head + (0 if self.teacher.is_tied else head) + root
+        untied = 0 if self.teacher.is_tied else head
+        root = self.teacher.root_parameters - untied
+        return head + (0 if self.in_parts else untied) + root
 
     def _samples_in_training(self) -> bool:
         return any(stage.fresh_rollouts or stage.recompute_every for stage in self.config.stages)
@@ -281,10 +283,22 @@ class _Step:
         return Phase(name="optimiser", device={"gradients": whole, "optimiser": scratch})
 
     def _loading(self) -> Phase:
-        """Every rank holds both models whole before they are sharded; on CUDA they pass through the host one by one."""
+        """Several ranks read each its part of both models, tensor by tensor; one process loads them whole, on CUDA by
+        way of the host, one after the other."""
         student, teacher = FOUR * self.student.parameters, self.b_teacher * self.teacher.parameters
-        host = {"parameters": float(max(student, teacher))} if self.on_cuda else {}
-        return Phase(name="loading", device={"parameters": student, "teacher": teacher}, host=host)
+        if not self.in_parts:
+            host = {"parameters": float(max(student, teacher))} if self.on_cuda else {}
+            return Phase(name="loading", device={"parameters": student, "teacher": teacher}, host=host)
+        head = self.b_teacher * self.teacher.head_parameters  # read whole
+        trunk = self.b_teacher * self._teacher_trunk() / self.ranks
+        tensor = max(head, FOUR * max(self.student.largest_parameter, self.teacher.largest_parameter) / self.ranks)
+        device, host = {"teacher": float(head)}, {"gathered": float(tensor)} if self.on_cuda else {}
+        states = host if self.offload and self.on_cuda else device
+        states["parameters"] = student / self.ranks
+        states["teacher"] = states.get("teacher", 0.0) + trunk
+        if not self.on_cuda:
+            device["gathered"] = float(tensor)
+        return Phase(name="loading", device=device, host=host)
 
     def _export(self) -> Phase:
         """The first rank gathers the master weights in host memory, tensor after tensor."""

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-
+from paced.models.in_parts import NotInPartsError, WeightFiles, open_in_parts
 from paced.models.loading import load_config, load_model, load_tokenizer, pick_device
-from paced.run.config import RunConfig
+from paced.run.config import ModelConfig, RunConfig
 from paced.run.progress import Progress
 from paced.train.inputs import StageInputs
 from paced.train.lora import add_adapters, is_base, lora_of, stage_adapters
 from paced.train.loss.head import check_loaded_head
+from paced.train.native.learner import StudentSource
 from paced.train.native.loop import train_stage
 from paced.train.native.sequence_parallel import sharing_fault
 from paced.train.native.stage import Models
 from paced.train.readable import adapter_faults, head_faults
+from paced.train.team import place_among_ranks
 
 
 class NativeBackend:
@@ -37,26 +38,54 @@ class NativeBackend:
             ConfigError: weights that cannot be loaded, or a head that is not the linear map it seems.
             StopRequested, FloatingPointError, RunFolderError: as :func:`train_stage`.
         """
-        device = pick_device()
+        load = _Loading(stage, progress)
+        student, student_source = load.student()
+        teacher, teacher_files = load.teacher()
         models = Models(
-            student=_student(stage, device), teacher=_teacher(stage, device), tokenizer=load_tokenizer(stage.student)
+            student=student,
+            teacher=teacher,
+            tokenizer=load_tokenizer(stage.student),
+            student_source=student_source,
+            teacher_files=teacher_files,
         )
-        check_loaded_head(models.student, who="student")
-        if models.teacher is not None:
-            check_loaded_head(models.teacher, who="teacher")
+        if student_source is None:
+            check_loaded_head(student, who="student")
+        if teacher is not None and teacher_files is None:
+            check_loaded_head(teacher, who="teacher")
         train_stage(stage, models, progress)
 
 
-def _student(stage: StageInputs, device: torch.device) -> Any:
-    """The student of a stage; with adapters the run's first student, and the adapters of the stage before."""
-    lora = lora_of(stage.config.student)
-    if lora is None:
-        return load_model(stage.student, dtype="float32", device=device)
-    return add_adapters(load_model(stage.config.student, dtype="float32", device=device), lora, stage_adapters(stage))
+class _Loading:
+    """The models of a stage: whole in one process; on several ranks empty, and the files that each reads a part of."""
 
+    def __init__(self, stage: StageInputs, progress: Progress) -> None:
+        self.stage, self.progress, self.device = stage, progress, pick_device()
+        self.lora = lora_of(stage.config.student)
 
-def _teacher(stage: StageInputs, device: torch.device) -> Any:
-    """The frozen teacher; None where the base of the student's adapters is the teacher."""
-    if lora_of(stage.config.student) and is_base(stage.teacher, stage.config.student):
-        return None
-    return load_model(stage.teacher, device=device).requires_grad_(False)
+    def student(self) -> tuple[Any, StudentSource | None]:
+        """The student of a stage; with adapters the run's first student, and the adapters of the stage before."""
+        stage, lora = self.stage, self.lora
+        if lora is None:
+            model, files = self._open(stage.student, dtype="float32")
+            return model, None if files is None else StudentSource(files=files)
+        model, files = self._open(stage.config.student, dtype="float32")
+        adapters = stage_adapters(stage)
+        source = None if files is None else StudentSource(files=files, adapters=adapters)
+        return add_adapters(model, lora, adapters), source
+
+    def teacher(self) -> tuple[Any, WeightFiles | None]:
+        """The frozen teacher; None where the base of the student's adapters is the teacher."""
+        if self.lora and is_base(self.stage.teacher, self.stage.config.student):
+            return None, None
+        model, files = self._open(self.stage.teacher, dtype=self.stage.teacher.dtype)
+        return model.requires_grad_(False), files
+
+    def _open(self, model: ModelConfig, *, dtype: str) -> tuple[Any, WeightFiles | None]:
+        rank, size = place_among_ranks()
+        if size > 1:
+            try:
+                return open_in_parts(model, dtype=dtype)
+            except NotInPartsError as reason:
+                if rank == 0:
+                    self.progress.note(f"{model.path}: every rank loads the whole model, as {reason}")
+        return load_model(model, dtype=dtype, device=self.device), None

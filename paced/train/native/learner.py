@@ -10,28 +10,57 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
 
+from paced.models.in_parts import WeightFiles
 from paced.models.loading import DTYPES
 from paced.run.config import RunConfig
 from paced.train.layers import layers_of, recompute_activations
-from paced.train.lora import has_adapters, merged, plain_weights, save_adapters, trained
+from paced.train.lora import (
+    AdapterSource,
+    fill_adapters,
+    has_adapters,
+    merged,
+    plain_weights,
+    save_adapters,
+    trained,
+)
 from paced.train.loss import DistillationStudent
-from paced.train.native.parallel import shard_module
+from paced.train.loss.head import check_loaded_head
+from paced.train.native.parallel import give_memory, read_weights, shard_module
 from paced.train.optimizer import make_adamw
 from paced.train.redirect import call_inside
 from paced.train.team import Team
 
 
+@dataclass(frozen=True, kw_only=True)
+class StudentSource:
+    """Where the weights of a student are that is spread before it has them."""
+
+    files: WeightFiles
+    """Those of the plain model."""
+    adapters: AdapterSource | None = None
+    """Those of its adapters, if it has any."""
+
+
 class Learner:
     """A student that is being trained."""
 
-    def __init__(self, model: Any, config: RunConfig, team: Team) -> None:
-        """Spread ``model``, a causal language model in float32, plain or with adapters, over the ranks, in place."""
+    def __init__(self, model: Any, config: RunConfig, team: Team, source: StudentSource | None = None) -> None:
+        """Spread ``model``, a causal language model in float32, plain or with adapters, over the ranks, in place.
+
+        Args:
+            model: on a device with its weights, or on the meta device.
+            config: the run's.
+            team: the ranks.
+            source: where the weights of a model on the meta device are.
+        """
         parallel, training = config.parallel, config.training
         self.team, self.model = team, model.eval()
         self.dtype = DTYPES[config.student.dtype]
@@ -45,8 +74,26 @@ class Learner:
         self.loss_of = DistillationStudent(model)
         if team.mesh is not None:
             shard_module(self.loss_of, layers_of(model), team, compute_dtype=self.dtype, offload=parallel.offload)
+        if source is not None:
+            self._read(source, offload=parallel.offload)
         self.optimizer = make_adamw(trained(self.loss_of), training, rate=training.learning_rate)
         self._sampling_copy: Any = None
+
+    def _read(self, source: StudentSource, *, offload: bool) -> None:
+        """This rank's part of the weights and adapters; then one look at whether the loss reads the head rightly."""
+        give_memory(self.loss_of, self.team, offload=offload)
+        self.plain.tie_weights()
+        read_weights(self.model, source.files)
+        if source.adapters is not None:
+            fill_adapters(self.model, source.adapters)
+        with torch.no_grad():
+            self.inside(check_loaded_head, self.model, who="student")
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Leave the shards as the parameters: FSDP keeps the root gathered after a forward that no backward follows."""
+        if isinstance(self.loss_of, FSDPModule):
+            self.loss_of.reshard()
 
     @property
     def num_parameters(self) -> int:
@@ -123,6 +170,7 @@ class Learner:
     @torch.no_grad()
     def _filled(self, target: Any) -> Any:
         """Gather every parameter, adapters merged, and copy it and every buffer into ``target`` where there is one."""
+        self._let_go()  # gathered weights are in the type of the forward passes, not the master weights
         parameters = {} if target is None else dict(target.named_parameters())
         for name, weight in plain_weights(self.model):
             if target is not None:

@@ -22,7 +22,7 @@ from paced.errors import ConfigError
 from paced.train.team import Team
 
 NAME = "paced_ulysses"
-"""Under which the attention stands in transformers' interface."""
+"""The attention's name in transformers' interface."""
 
 REFUSED = ("sliding_window", "softcap", "s_aux", "position_bias")
 """Keywords of attention variants that a plain causal attention would compute wrongly."""
@@ -79,7 +79,7 @@ def share_sequences(model: Any, team: Team, *, who: str) -> None:
 def ulysses_attention(
     query: Tensor, key: Tensor, value: Tensor, *, scaling: float | None, group: dist.ProcessGroup | None
 ) -> Tensor:
-    """Causal attention over a sequence whose tokens lie on the ranks of ``group`` in order.
+    """Causal attention over a sequence whose tokens are on the ranks of ``group`` in order.
 
     Args:
         query: [batch, heads, L/n, head size] of this rank's tokens; n divides heads.

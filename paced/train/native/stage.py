@@ -11,14 +11,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from paced.models.loading import DTYPES
+from paced.models.in_parts import WeightFiles
+from paced.models.loading import DTYPES, pick_device
 from paced.run.progress import Advance, Progress
 from paced.run.signals import StopRequested, stop_requested
 from paced.train.export import public_name
 from paced.train.inputs import StageInputs
 from paced.train.metrics import Clock, StageLog, StepTally
 from paced.train.native.checkpoint import Checkpoints
-from paced.train.native.learner import Learner
+from paced.train.native.learner import Learner, StudentSource
 from paced.train.native.teacher import base_as_teacher, spread_teacher
 from paced.train.stage import Stage, StageOutcome, Step, open_log
 from paced.train.teacher import open_cache
@@ -27,7 +28,7 @@ from paced.train.team import Team, join_team
 
 @dataclass(frozen=True, kw_only=True)
 class Models:
-    """The models of a stage, loaded on this rank's device."""
+    """The models of a stage, on this rank's device, or on the meta device with the files that have their weights."""
 
     student: Any
     """A causal language model in float32, plain or with adapters, trained in place."""
@@ -35,12 +36,18 @@ class Models:
     """A frozen causal language model with the same tokenizer; None for the base of a student with adapters."""
     tokenizer: Any
     """The student's; its size bounds the vocabulary of both heads."""
+    student_source: StudentSource | None = None
+    """Where the weights of a student on the meta device are."""
+    teacher_files: WeightFiles | None = None
+    """Where those of a teacher on the meta device are."""
 
 
 @contextlib.contextmanager
 def open_stage(inputs: StageInputs, models: Models, progress: Progress) -> Iterator[NativeStage]:
     """Meet the other ranks, spread both models over them, and load the newest checkpoint; see ``train_stage``."""
     config, device = inputs.config, next(models.student.parameters()).device
+    if device.type == "meta":
+        device = pick_device()
     with (
         join_team(config.parallel, device=device, dtype=DTYPES[config.student.dtype]) as team,
         open_log(inputs, team) as log,
@@ -54,11 +61,11 @@ class NativeStage(Stage):
     def __init__(self, inputs: StageInputs, models: Models, progress: Progress, team: Team, log: StageLog) -> None:
         config = inputs.config
         cache = open_cache(inputs, models.student if models.teacher is None else models.teacher)
-        self.learner = Learner(models.student, config, team)
+        self.learner = Learner(models.student, config, team, models.student_source)
         if models.teacher is None:
             self.teacher = base_as_teacher(self.learner, cache)
         else:
-            self.teacher = spread_teacher(models.teacher, config, team, cache)
+            self.teacher = spread_teacher(models.teacher, config, team, cache, files=models.teacher_files)
         self.checkpoints = Checkpoints(
             inputs.folder.checkpoints,
             stage_number=inputs.stage_number,

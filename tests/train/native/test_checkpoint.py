@@ -59,7 +59,7 @@ def checkpoints_of(root):
     return sorted((root / "stage-1" / "checkpoints").iterdir())
 
 
-def go_on(root):
+def run_again(root):
     """Run the same training again; returns what it says about checkpoints."""
     notes = Notes()
     train(root, CONFIG, progress=notes)
@@ -92,8 +92,8 @@ def test_a_checkpoint_holds_float32_weights_and_both_moments_of_every_parameter(
     assert {float(tensors[f"optimizer.{name}.step"]) for name in names} == {3.0}
 
 
-def test_a_whole_checkpoint_is_gone_on_from_to_the_same_bytes(interrupted, finished):
-    assert go_on(interrupted) == []
+def test_a_whole_checkpoint_is_continued_to_the_same_bytes(interrupted, finished):
+    assert run_again(interrupted) == []
     assert same_end(interrupted, finished)
 
 
@@ -104,7 +104,7 @@ def test_one_flipped_bit_is_refused_with_its_reason_and_the_one_before_is_used(i
     content = bytearray((newest / name).read_bytes())
     content[round(place * (len(content) - 1))] ^= 1
     (newest / name).write_bytes(content)
-    notes = go_on(interrupted)
+    notes = run_again(interrupted)
     assert len(notes) == 1
     assert notes[0].startswith(f"{newest} is not used: ")
     assert any(reason in notes[0] for reason in ("does not have the hash", "cannot be read", "is absent"))
@@ -122,21 +122,21 @@ def test_one_flipped_bit_is_refused_with_its_reason_and_the_one_before_is_used(i
 )
 def test_what_is_missing_or_too_much_is_named(interrupted, finished, damage, reason):
     damage(checkpoints_of(interrupted)[-1])
-    assert reason in go_on(interrupted)[0]
+    assert reason in run_again(interrupted)[0]
     assert same_end(interrupted, finished)
 
 
 def test_without_any_whole_checkpoint_the_stage_begins_anew(interrupted, finished):
     for folder in checkpoints_of(interrupted):
         (folder / "manifest.json").unlink()
-    assert len(go_on(interrupted)) == 2
+    assert len(run_again(interrupted)) == 2
     assert same_end(interrupted, finished)
 
 
 def test_leftovers_of_a_write_that_was_cut_short_are_cleared(interrupted, finished):
     half = interrupted / "stage-1" / "checkpoints" / ".step-000004"
     shutil.copytree(checkpoints_of(interrupted)[-1], half)
-    go_on(interrupted)
+    run_again(interrupted)
     assert not half.exists()
     assert same_end(interrupted, finished)
 
@@ -159,7 +159,7 @@ def test_a_disk_that_fills_up_in_a_write_leaves_the_older_checkpoint_whole(tmp_p
     with pytest.raises(OSError, match="No space left"):
         train(tmp_path, CONFIG)
     assert [folder.name for folder in checkpoints_of(tmp_path) if not folder.name.startswith(".")] == ["step-000001"]
-    assert go_on(tmp_path) == []
+    assert run_again(tmp_path) == []
     assert same_end(tmp_path, finished)
 
 

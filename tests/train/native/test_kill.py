@@ -57,9 +57,9 @@ def test_training_killed_anywhere_ends_in_the_bytes_of_an_undisturbed_one(tmp_pa
     expected, operations, seconds = calm
     root = tmp_path_factory.mktemp("killed") / "run"
     killing.run_until_done(train_briefly, str(root), root=root, kills=as_settings(kills, operations, seconds))
-    found = killing.contents(root, DIFFERS)
-    assert sorted(found) == sorted(expected)
-    assert [name for name in expected if found[name] != expected[name]] == []
+    contents = killing.contents(root, DIFFERS)
+    assert sorted(contents) == sorted(expected)
+    assert [name for name in expected if contents[name] != expected[name]] == []
     assert not list((root / "stage-1" / "checkpoints").glob(".*"))
 
 
@@ -109,6 +109,6 @@ def test_a_whole_job_killed_anywhere_ends_in_the_bytes_of_an_undisturbed_one(tmp
     name = tmp_path_factory.mktemp("name").name
     root = folder / name
     killing.run_until_done(run_whole_job, str(folder), name, root=root, kills=as_settings(kills, operations, seconds))
-    found = killing.contents(root, DIFFERS)
-    assert sorted(found) == sorted(expected)
-    assert [file for file in expected if found[file] != expected[file]] == []
+    contents = killing.contents(root, DIFFERS)
+    assert sorted(contents) == sorted(expected)
+    assert [file for file in expected if contents[file] != expected[file]] == []

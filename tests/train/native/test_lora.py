@@ -157,6 +157,10 @@ def test_the_cache_of_the_base_gives_the_same_bytes(tmp_path, models):
     ours, theirs = adapters_of(tmp_path / "cached"), adapters_of(tmp_path / "computed")
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
     assert list((tmp_path / "cached" / "teacher-cache").rglob("*.safetensors"))
+    base = load_model(ModelConfig(path=str(models / "student"))).state_dict()
+    student = weights_of(tmp_path / "computed")
+    frozen = [name for name in student if "q_proj" not in name and "down_proj" not in name]
+    assert all(torch.equal(student[name], base[name]) for name in frozen)  # float32, not what bfloat16 computed with
 
 
 def test_the_second_stage_continues_with_the_adapters_of_the_first(tmp_path, trained, models):

@@ -47,7 +47,7 @@ def folders(tmp_path_factory):
 
 
 def forget(root, size, name):
-    """A copy of a run with checkpoints whose student was never written: it goes on from step 3."""
+    """A copy of a run with checkpoints whose student was never written: it continues from step 3."""
     import shutil
 
     shutil.copytree(root / str(size) / "checkpoints", root / name)
@@ -60,28 +60,28 @@ def forget(root, size, name):
 def test_several_ranks_take_the_step_of_one(folders, size, name):
     """Loss, norm, every gradient of the first step and every weight after three."""
     one, many = folders / "1" / name, folders / str(size) / name
-    expected, found = load_file(one / "gradients"), load_file(many / "gradients")
-    assert expected.keys() == found.keys()
+    expected, ours = load_file(one / "gradients"), load_file(many / "gradients")
+    assert expected.keys() == ours.keys()
     scale = max(float(gradient.abs().max()) for gradient in expected.values())
     assert scale > 1e-3
-    assert largest_difference(found, expected) < F32 * scale
-    for ours, theirs in zip(metrics_of(many / "whole"), metrics_of(one / "whole"), strict=True):
-        assert ours.keys() == theirs.keys()
-        assert ours == pytest.approx(theirs, rel=F32)
+    assert largest_difference(ours, expected) < F32 * scale
+    for mine, theirs in zip(metrics_of(many / "whole"), metrics_of(one / "whole"), strict=True):
+        assert mine.keys() == theirs.keys()
+        assert mine == pytest.approx(theirs, rel=F32)
     trained, before = weights_of(many / "whole"), weights_of(one / "first")
     moved = largest_difference(weights_of(one / "whole"), before)
     assert largest_difference(trained, weights_of(one / "whole")) < F32 * max(1.0, moved)
 
 
 @pytest.mark.parametrize(("name", "size"), [("by two", 2), ("by four", 4)])
-def test_another_number_of_ranks_goes_on_from_a_checkpoint(folders, name, size):
+def test_another_number_of_ranks_continues_from_a_checkpoint(folders, name, size):
     """One -> two and two -> four: the end is the uninterrupted run's up to rounding."""
     expected = weights_of(folders / "1" / "checkpoints")
     assert largest_difference(weights_of(folders / name), expected) < F32
     assert [line["step"] for line in metrics_of(folders / name)] == [1, 2, 3, 4]
 
 
-def test_one_process_goes_on_from_shards_and_says_so(folders):
+def test_one_process_continues_from_shards_and_says_so(folders):
     root, notes = forget(folders, 4, "by one"), Notes()
     ranks.train_with_checkpoints(root, notes)
     assert largest_difference(weights_of(root), weights_of(folders / "1" / "checkpoints")) < F32
