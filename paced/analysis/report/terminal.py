@@ -9,7 +9,7 @@ from paced.analysis.report.results import differences, remarks, results_table
 from paced.analysis.results.comparison import compare, report_method, unfinished
 from paced.records import Table
 from paced.run.folder import RunFolder
-from paced.run.inert import say
+from paced.run.inert import inert, say
 
 
 def print_results(run: RunFolder) -> None:
@@ -45,7 +45,7 @@ def print_evaluation(run: RunFolder, checkpoints: Sequence[str]) -> None:
         print(f"\n{caption}")
         say(as_text(table))
     for sentence in evaluation_remarks(run, checkpoints):
-        print(inert(sentence))
+        say(sentence)
 
 
 def as_text(table: Table) -> str:
