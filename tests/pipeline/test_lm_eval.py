@@ -5,6 +5,7 @@ The tests that start lm-eval need it in this interpreter or in the one that PACE
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -17,6 +18,7 @@ from tiny_models import write_model, write_sums
 from paced.analysis.report.lm_eval import lm_eval_section
 from paced.analysis.results.lm_eval import lm_eval_table, parts
 from paced.errors import ConfigError, RunFolderError
+from paced.pipeline.held import student_contents
 from paced.pipeline.lm_eval import DocumentScore, LmEvalSettings, interpreter, measure_tasks, read_scores
 from paced.run.configfile import build_config
 from paced.run.folder import RunFolder
@@ -107,6 +109,20 @@ def test_a_process_that_fails_is_told_with_its_last_line(run):
     program.chmod(0o755)
     with pytest.raises(ConfigError, match=r"ended with code 3 \(no such luck\)"):
         measure_tasks(run, "base", LmEvalSettings(), Silent(), python=str(program))
+
+
+def test_compared_methods_take_the_scores_of_the_student_that_they_share(run):
+    settings = LmEvalSettings(tasks=("all",))
+    store(run, "base", [1, 0], settings=json.loads(json.dumps(dataclasses.asdict(settings))),
+          read=student_contents(run, 1))  # fmt: skip
+    write_json(run.lm_eval("base").with_name("base-results.json"), {})
+    method = run.method("one")
+    method.claim(run.config())
+    shared = measure_tasks(method, "base", settings, Silent(), python="/nowhere")
+    assert shared == method.lm_eval("base")
+    assert shared.read_bytes() == run.lm_eval("base").read_bytes()
+    with pytest.raises(ConfigError, match="must be a program"):
+        measure_tasks(method, "base", LmEvalSettings(tasks=("other",)), Silent(), python="/nowhere")
 
 
 def test_forgetting_is_base_minus_after_paired_by_document(run):
