@@ -7,7 +7,7 @@
     running.py   a step alone: the run's lock, signals, several processes
     steps.py     run, rollout, grade, reference, distill, evaluate
     plan.py      plan
-    measures.py  snr, anatomy, report
+    measures.py  snr, anatomy, lm-eval, export-tasks, power, report
     rates.py     rate, export
     tables.py    fit, weigh
     theory.py    verify

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from paced.cli.app import app
-from paced.cli.arguments import NORMAL, Count, Method, RunTarget, Stage, Verbosity
+from paced.cli.arguments import NORMAL, Count, Method, Overrides, RunTarget, Stage, Target, Verbosity
 from paced.cli.extras import need_extra
 from paced.cli.running import working
 
+if TYPE_CHECKING:
+    from paced.run.folder import RunFolder
+    from paced.run.progress import Progress
+
 Losses = Annotated[tuple[str, ...], Parameter(negative="")]
 Names = Annotated[tuple[str, ...], Parameter(negative="")]
+Switch = Annotated[bool, Parameter(negative="")]
 Chance = Annotated[float, Parameter(validator=Number(gt=0, lt=1))]
 
 
@@ -62,6 +67,84 @@ def anatomy(target: RunTarget, *, stage: Stage = 1, method: Method = "", verbosi
         folder, lambda folder, progress: measure_anatomy(folder, progress, stage=stage), verbosity=verbosity
     )
     print(f"figure: {figure}")
+    return 0
+
+
+@app.command(name="lm-eval", group="Steps of a run")
+def lm_eval(
+    target: RunTarget, *, task: Names = ("mmlu",), checkpoint: Literal["base", "final", "both"] = "both",
+    num_fewshot: Annotated[int | None, Parameter(validator=Number(gte=0))] = None, include_path: Path | None = None,
+    limit: Annotated[int, Parameter(validator=Number(gte=0))] = 0, chat_template: Switch = False, metric: str = "",
+    batch_size: str = "1", python: str = "", method: Method = "", verbosity: Verbosity = NORMAL,
+) -> int:  # fmt: skip
+    """Measure MMLU or any other task of lm-eval before and after training, and print what was forgotten.
+
+    Parameters
+    ----------
+    task
+        A task or group of lm-eval; may be given more than once.
+    checkpoint
+        The student before training, after it, or both.
+    num_fewshot
+        Examples in the prompt; each task's own number unless given.
+    include_path
+        Folder with task files of your own. They may hold Python, which runs.
+    limit
+        The first documents of each task only; 0 for all.
+    chat_template
+        Send the prompt as a chat message.
+    metric
+        Score of a document that counts; the task's first one unless given.
+    batch_size
+        As lm-eval takes it: a number, or auto.
+    python
+        Interpreter that has lm-eval; $PACED_EVAL_PYTHON, or this one, unless given.
+    """
+    need_extra("lm-eval", "train")
+    from paced.analysis.report.lm_eval import CAPTION
+    from paced.analysis.report.terminal import as_text
+    from paced.analysis.results.lm_eval import lm_eval_table
+    from paced.pipeline.evaluate import Checkpoint
+    from paced.pipeline.lm_eval import LmEvalSettings, measure_tasks
+    from paced.pipeline.open import open_begun
+
+    settings = LmEvalSettings(
+        tasks=task, num_fewshot=num_fewshot, include_path=str(include_path or ""), limit=limit,
+        apply_chat_template=chat_template, metric=metric,
+    )  # fmt: skip
+    folder = open_begun(target, method=method)
+    checkpoints: tuple[Checkpoint, ...] = ("base", "final") if checkpoint == "both" else (checkpoint,)
+
+    def measure_all(folder: RunFolder, progress: Progress) -> None:
+        for one in checkpoints:
+            measure_tasks(folder, one, settings, progress, python=python, batch_size=batch_size)
+
+    working(folder, measure_all, verbosity=verbosity)
+    table = lm_eval_table(folder)
+    if table is not None:
+        print(CAPTION)
+        print(as_text(table))
+    print(f"results: {folder.lm_eval(checkpoints[0]).parent}")
+    return 0
+
+
+@app.command(name="export-tasks", group="Pass rates and training sets")
+def export_tasks(target: Target, *overrides: Overrides, output: Annotated[Path, Parameter(alias="-o")]) -> int:
+    """Write the held-out sets as task files of lm-eval and lighteval, to measure them without paced.
+
+    Parameters
+    ----------
+    output
+        Folder for the task files, their data and the commands.
+    """
+    need_extra("export-tasks", "train")
+    from paced.pipeline.export_tasks import export_tasks as write_tasks
+    from paced.pipeline.open import read_recipe
+    from paced.run.folder import RunFolder
+
+    config = RunFolder(target).config() if target.is_dir() else read_recipe(target, overrides)
+    write_tasks(config, output)
+    print(f"export-tasks: {output}")
     return 0
 
 

@@ -15,6 +15,7 @@ from paced.pipeline.preflight import Inputs
 from paced.pipeline.taken import needs_rollouts, source_of
 from paced.problems.prompts import Prompt
 from paced.run.config import ModelConfig, RunConfig, StageConfig
+from paced.run.presets import set_sampling
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,12 +76,13 @@ def estimate_cost(config: RunConfig, inputs: Inputs, num_heldout: int) -> Cost:
         trained += examples * (seen + limit.max_new_tokens)
         steps += stage_steps
         operations += examples * 2 * teacher * (shown + limit.max_new_tokens)
-    evaluated = 2 * num_heldout * config.evaluation.sampling.num_samples
+    presets = [set_sampling(config, item) for item in config.evaluation.sets if item.preset != "none"]
+    most = max(one.num_samples * one.max_new_tokens for one in (config.evaluation.sampling, *presets))
     if config.evaluation.rate_training:
         rollouts += count * config.rollouts.num_samples
     rolled = rollouts * config.rollouts.max_new_tokens
     referred = references * config.references.max_new_tokens
-    held_out = evaluated * config.evaluation.sampling.max_new_tokens
+    held_out = 2 * num_heldout * most
     operations += 2 * student * (rolled + held_out) + 2 * teacher * referred + 6 * student * trained
     return Cost(
         student_parameters=student,

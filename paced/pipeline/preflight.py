@@ -30,6 +30,7 @@ from paced.problems.prompts import Prompt, Reader, make_prompts
 from paced.records import Problem
 from paced.run.config import ModelConfig, RunConfig, SamplingConfig
 from paced.run.configfile import with_method
+from paced.run.presets import set_sampling
 
 Fault = str | BadRows
 """A sentence, or the rows of one file that cannot be used."""
@@ -273,4 +274,7 @@ def _length_faults(config: RunConfig, prompts: Mapping[Reader, list[Prompt]], he
     if any(stage.along == "rollout" for stage in config.stages) and samples_rollouts(config):
         fits(teacher_model(config), "teacher", shown, config.rollouts, "rollouts")
     fits(config.student, "student", held_out, config.evaluation.sampling, "evaluation.sampling")
+    for item in config.evaluation.sets:
+        if item.preset != "none":
+            fits(config.student, "student", held_out, set_sampling(config, item), f"evaluation.sets.{item.name}.preset")
     return faults

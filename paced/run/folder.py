@@ -192,6 +192,10 @@ class RunFolder:
         """Parquet of ProblemLabels: difficulty and subject of one set's problems, where its file has such columns."""
         return self.evaluation / f"{name}-labels.parquet"
 
+    def lm_eval(self, checkpoint: str) -> Path:
+        """Parquet of DocumentScore: what one checkpoint got on the tasks of lm-eval; the settings are beside it."""
+        return self.evaluation / "lm-eval" / f"{checkpoint}.parquet"
+
     def evaluation_prompts(self, name: str) -> Path:
         """JSONL of Prompt: what the student reads of one set, at every checkpoint."""
         return self.evaluation / f"{name}-prompts.jsonl"

@@ -17,6 +17,7 @@ from paced.grading.grade import count_passes, grade_all
 from paced.pipeline import steps
 from paced.pipeline.dependence import settings_of
 from paced.pipeline.evaluate import evaluate
+from paced.pipeline.preflight import check_inputs
 from paced.problems.files import read_problems
 from paced.problems.labels import ProblemLabels
 from paced.records import Grade, PassRate, Rollout
@@ -162,3 +163,11 @@ def test_every_preset_that_a_recipe_may_name_is_there():
 def test_the_final_student_must_have_been_trained(run):
     with pytest.raises(ConfigError, match="stage 2 needs the student of stage 1. Run: paced distill"):
         evaluate(run, "final", Silent())
+
+
+def test_a_preset_whose_completions_do_not_fit_the_model_is_refused_before_the_run(run, tmp_path):
+    taught, older = run.config().evaluation.sets
+    sets = (dataclasses.replace(taught, preset="aime"), older)
+    config = dataclasses.replace(run.config(), evaluation=dataclasses.replace(run.config().evaluation, sets=sets))
+    with pytest.raises(ConfigError, match=r"evaluation.sets.taught.preset.max_new_tokens is 30000"):
+        check_inputs(config)

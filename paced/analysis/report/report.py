@@ -13,6 +13,7 @@ from pathlib import Path
 from paced.analysis.anatomy.section import anatomy_section
 from paced.analysis.page import Section, render
 from paced.analysis.report.curriculum import curriculum_section
+from paced.analysis.report.lm_eval import lm_eval_section
 from paced.analysis.report.overview import overview_section
 from paced.analysis.report.pass_rates import pass_rates_section
 from paced.analysis.report.references import references_section
@@ -28,6 +29,7 @@ from paced.run.storage import read_parquet, write_atomic
 SECTIONS: dict[str, Callable[[RunFolder], Section]] = {
     "What was run": overview_section,
     "Results": results_section,
+    "lm-eval tasks": lm_eval_section,
     "Pass rates and weights": pass_rates_section,
     "References": references_section,
     "Training": training_section,
