@@ -38,11 +38,12 @@ SCHEMA = pa.schema(
 READ = """
 import json, resource, sys, time
 from paced.problems.files import read_problems
-start = time.perf_counter()
+start, cpu = time.perf_counter(), time.process_time()
 file = read_problems(sys.argv[1])
 seconds = time.perf_counter() - start
+cpu = time.process_time() - cpu
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-print(json.dumps(file.counts() | {"seconds": seconds, "peak_bytes": peak}))
+print(json.dumps(file.counts() | {"seconds": seconds, "peak_bytes": peak, "cpu_seconds": cpu}))
 """
 
 
@@ -99,7 +100,8 @@ def main() -> None:
         result = json.loads(done.stdout)
         print(
             f"{result['adapter']}: {result['rows']:,} rows = {result['problems']:,} problems + {result['repeated']:,} "
-            f"repeats + {result['quarantined']:,} bad, in {result['seconds']:.1f} s, "
+            f"repeats + {result['quarantined']:,} bad, in {result['seconds']:.1f} s "
+            f"({result['cpu_seconds']:.1f} s of CPU), "
             f"peak memory {result['peak_bytes'] / 1e6:,.0f} MB"
         )
 

@@ -13,7 +13,7 @@ from paced.run.tablefile.csv_rows import check_names
 
 ROWS_AT_ONCE = 4096
 """Rows that are Python objects at one time: texts of completions are long."""
-ROWS_IN_BATCH = 1 << 16
+ROWS_IN_BATCH = 1 << 17
 """Rows of a record batch of which only some become Python objects."""
 
 
