@@ -16,7 +16,7 @@ from typing import Any
 from paced.errors import BadRow, BadRows, ConfigError, RunFolderError
 from paced.pipeline.rate_config import RateConfig
 from paced.pipeline.rate_result import LeftOut, Rated, left_out_file
-from paced.pipeline.rate_state import SETTINGS, SHARD, settings_beside, state_folder
+from paced.pipeline.rate_state import ROLLOUTS, SETTINGS, SHARD, settings_beside, state_folder
 from paced.problems.files import ProblemFile, read_problems
 from paced.records import PassRate, Problem
 from paced.rollouts.shards import Shard, shard
@@ -60,7 +60,7 @@ def merge_rates(config: RateConfig, table: str | Path) -> Rated:
         truncated or could not be graded.
 
     Raises:
-        ConfigError: a part is missing, or a problem that no part has, or two have, or only a part has.
+        ConfigError: a part is missing, a problem is in none or in two of them, or the table is that of a single job.
         RunFolderError: parts that were sampled with different settings.
     """
     table = Path(table)
@@ -68,6 +68,8 @@ def merge_rates(config: RateConfig, table: str | Path) -> Rated:
     check_table_name(table, [problem.problem_id for problem in file.problems])
     parts = _parts(table)
     settings = _common_settings(parts)
+    if (state_folder(table) / ROLLOUTS).exists():
+        raise ConfigError(f"{table}: was rated by one job, whose completions are beside it. Give another name with -o.")
     rates = [rate for part in parts for rate in _read_rates(part)]
     left_out = [one for part in parts for one in read_records(left_out_file(part), LeftOut)]
     _refuse_misfits(table, file.problems, [one.problem_id for some in (rates, left_out) for one in some])
