@@ -95,23 +95,23 @@ def merge_rates(config: RateConfig, table: str | Path) -> Rated:
 def _parts(table: Path) -> list[Path]:
     """The tables of all jobs, the first part first."""
     folder = part_table(table, Shard(0, 1)).parent
-    found = {}
+    parts = {}
     for file in folder.glob(f"*-of-*{table.suffix}"):
         match = re.fullmatch(r"([0-9]+)-of-([0-9]+)", file.stem)
         if match:
-            found[int(match[1]), int(match[2])] = file
-    counts = sorted({count for _, count in found})
+            parts[int(match[1]), int(match[2])] = file
+    counts = sorted({count for _, count in parts})
     if not counts:
         raise ConfigError(f"{folder}: holds no part. Run the jobs first: paced rate ... -o {table} --shard 0/8.")
     if len(counts) > 1:
         raise ConfigError(f"{folder}: holds parts of {counts} jobs. Delete those that are not of this rating.")
-    absent = [str(index) for index in range(counts[0]) if (index, counts[0]) not in found]
+    absent = [str(index) for index in range(counts[0]) if (index, counts[0]) not in parts]
     if absent:
         raise ConfigError(
             f"{folder}: {len(absent):,} of {counts[0]:,} parts are missing ({', '.join(absent[:3])}"
             f"{', ...' if len(absent) > 3 else ''}). Run: paced rate ... -o {table} --shard {absent[0]}/{counts[0]}"
         )
-    return [found[index, counts[0]] for index in range(counts[0])]
+    return [parts[index, counts[0]] for index in range(counts[0])]
 
 
 def _common_settings(parts: Sequence[Path]) -> dict[str, Any]:
