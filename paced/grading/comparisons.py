@@ -6,6 +6,7 @@ group ``paced.comparisons``. A recipe names a type; it never names a path or a m
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable
 from importlib.metadata import entry_points
@@ -75,8 +76,13 @@ def answer_types() -> tuple[str, ...]:
         >>> answer_types()[:5]
         ('exact', 'integer', 'choice', 'math', 'numeric')
     """
-    installed = (point.name for point in entry_points(group=ENTRY_POINTS))
-    return tuple(dict.fromkeys((*COMPARISONS, *_own, *installed)))
+    return tuple(dict.fromkeys((*COMPARISONS, *_own, *_brought())))
+
+
+@functools.cache
+def _brought() -> tuple[str, ...]:
+    """Those of installed packages, looked up once: that reads the metadata of every package."""
+    return tuple(point.name for point in entry_points(group=ENTRY_POINTS))
 
 
 def comparison_of(answer_type: str) -> Compare:

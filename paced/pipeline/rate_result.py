@@ -1,4 +1,4 @@
-"""What one call of ``paced rate`` has found out, and the summary of it as text and as plain data."""
+"""What one call of ``paced rate`` has counted, and the summary of it as text and as plain data."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class LeftOut:
 
 @dataclass(frozen=True, kw_only=True)
 class Rated:
-    """What one call has found out."""
+    """What one call has counted."""
 
     table: Path
     """The table, one row for each problem in the order of the problem file."""
@@ -93,14 +93,14 @@ class Rated:
         """What the two phases have cost, beside K for all."""
         assert self.screen is not None
         first, whole = self.screen
-        made = [rate.num_rollouts + rate.num_ungradable for rate in self.rates]
-        ended = [rate for rate, count in zip(self.rates, made, strict=True) if count == first]
+        counts = [rate.num_rollouts + rate.num_ungradable for rate in self.rates]
+        ended = [rate for rate, count in zip(self.rates, counts, strict=True) if count == first]
         never = sum(rate.num_passed == 0 for rate in ended)
         data["screen"] = {"num_first": first, "num_all": whole, "num_ended": len(ended), "num_never_solved": never}
         return (
             f"screening {first}, then {whole}: {len(ended):,} problems ended after {first} rollouts ({never:,} never "
-            f"solved), {len(made) - len(ended):,} continued; {sum(made):,} rollouts, K = {whole} for all would be "
-            f"{whole * len(made):,}. The intervals take K as fixed beforehand, which screening does not."
+            f"solved), {len(counts) - len(ended):,} continued; {sum(counts):,} rollouts, K = {whole} for all would be "
+            f"{whole * len(counts):,}. The intervals take K as fixed beforehand, which screening does not."
         )
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from paced.errors import BadRow, BadRows, ConfigError, RunFolderError
 from paced.pipeline.rate_config import RateConfig
 from paced.pipeline.rate_result import LeftOut, Rated, left_out_file
-from paced.pipeline.rate_state import SETTINGS, SHARD, settings_beside, state_folder
+from paced.pipeline.rate_state import ROLLOUTS, SETTINGS, SHARD, settings_beside, state_folder
 from paced.pipeline.training_file import read_training_file
 from paced.problems.files import ProblemFile
 from paced.records import PassRate, Problem
@@ -61,7 +61,7 @@ def merge_rates(config: RateConfig, table: str | Path) -> Rated:
         truncated or could not be graded.
 
     Raises:
-        ConfigError: a part is missing, or a problem that no part has, or two have, or only a part has.
+        ConfigError: a part is missing, a problem is in none or in two of them, or the table is that of a single job.
         RunFolderError: parts that were sampled with different settings.
     """
     table = Path(table)
@@ -69,6 +69,8 @@ def merge_rates(config: RateConfig, table: str | Path) -> Rated:
     check_table_name(table, [problem.problem_id for problem in file.problems])
     parts = _parts(table)
     settings = _common_settings(parts)
+    if (state_folder(table) / ROLLOUTS).exists():
+        raise ConfigError(f"{table}: was rated by one job, whose completions are beside it. Give another name with -o.")
     rates = [rate for part in parts for rate in _read_rates(part)]
     left_out = [one for part in parts for one in read_records(left_out_file(part), LeftOut)]
     _refuse_misfits(table, file.problems, [one.problem_id for some in (rates, left_out) for one in some])
@@ -94,23 +96,23 @@ def merge_rates(config: RateConfig, table: str | Path) -> Rated:
 def _parts(table: Path) -> list[Path]:
     """The tables of all jobs, the first part first."""
     folder = part_table(table, Shard(0, 1)).parent
-    found = {}
+    parts = {}
     for file in folder.glob(f"*-of-*{table.suffix}"):
         match = re.fullmatch(r"([0-9]+)-of-([0-9]+)", file.stem)
         if match:
-            found[int(match[1]), int(match[2])] = file
-    counts = sorted({count for _, count in found})
+            parts[int(match[1]), int(match[2])] = file
+    counts = sorted({count for _, count in parts})
     if not counts:
         raise ConfigError(f"{folder}: holds no part. Run the jobs first: paced rate ... -o {table} --shard 0/8.")
     if len(counts) > 1:
         raise ConfigError(f"{folder}: holds parts of {counts} jobs. Delete those that are not of this rating.")
-    absent = [str(index) for index in range(counts[0]) if (index, counts[0]) not in found]
+    absent = [str(index) for index in range(counts[0]) if (index, counts[0]) not in parts]
     if absent:
         raise ConfigError(
             f"{folder}: {len(absent):,} of {counts[0]:,} parts are missing ({', '.join(absent[:3])}"
             f"{', ...' if len(absent) > 3 else ''}). Run: paced rate ... -o {table} --shard {absent[0]}/{counts[0]}"
         )
-    return [found[index, counts[0]] for index in range(counts[0])]
+    return [parts[index, counts[0]] for index in range(counts[0])]
 
 
 def _common_settings(parts: Sequence[Path]) -> dict[str, Any]:

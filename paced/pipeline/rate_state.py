@@ -44,11 +44,11 @@ def claim_state(folder: Path, settings: Mapping[str, Any]) -> None:
                 "Restore it, or delete this folder to sample anew."
             )
         kept = read_json(file)
-        held = kept.get("settings", {}) if isinstance(kept, dict) else {}
+        bound = kept.get("settings", {}) if isinstance(kept, dict) else {}
         changed = [
-            f"{key} was {_shown(held.get(key))}, is {_shown(settings.get(key))}"
-            for key in dict.fromkeys([*held, *settings])
-            if held.get(key) != settings.get(key) and not _has_grown(key, held.get(key), settings)
+            f"{key} was {_shown(bound.get(key))}, is {_shown(settings.get(key))}"
+            for key in dict.fromkeys([*bound, *settings])
+            if bound.get(key) != settings.get(key) and not _has_grown(key, bound.get(key), settings)
         ]
         if changed:
             raise RunFolderError(
@@ -72,8 +72,8 @@ def state_folder(table: Path) -> Path:
     return table.with_name(f"{table.name}.rollouts")
 
 
-def _has_grown(key: str, held: Any, settings: Mapping[str, Any]) -> bool:
-    return key == NUM_SAMPLES and isinstance(held, int) and not settings.get("screen") and settings[key] >= held
+def _has_grown(key: str, before: Any, settings: Mapping[str, Any]) -> bool:
+    return key == NUM_SAMPLES and isinstance(before, int) and not settings.get("screen") and settings[key] >= before
 
 
 def _shown(value: Any) -> str:

@@ -1,7 +1,7 @@
 """Files of other tools in the place of a step: rollouts, pass rates and references, checked as our own are.
 
 ``rollouts.from`` and ``pass_rates.from`` stand for the first stage alone, whose student is the one that came with the
-recipe: what a later student can solve nobody else's file says. The teacher is frozen, so ``references.from`` stands for
+recipe: nobody else's file says what a later student can solve. The teacher is frozen, so ``references.from`` stands for
 every stage along references. Preflight and the steps read the files with the same functions.
 Left out: token ids of rollouts made from text. Text tokenized again is not what was sampled, so that such rollouts give
 pass rates alone; a reference, which the student is shown as supervised training shows one, is tokenized.

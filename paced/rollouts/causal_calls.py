@@ -27,11 +27,22 @@ class CausalCalls:
         self.filled = 0
 
     def prefill(self, tokens: Tensor, mask: Tensor, num_samples: int, max_new_tokens: int) -> Tensor:
-        """Read the prompts once, then make every row ``num_samples`` rows; logits [num_prompts·num_samples, V]."""
-        tokens, mask = tokens.to(self.model.device), mask.to(self.model.device)
-        self.position = (mask.cumsum(dim=-1) - 1).clamp(min=0)
+        """Read the prompts once, then make every row ``num_samples`` rows.
+
+        Args:
+            tokens: [num_prompts, longest prompt], padded on the left.
+            mask: [num_prompts, longest prompt], 1 where a token is and 0 where padding is.
+            num_samples: K, completions of each prompt.
+            max_new_tokens: tokens that each of them may have.
+
+        Returns:
+            [num_prompts * K, rows of the head], logits of the first token; the K rows of a prompt are adjacent.
+        """
+        tokens = tokens.to(self.model.device)  # [num_prompts, longest prompt]
+        mask = mask.to(self.model.device)  # [num_prompts, longest prompt]
+        self.position = (mask.cumsum(dim=-1) - 1).clamp(min=0)  # [num_prompts, longest prompt]
         self.mask, self.filled = mask, mask.shape[1]
-        logits = self._forward(tokens, self.position)
+        logits = self._forward(tokens, self.position)  # [num_prompts, rows of the head]
         if not hasattr(self.cache, "batch_repeat_interleave") or not all(
             hasattr(layer, "batch_repeat_interleave") for layer in getattr(self.cache, "layers", ())
         ):
@@ -40,21 +51,24 @@ class CausalCalls:
                 f"{type(self.cache).__name__} from {type(self.model).__name__}. Use another sampling engine."
             )
         self.cache.batch_repeat_interleave(num_samples)
-        self.position = self.position[:, -1:].repeat_interleave(num_samples, dim=0)
-        ones = mask.new_ones(mask.shape[0], max_new_tokens)  # room for every token to come: a slice a step, no copies
-        self.mask = torch.cat([mask, ones], dim=1).repeat_interleave(num_samples, dim=0)
+        self.position = self.position[:, -1:].repeat_interleave(num_samples, dim=0)  # [num_prompts * K, 1]
+        # Room for every token to come: each step takes a slice and copies nothing.
+        ones = mask.new_ones(mask.shape[0], max_new_tokens)  # [num_prompts, max_new_tokens]
+        whole = torch.cat([mask, ones], dim=1)  # [num_prompts, longest prompt + max_new_tokens]
+        self.mask = whole.repeat_interleave(num_samples, dim=0)  # [num_prompts * K, the same]
         return logits.repeat_interleave(num_samples, dim=0)
 
     def step(self, tokens: Tensor) -> Tensor:
-        """Append one token to every row; logits [num_rows, V] of the next one."""
-        self.position = self.position + 1
+        """Append one token to every row, [num_rows]; logits [num_rows, rows of the head] of the next one."""
+        self.position = self.position + 1  # [num_rows, 1]
         self.filled += 1
         return self._forward(tokens[:, None], self.position)
 
     def keep_rows(self, rows: Tensor) -> None:
-        """Drop all rows but ``rows``."""
+        """Drop all rows but ``rows``, [num_kept]."""
         self.cache.batch_select_indices(rows)
-        self.mask, self.position = self.mask[rows], self.position[rows]
+        self.mask = self.mask[rows]  # [num_kept, longest prompt + max_new_tokens]
+        self.position = self.position[rows]  # [num_kept, 1]
 
     def _forward(self, tokens: Tensor, position: Tensor) -> Tensor:
         arguments: dict[str, Any] = {"attention_mask": self.mask[:, : self.filled], "use_cache": True}
@@ -66,5 +80,5 @@ class CausalCalls:
             arguments[self.cache_argument] = self.cache
         output = self.model(input_ids=tokens, **arguments)
         self.cache = getattr(output, "past_key_values", None)
-        logits: Tensor = output.logits[:, -1, :]
+        logits: Tensor = output.logits[:, -1, :]  # [num_rows, rows of the head]
         return logits

@@ -203,8 +203,8 @@ def sample_batches(
                     vocab_size=vocab_size,
                     absent_ids=absent_ids,
                 )
-                for held, of_prompt in zip(completions, sampled, strict=True):
-                    held.extend(of_prompt)
+                for earlier, of_prompt in zip(completions, sampled, strict=True):
+                    earlier.extend(of_prompt)
             yield from zip(chosen, completions, strict=True)
     finally:
         if was_training:
@@ -212,7 +212,7 @@ def sample_batches(
 
 
 def known_logits(logits: Tensor, *, vocab_size: int | None, absent_ids: Sequence[int] = ()) -> Tensor:
-    """The logits of tokens that there are: padding rows of the head are cut off, gaps below them get -inf.
+    """The logits of tokens that exist: padding rows of the head are cut off, gaps below them get -inf.
 
     Args:
         logits: [num_rows, rows of the head].
@@ -222,9 +222,10 @@ def known_logits(logits: Tensor, *, vocab_size: int | None, absent_ids: Sequence
     Returns:
         [num_rows, vocab_size].
     """
-    known = logits[:, :vocab_size]
+    known = logits[:, :vocab_size]  # [num_rows, V]
     if absent_ids:
-        known = known.index_fill(-1, torch.tensor(absent_ids, device=known.device), -torch.inf)
+        absent = torch.tensor(absent_ids, device=known.device)  # [num_absent]
+        known = known.index_fill(-1, absent, -torch.inf)  # [num_rows, V]
     return known
 
 
@@ -255,19 +256,20 @@ def choose_tokens(
     rows_at_once = max(1, CDF_ELEMENTS // logits.shape[-1])
     chosen = []
     for start in range(0, logits.shape[0], rows_at_once):
-        block = logits[start : start + rows_at_once].double() / sampling_temperature
-        uniform = torch.from_numpy(noise[start : start + rows_at_once]).to(block.device)
-        probability = block.softmax(dim=-1)
+        block = logits[start : start + rows_at_once].double() / sampling_temperature  # [n, V]
+        uniform = torch.from_numpy(noise[start : start + rows_at_once]).to(block.device)  # [n]
+        probability = block.softmax(dim=-1)  # [n, V]
         if top_p < 1:
             # torch.sort, not Tensor.sort: only the former takes stable together with descending.
-            ranked, order = torch.sort(probability, dim=-1, descending=True, stable=True)
-            outside = ranked.cumsum(dim=-1) - ranked >= top_p
+            ranked, order = torch.sort(probability, dim=-1, descending=True, stable=True)  # [n, V] each
+            outside = ranked.cumsum(dim=-1) - ranked >= top_p  # [n, V], by rank
             outside[:, 0] = False
-            probability = probability.masked_fill(torch.zeros_like(outside).scatter(-1, order, outside), 0.0)
-        cdf = probability.cumsum(dim=-1)
+            cut = torch.zeros_like(outside).scatter(-1, order, outside)  # [n, V], by token
+            probability = probability.masked_fill(cut, 0.0)  # [n, V]
+        cdf = probability.cumsum(dim=-1)  # [n, V]
         # The first index whose CDF reaches u·total: its own probability is positive, since the CDF rose there.
-        chosen.append(torch.searchsorted(cdf, uniform[:, None] * cdf[:, -1:]).squeeze(-1))
-    return torch.cat(chosen)
+        chosen.append(torch.searchsorted(cdf, uniform[:, None] * cdf[:, -1:]).squeeze(-1))  # [n]
+    return torch.cat(chosen)  # [num_rows]
 
 
 def _decode(
@@ -285,21 +287,22 @@ def _decode(
 ) -> list[list[SampledCompletion]]:
     """Decode one batch: prefill, repeat, then token by token until every row has ended."""
     num_samples = keys.shape[1]
-    tokens, mask = _pad_left(prompts, pad_token_id)
-    logits = calls.prefill(tokens, mask, num_samples, max_new_tokens)
-    row_keys = keys.reshape(-1)
+    tokens, mask = _pad_left(prompts, pad_token_id)  # [num_prompts, longest] each
+    logits = calls.prefill(tokens, mask, num_samples, max_new_tokens)  # [num_prompts * K, rows of the head]
+    row_keys = keys.reshape(-1)  # [num_prompts * K]
+    # [num_prompts * K, room], room doubles up to max_new_tokens
     sampled = np.full((len(row_keys), min(max_new_tokens, 256)), pad_token_id, dtype=np.int64)
-    lengths = np.zeros(len(row_keys), dtype=np.int64)
-    stopped = np.zeros(len(row_keys), dtype=bool)
-    rows = np.arange(len(row_keys))  # which completion each row of the batch is
+    lengths = np.zeros(len(row_keys), dtype=np.int64)  # [num_prompts * K]
+    stopped = np.zeros(len(row_keys), dtype=bool)  # [num_prompts * K]
+    rows = np.arange(len(row_keys))  # [num_rows], which completion each row of the batch is
     for position in range(max_new_tokens):
-        noise = uniforms(row_keys[rows], position) if sampling_temperature > 0 else None
+        noise = uniforms(row_keys[rows], position) if sampling_temperature > 0 else None  # [num_rows]
         known = known_logits(logits, vocab_size=vocab_size, absent_ids=absent_ids)  # [num_rows, V]
-        tokens = choose_tokens(known, noise, sampling_temperature=sampling_temperature, top_p=top_p)
-        ids = tokens.cpu().numpy()
+        tokens = choose_tokens(known, noise, sampling_temperature=sampling_temperature, top_p=top_p)  # [num_rows]
+        ids = tokens.cpu().numpy()  # [num_rows]
         if position == sampled.shape[1]:
             sampled = np.pad(sampled, ((0, 0), (0, position)), constant_values=pad_token_id)
-        running = ~stopped[rows]
+        running = ~stopped[rows]  # [num_rows]
         sampled[rows[running], position] = ids[running]
         lengths[rows[running]] += 1
         stopped[rows[running]] = np.isin(ids[running], ends)
@@ -307,10 +310,11 @@ def _decode(
         if position + 1 == max_new_tokens or not running.any():
             break
         if running.mean() < COMPACT_BELOW:
-            keep = torch.from_numpy(np.flatnonzero(running)).to(tokens.device)
+            keep = torch.from_numpy(np.flatnonzero(running)).to(tokens.device)  # [num_kept]
             calls.keep_rows(keep)
-            rows, tokens = rows[running], tokens[keep]
-        logits = calls.step(tokens)
+            rows = rows[running]  # [num_kept]
+            tokens = tokens[keep]  # [num_kept]
+        logits = calls.step(tokens)  # [num_rows, rows of the head]
     completions = [
         SampledCompletion(tuple(sampled[row, : lengths[row]].tolist()), "stop" if stopped[row] else "length")
         for row in range(len(row_keys))
@@ -321,8 +325,8 @@ def _decode(
 def _pad_left(prompts: Sequence[Sequence[int]], pad_token_id: int) -> tuple[Tensor, Tensor]:
     """Token ids and attention mask [num_prompts, longest], each prompt at the right edge."""
     longest = max(len(prompt) for prompt in prompts)
-    tokens = np.full((len(prompts), longest), pad_token_id, dtype=np.int64)
-    mask = np.zeros_like(tokens)
+    tokens = np.full((len(prompts), longest), pad_token_id, dtype=np.int64)  # [num_prompts, longest]
+    mask = np.zeros_like(tokens)  # [num_prompts, longest]
     for row, prompt in enumerate(prompts):
         tokens[row, longest - len(prompt) :] = prompt
         mask[row, longest - len(prompt) :] = 1

@@ -25,7 +25,7 @@ def accept(
 
     Raises:
         Unusable: another prompt was read, the completion ended in another way than by one of the ends or the limit,
-            was cut before the limit, goes on after its end, or has tokens that the tokenizer does not know.
+            was cut before the limit, continues after its end, or has tokens that the tokenizer does not know.
     """
     if reply.prompt_ids is not None and list(reply.prompt_ids) != list(prompt):
         raise Unusable(f"the server read another prompt, of {len(reply.prompt_ids)} tokens instead of {len(prompt)}")
@@ -49,7 +49,7 @@ def accept(
     if reply.finish == "stop" and not ended:
         raise Unusable(f"the completion ended with {reply.matched!r}, which is none of the tokens that end it")
     if any(one in terms.ends for one in ids[:-1]):
-        raise Unusable("the completion goes on after a token that ends it")
+        raise Unusable("the completion continues after a token that ends it")
     if len(ids) > limit:
         raise Unusable(f"the completion has {len(ids):,} tokens where {limit:,} were the limit")
     if not ended:

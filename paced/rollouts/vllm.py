@@ -144,7 +144,7 @@ class VllmEngine:
             yield from self._deal(requests, keys.shape[1])
         finally:
             self._open = False
-            if any(process.held for process in self._pool):  # given up in the middle: what runs there is of no use
+            if any(process.in_flight for process in self._pool):  # given up in the middle: what runs there is of no use
                 self._stop()
 
     def update(self, student: Any) -> None:
@@ -263,7 +263,7 @@ class VllmEngine:
         while unfinished:
             for process in [one for one in self._pool if one.alive]:
                 most = max(1, ROWS_IN_FLIGHT * process.rows // num_samples)
-                while requests and len(process.held) < most:
+                while requests and len(process.in_flight) < most:
                     process.send(requests.popleft())
             if not any(process.alive for process in self._pool):
                 told, count = process.last_words(), len(self._pool)
@@ -271,16 +271,16 @@ class VllmEngine:
                 raise RuntimeError(f"vllm: the last of {count} processes has ended. {told}")
             process, message = events.get()
             if message is None:  # it has ended, and all it said before has been taken
-                requests.extendleft(request for request, _ in process.held.values())
+                requests.extendleft(request for request, _ in process.in_flight.values())
                 process.end()
                 continue
-            if "row" not in message or message["row"] not in process.held:
+            if "row" not in message or message["row"] not in process.in_flight:
                 continue
-            request, completions = process.held[message["row"]]
+            request, completions = process.in_flight[message["row"]]
             finish: FinishReason = "stop" if message["token_ids"][-1] in request["ends"] else "length"
             completions[message["sample"]] = SampledCompletion(tuple(message["token_ids"]), finish)
             if len(completions) == num_samples:
-                del process.held[message["row"]]
+                del process.in_flight[message["row"]]
                 unfinished -= 1
                 yield message["row"], [completions[sample] for sample in range(num_samples)]
         self._pool = [process for process in self._pool if process.alive]

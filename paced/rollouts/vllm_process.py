@@ -29,7 +29,7 @@ class VllmProcess:
     """One vLLM process: what it was given and has not finished, and what it says."""
 
     def __init__(self, python: str, settings: dict[str, Any], index: int, gpus: str) -> None:
-        self.held: dict[int, tuple[Message, dict[int, SampledCompletion]]] = {}
+        self.in_flight: dict[int, tuple[Message, dict[int, SampledCompletion]]] = {}
         self.alive, self.rows = True, 1
         self.log = tempfile.NamedTemporaryFile(prefix=f"paced-vllm-{index}-", suffix=".log", delete=False)  # noqa: SIM115
         answers, theirs = os.pipe()
@@ -87,9 +87,9 @@ class VllmProcess:
         raise RuntimeError(f"vllm: the process ended when asked for {name}. {self.last_words()}")
 
     def send(self, message: Message) -> None:
-        """Send a message; one that asks for completions is held until they are there."""
+        """Send a message; one that asks for completions is kept until they are there."""
         if "row" in message:
-            self.held[message["row"]] = (message, {})
+            self.in_flight[message["row"]] = (message, {})
         assert self.process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # its end is told by its answers
             self.process.stdin.write(json.dumps(message) + "\n")
@@ -120,7 +120,7 @@ class VllmProcess:
         """
         on_its_own = self.process.poll() is not None
         self.alive = False
-        self.held.clear()
+        self.in_flight.clear()
         if self.process.stdin is not None:
             with contextlib.suppress(BrokenPipeError):
                 self.process.stdin.close()

@@ -217,3 +217,16 @@ def test_a_command_that_is_killed_or_stopped_goes_on_when_it_is_typed_again(tmp_
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert table.read_bytes() == (tmp_path / "undisturbed.csv").read_bytes()
+
+
+def test_parts_are_rated_by_themselves_and_put_together(tmp_path, model, problems, capsys):
+    table = tmp_path / "rates.csv"
+    for part in ("0/2", "1/2"):
+        assert paced("rate", problems, "--model", model, "-o", table, "-k", 4, *SHORT, "--shard", part) == 0
+    assert paced("rate", problems, "-o", table, "--merge") == 0
+    assert "96 completions of 24 problems" in capsys.readouterr().out
+    assert "tables are put together, so that nothing reads" in refusal(
+        "rate", problems, "-o", table, "--merge", "-k", 4
+    )
+    assert "--shard must be i/n" in refusal("rate", problems, "--model", model, "-o", table, "--shard", "2/2")
+    assert "Leave out --shard" in refusal("rate", problems, "-o", table, "--merge", "--shard", "0/2")

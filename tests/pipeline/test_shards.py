@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 from digit_model import write_digit_model, write_digit_problems
 from hypothesis import given
@@ -83,6 +85,10 @@ def test_jobs_that_rate_their_shares_give_the_table_of_one(tmp_path, digits, suf
     with pytest.raises(ConfigError, match=r"1 of 3 parts are missing \(1\)"):
         merge_rates(config, table)
     rate(config, table, part=Shard(1, 3))
+    rate(config, table)
+    with pytest.raises(ConfigError, match="was rated by one job"):
+        merge_rates(config, table)
+    shutil.rmtree(table.with_name(f"{table.name}.rollouts"))
     merged = merge_rates(config, table)
     assert merged.rates == whole.rates
     assert table.read_bytes() == (tmp_path / f"whole{suffix}").read_bytes()
