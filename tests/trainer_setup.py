@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import torch
+from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin
 from backend_setup import even_examples, gradient_difference
 from tiny_models import byte_tokenizer
 from tolerances import F32
@@ -14,6 +15,7 @@ from training_setup import build_student, build_teacher
 from transformers import TrainerCallback, TrainingArguments
 
 from paced.train import WeightedDistillationTrainer
+from paced.train.team import whole_tensor
 
 REDUCTIONS = [(one, other) for one in ("sequence_mean", "token_mean") for other in ("dataset", "self")]
 
@@ -109,3 +111,42 @@ def train_and_evaluate_on_ranks(folder: str) -> None:
             logged = next(log["loss"] for log in trainer.state.log_history if "loss" in log)
             measured = {"gradient": first.by_name, "eval_loss": loss, "loss": logged}
             torch.save(measured, Path(folder) / f"{reduction}-{normaliser}-{num_ranks}.pt")
+
+
+def shard_by_accelerate(trainer) -> None:
+    """FSDP2 as accelerate does it on accelerators; on a CPU it takes DDP without a word, so its choice is overruled."""
+    state = trainer.accelerator.state
+    state.fsdp_plugin = FullyShardedDataParallelPlugin(
+        fsdp_version=2,
+        auto_wrap_policy="transformer_based_wrap",
+        transformer_cls_names_to_wrap=["Qwen3DecoderLayer"],
+        cpu_ram_efficient_loading=False,
+    )
+    state.distributed_type = DistributedType.FSDP
+    trainer.is_fsdp_enabled = True
+
+
+def train_sharded_by_accelerate(folder: str) -> None:
+    """One step with a tied and an untied head, under FSDP2 where there are several ranks."""
+    num_ranks = int(os.environ.get("WORLD_SIZE", "1"))
+    for tied in (True, False):
+        first = FirstGradient()
+        trainer = trainer_of(
+            Path(folder) / "trainer",
+            rows_of(problems(4)),
+            micro_batch=1,
+            accumulation=4 // num_ranks,
+            callbacks=[first],
+            model=build_student(tied=tied),
+            teacher=build_teacher(),
+            settings={"learning_rate": 0.0},
+        )
+        if num_ranks > 1:
+            shard_by_accelerate(trainer)
+        trainer.train()
+        if num_ranks > 1:
+            sizes = [(one.to_local().numel(), one.numel()) for one in trainer.model.parameters()]
+            assert all(part <= 0.6 * whole for part, whole in sizes), sizes
+        gradients = {name: whole_tensor(one) for name, one in first.by_name.items()}
+        if trainer.args.process_index == 0:
+            torch.save(gradients, Path(folder) / f"{'tied' if tied else 'untied'}-{num_ranks}.pt")

@@ -169,3 +169,17 @@ def test_a_training_run_takes_what_was_planned_within_15_percent():
     assert done.returncode == 0, done.stderr
     row = json.loads(done.stdout.splitlines()[-1])
     assert row["planned"] == pytest.approx(row["measured"], rel=0.15)
+
+
+@pytest.mark.slow
+def test_a_rank_of_eight_holds_what_was_planned_within_15_percent():
+    """Parameters, gradients and moments between two steps, by PyTorch's tracker on tensors without memory."""
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "benchmarks" / "plan_ranks.py"), "--cell", '{"name": "gpt2", "dtype": "bfloat16"}'],
+        capture_output=True, text=True, check=False, env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    parts = json.loads(done.stdout.splitlines()[-1])
+    assert parts.keys() == {"parameters", "gradients", "optimiser"}
+    for planned, tracked in parts.values():
+        assert planned == pytest.approx(tracked, rel=0.15)

@@ -14,7 +14,16 @@ from backend_setup import CUTS, backend_config, even_examples, run_stage
 from datasets import Dataset
 from tiny_models import byte_tokenizer, write_model
 from tolerances import F32
-from trainer_setup import REDUCTIONS, difference, gradients, problems, rows_of, train_and_evaluate_on_ranks, trainer_of
+from trainer_setup import (
+    REDUCTIONS,
+    difference,
+    gradients,
+    problems,
+    rows_of,
+    train_and_evaluate_on_ranks,
+    train_sharded_by_accelerate,
+    trainer_of,
+)
 from training_setup import build_student, make_config, metrics_of, step_gradients
 from transformers import TrainerCallback
 
@@ -267,3 +276,13 @@ def test_two_processes_take_the_step_of_one_and_evaluate_as_one_does(tmp_path):
         assert difference(names, one["gradient"]) < F32
         assert two["loss"] == pytest.approx(one["loss"], rel=F32)
         assert two["eval_loss"] == pytest.approx(one["eval_loss"], rel=F32)
+
+
+@pytest.mark.slow
+def test_a_student_sharded_by_accelerate_takes_the_step_of_one_process(tmp_path):
+    """FSDP2, with accelerate's refusal to shard on CPUs overruled."""
+    ranks.run(train_sharded_by_accelerate, str(tmp_path), size=2)
+    train_sharded_by_accelerate(str(tmp_path))
+    for head in ("tied", "untied"):
+        one, two = (torch.load(tmp_path / f"{head}-{size}.pt", weights_only=True) for size in (1, 2))
+        assert difference(two, one) < F32
