@@ -9,7 +9,7 @@ from fuzzing import BOMBS, PAYLOADS, fuzzed, texts, watched
 from hypothesis import strategies as st
 
 from paced.grading.comparisons import COMPARISONS
-from paced.grading.extract import EXTRACTIONS, THINKING, boxes
+from paced.grading.extract import EXTRACTIONS, THINKING, last_boxes, other_boxes
 from paced.grading.grade import grade_all
 from paced.grading.guess import answer_type_of
 from paced.grading.ladder import judge
@@ -90,7 +90,7 @@ def test_any_completion_is_searched_for_its_answer(name, thinking, text):
         found = EXTRACTIONS[name](text)
         assert found is None or isinstance(found, str)
         assert thought is None or isinstance(thought, str)
-        assert all(isinstance(box, str) for box in boxes(text))
+        assert all(isinstance(box, str) for box in (*other_boxes(text), *last_boxes(text)))
 
 
 @fuzzed(st.sampled_from(sorted(COMPARISONS)), answers, answers)
@@ -128,7 +128,7 @@ def test_bombs_and_payloads_leave_the_rest_of_the_file_graded():
     assert not any(grade.verdict == "correct" for grade in grades if grade.sample_index < len(hostile))
 
 
-@pytest.mark.parametrize("payload", PAYLOADS)
+@pytest.mark.parametrize("payload", PAYLOADS, ids=range(len(PAYLOADS)))
 def test_a_payload_as_gold_or_as_answer_runs_nowhere(payload):
     problem = Problem(problem_id="a", problem="q", answer=payload, answer_type="math")
     with watched(workers=True):

@@ -99,7 +99,7 @@ def test_plain_data_come_back_as_they_were_written(data):
         assert parse_yaml(yaml_text(data), "again") == data
 
 
-@pytest.mark.parametrize("payload", PAYLOADS)
+@pytest.mark.parametrize("payload", PAYLOADS, ids=range(len(PAYLOADS)))
 @pytest.mark.parametrize("place", ["{}", "name: {}", "a: [{}]", "? {}\n: 1", "methods: {{a: {{b: {}}}}}"])
 def test_no_tag_makes_an_object(payload, place):
     with watched():
