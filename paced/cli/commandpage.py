@@ -37,6 +37,8 @@ VARIABLES = {
     "in `XDG_CACHE_HOME`, or in `~/.cache`.",
     "PACED_LAB_CACHE": "Folder of the lab's students alone. By default `lab` in the cache.",
     "PACED_TRACEBACK": "`1` shows the traceback of whatever ends a command, before its sentence.",
+    "PACED_EVAL_PYTHON": "Interpreter that has lm-eval (`pip install 'paced[eval]'` in an environment of its own); "
+    "by default the one that runs `paced`",
     "PACED_VLLM_PYTHON": "Interpreter that has vLLM, where a recipe names none; `make vllm` makes "
     "`.venv/vllm/bin/python`.",
     "HF_HUB_OFFLINE": "`1` takes models from disk and the hub's cache only (read by Hugging Face's packages).",

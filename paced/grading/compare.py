@@ -63,7 +63,8 @@ def _expression(text: str) -> tuple[Fraction, str] | None:
     if over_caps(text):
         return None
     shape = read_shape(notation(text))
-    if shape.kind == "base" and shape.parts[0].isdecimal():  # the base may be absent from the gold answer
+    # 4210_5 for 4210, whose base is in the question
+    if shape.kind == "base" and shape.parts[0].isdecimal() and len(shape.parts[0]) > 1:
         return Fraction(shape.parts[0]), ""
     if shape.kind == "relation" and shape.parts[0] == "=":
         _, left, right, named = shape.parts

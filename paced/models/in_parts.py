@@ -191,8 +191,9 @@ def _equal(one: Place, other: Place) -> bool:
     """Whether two tensors of one shape have the same numbers, read a few rows at a time."""
     with _opened(one.file) as ours, _opened(other.file) as theirs:
         mine, its = ours.get_slice(one.key), theirs.get_slice(other.key)
-        starts = range(0, mine.get_shape()[0], ROWS_AT_ONCE)
-        return all(torch.equal(mine[at : at + ROWS_AT_ONCE], its[at : at + ROWS_AT_ONCE]) for at in starts)
+        num_rows = mine.get_shape()[0]
+        ends = ((at, min(at + ROWS_AT_ONCE, num_rows)) for at in range(0, num_rows, ROWS_AT_ONCE))
+        return all(torch.equal(mine[at:end], its[at:end]) for at, end in ends)
 
 
 def _read(opened: Any, key: str, target: Any) -> None:

@@ -196,6 +196,8 @@ def commands(application: App):
 
 @pytest.mark.parametrize("name", commands(app))
 def test_every_parameter_of_every_command_has_help(name):
-    for argument in app[name].assemble_argument_collection(parse_docstring=True):
-        if argument.parse and argument.show:
-            assert argument.parameter.help, f"paced {name}: {argument.name} has no help"
+    command = app[name]
+    for one in [command] if command.default_command else commands(command).values():
+        for argument in one.assemble_argument_collection(parse_docstring=True):
+            if argument.parse and argument.show:
+                assert argument.parameter.help, f"paced {name}: {argument.name} has no help"

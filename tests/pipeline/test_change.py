@@ -319,7 +319,7 @@ def test_everything_follows_from_the_problems_but_the_base_evaluation(whole):
     steps_in_order = steps_of(config)
     rest = [step for step in steps_in_order if step not in after(steps_in_order[0], steps_in_order)]
     assert [step.label for step in rest] == ["problems", "evaluate-base-heldout", "count-base-heldout"]
-    assert len({path for step in steps_in_order for path in outputs_of(whole[0], step)}) == 11
+    assert len({path for step in steps_in_order for path in outputs_of(whole[0], step)}) == 13
 
 
 def test_a_run_at_work_is_not_changed_by_another_process(tmp_path, whole):

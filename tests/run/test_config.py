@@ -100,7 +100,9 @@ def test_all_unknown_keys_are_named_with_the_nearest_known_one():
     assert "unknown key 'rollout'. Did you mean 'rollouts'?" in text
     assert "unknown key 'training.lerning_rate'. Did you mean 'training.learning_rate'?" in text
     assert "unknown key 'stages.2.divergance'. Did you mean 'stages.2.divergence'?" in text
-    assert "unknown key 'problems.xyz'. Known: limit, path." in refusal({"name": "a", "problems": {"xyz": 1}})
+    assert "unknown key 'problems.xyz'. Known: adapter, limit, on_bad_row, path." in refusal(
+        {"name": "a", "problems": {"xyz": 1}}
+    )
 
 
 @pytest.mark.parametrize(
