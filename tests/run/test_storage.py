@@ -126,8 +126,11 @@ def test_kill_9_during_appends_loses_only_the_tail(tmp_path):
         "for i in range(10**6): append_lines(Path(sys.argv[1]), [{'i': i, 'pad': 'x' * 5000}])"
     )
     for _ in range(3):
+        before = file.stat().st_size if file.exists() else 0
         child = subprocess.Popen([sys.executable, "-c", program, str(file)])
-        time.sleep(1.0)
+        deadline = time.monotonic() + 60  # a busy machine takes seconds to import
+        while time.monotonic() < deadline and (file.stat().st_size if file.exists() else 0) < before + 50_000:
+            time.sleep(0.01)
         child.kill()
         child.wait()
         values = [row["i"] for row in storage.read_lines(file)]
