@@ -178,18 +178,17 @@ def train_long(folder: str, models: str, name: str, lora: bool = False) -> None:
         )  # fmt: skip
 
 
-OPTIONS: dict[str, tuple[dict[str, Any], dict[str, Any], float]] = {
-    "plain": ({}, {}, 1e-5),
-    "recomputed": ({"parallel.gradient_checkpointing": True}, {}, 1e-5),
-    "bfloat16": ({"student.dtype": "bfloat16"}, {}, 0.05),
-    "adapters": ({}, {"lora_rank": 4, "lora_targets": ["q_proj", "down_proj"]}, 1e-5),
+OPTIONS: dict[str, tuple[dict[str, Any], float]] = {
+    "plain": ({}, 1e-5),
+    "recomputed": ({"parallel.gradient_checkpointing": True}, 1e-5),
+    "bfloat16": ({"student.dtype": "bfloat16"}, 0.05),
+    "adapters": (ADAPTER, 1e-5),
     "adapters, self-teacher, recomputed": (
-        {"teacher.path": "", "parallel.gradient_checkpointing": True},
-        {"lora_rank": 2},
+        {"teacher.path": "", "parallel.gradient_checkpointing": True, "student.adapter.rank": 2},
         1e-5,
     ),
 }
-"""Name -> changes of the recipe, parameters of the backend ``transformers``, how far several ranks may be off one."""
+"""Name -> changes of the recipe, and how far the first gradient on several ranks may be off that on one."""
 
 
 class Notes(Silent):
@@ -204,11 +203,11 @@ class Notes(Silent):
 
 def options_on_ranks(folder: str, models: str) -> None:
     """Every option on these ranks; the first one leaves the first gradients and the notes in a file."""
-    for name, (changes, parameters, _) in OPTIONS.items():
+    for name, (changes, _) in OPTIONS.items():
         config = cut_config(Path(models), "forward KL along references", "micro-batch 1, accumulation 4", **changes)
         notes, root = Notes(), Path(folder) / f"run of {name}"
         examples = even_examples()
-        backend = make_backend(Choice("transformers", parameters))
+        backend = make_backend(Choice("transformers"))
         gradients = first_gradients(backend, root, config, examples, progress=notes)
         if int(os.environ.get("RANK", "0")) == 0:
             torch.save({"gradients": gradients, "notes": notes.notes}, Path(folder) / f"{name}.pt")
