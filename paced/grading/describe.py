@@ -25,7 +25,7 @@ def describe_changes(before: Iterable[Grade], after: Iterable[Grade]) -> str:
 
     Args:
         before: grades in the order of ``after``; some of those may be absent.
-        after: grades of all rollouts.
+        after: grades of all rollouts. Where ``before`` has a grade that they lack, the counts end there, and say so.
 
     Example:
         >>> old, new = (
@@ -47,4 +47,5 @@ def describe_changes(before: Iterable[Grade], after: Iterable[Grade]) -> str:
             changed[f"{old.verdict} -> {new.verdict}"] += 1
         old = next(earlier, None)
     told = ", ".join(f"{count:,} {change}" for change, count in changed.most_common())
-    return f"{changed.total():,} of {num_pairs:,} verdicts changed" + (f" ({told})" if told else "")
+    rest = "" if old is None else f"; the earlier grades from {old.problem_id!r} on are of other rollouts"
+    return f"{changed.total():,} of {num_pairs:,} verdicts changed" + (f" ({told})" if told else "") + rest

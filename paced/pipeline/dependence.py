@@ -136,7 +136,11 @@ def settings_of(config: RunConfig, step: Step) -> dict[str, Any]:
         return asked
     if step.name in ("rollout", "grade", "reference") and (taken := source_of(config, step.name, step.stage)):
         columns = {f"{taken[0]}.columns": dict(taken[1].columns)}
-        samples = {"rollouts.num_samples": config.rollouts.num_samples} if step.name == "rollout" else {}
+        samples: dict[str, Any] = {}
+        if step.name == "rollout":
+            samples = {"rollouts.num_samples": config.rollouts.num_samples}
+        elif step.name == "reference" and config.references.num_samples > 1:  # the best is chosen by its grade
+            samples = {"references.num_samples": config.references.num_samples} | _grading(config.grading)
         return seed | _part(config, step.stage) | columns | samples
     if step.name in ("grade", "count"):
         return _grading(set_grading(config, step.part.partition("-")[2]))
