@@ -11,6 +11,7 @@ from tiny_run import begin, recipe
 from paced.analysis.report.references import references_section
 from paced.errors import ConfigError
 from paced.pipeline import steps
+from paced.pipeline.dependence import settings_of
 from paced.pipeline.job import run_job
 from paced.pipeline.references import ReferenceCheck, best_references, checked_references, usable_problems
 from paced.pipeline.sources import StageProblems
@@ -19,6 +20,7 @@ from paced.records import ProblemWeight, Rollout
 from paced.rollouts.sampler import make_sampler
 from paced.run.configfile import apply_overrides, build_config
 from paced.run.progress import Silent
+from paced.run.steprecord import Step
 from paced.run.storage import read_parquet, read_records
 
 LEAK = "As the provided solution shows, it is"
@@ -189,3 +191,14 @@ def test_checks_are_made_anew_when_the_grading_changes_and_nothing_is_sampled(tm
 def test_samples_that_would_all_be_the_same_are_refused(tmp_path, gpt2, changes, match):
     with pytest.raises(ConfigError, match=match):
         build_config(sampled(tmp_path, gpt2, **changes))
+
+
+def test_a_reference_from_a_file_is_chosen_anew_when_what_chooses_it_changes(tmp_path, gpt2):
+    def settings(**changes):
+        data = from_a_file(tmp_path, gpt2, lambda number, answer: [("7", "stop")] * 2, **changes)
+        return settings_of(build_config(data), Step("reference", 1))
+
+    one, two = settings(), settings(**{"references.num_samples": 2})
+    other = settings(**{"references.num_samples": 2, "grading.several_boxes": "must_agree"})
+    assert one != two != other
+    assert settings(**{"grading.several_boxes": "must_agree"}) == one  # with one there is nothing to choose
