@@ -375,3 +375,12 @@ def test_what_a_method_alone_is_at_fault_for_has_its_name_and_the_rest_is_said_o
         check_all(tiny(tmp_path, gpt2, **changes))
     assert str(caught.value).count("rollouts.max_new_tokens is 900") == 1
     assert "methods.other: references.max_new_tokens is 95" in str(caught.value)
+
+
+def test_methods_share_the_prompts_that_their_settings_leave_the_same(tmp_path, gpt2):
+    """A set of a million problems is read once, however many methods are compared."""
+    methods = {"other": {"weights": "uniform"}, "asked": {"prompts": {"student": "Now: {problem}"}}}
+    inputs, of_method = check_all(tiny(tmp_path, gpt2, methods=methods))
+    assert of_method["other"].student_prompts is inputs.student_prompts
+    assert of_method["asked"].problems is inputs.problems
+    assert of_method["asked"].student_prompts[0].text.startswith("Now: ")
