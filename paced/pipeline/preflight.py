@@ -156,7 +156,7 @@ def _look(config: RunConfig) -> tuple[Inputs | None, list[Fault]]:
     if file is not None and len(prompts) == len(readers):
         long = long_prompts(file, prompts, config.prompts)
         if long and config.prompts.too_long == "quarantine":
-            file, _ = _try(faults, left_out, file, long, config) or (None, [])
+            file, _ = _try(faults, left_out, file, long, config.problems.path) or (None, [])
             absent = {one.problem_id for one in long}
             prompts = {who: [one for one in made if one.problem_id not in absent] for who, made in prompts.items()}
         else:
