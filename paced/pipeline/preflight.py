@@ -28,9 +28,9 @@ from paced.pipeline.training_file import read_training_file
 from paced.problems.files import ProblemFile, read_problems
 from paced.problems.prompts import Prompt, Reader, make_prompts
 from paced.records import Problem
-from paced.run.config import ModelConfig, RunConfig, SamplingConfig
+from paced.run.config import GradingConfig, ModelConfig, RunConfig, SamplingConfig
 from paced.run.configfile import with_method
-from paced.run.presets import set_sampling
+from paced.run.presets import set_grading, set_sampling
 
 Fault = str | BadRows
 """A sentence, or the rows of one file that cannot be used."""
@@ -128,7 +128,7 @@ def _look(config: RunConfig) -> tuple[Inputs | None, list[Fault]]:
     options = option_faults(config)
     faults: list[Fault] = [*options.values(), *engine_faults(config)]
     read = partial(read_training_file, config.problems, config.grading)
-    file = _read_graded(read, config.problems.path, config, faults)
+    file = _read_graded(read, config.problems.path, config.grading, faults)
     student_tokenizer = _try(faults, load_tokenizer, config.student)
     teacher_tokenizer = _try(faults, load_tokenizer, config.teacher) if config.teacher.path else student_tokenizer
     notes = _try(faults, generation_notes, config.student) or []
@@ -168,7 +168,7 @@ def _look(config: RunConfig) -> tuple[Inputs | None, list[Fault]]:
     held_out: list[Prompt] = []
     for item in config.evaluation.sets:
         read = partial(read_problems, item.path, adapter=item.adapter)
-        unseen = _read_graded(read, item.path, config, faults)
+        unseen = _read_graded(read, item.path, set_grading(config, item.name), faults)
         if unseen is None:
             continue
         notes += unseen.notes
@@ -205,12 +205,12 @@ def _try(faults: list[Fault], look: Callable[..., Result], *given: Any, **named:
 
 
 def _read_graded(
-    read: Callable[[], ProblemFile], path: str, config: RunConfig, faults: list[Fault]
+    read: Callable[[], ProblemFile], path: str, grading: GradingConfig, faults: list[Fault]
 ) -> ProblemFile | None:
-    """The problems of one set; golds that the grader calls wrong are faults and keep the set."""
+    """The problems of one set; golds that its own grading calls wrong are faults and keep the set."""
     file = _try(faults, read)
-    if file is not None and config.grading.answer_format.name in EXTRACTIONS:
-        wrong = gold_faults(file.problems, config.grading, rows=file.rows)
+    if file is not None and grading.answer_format.name in EXTRACTIONS:
+        wrong = gold_faults(file.problems, grading, rows=file.rows)
         faults += [BadRows(path, wrong)] if wrong else []
     return file
 
