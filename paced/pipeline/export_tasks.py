@@ -7,7 +7,8 @@
     <folder>/lighteval_tasks.py   lighteval: the same, graded by its own avg@n
 
 Their graders are not ours: lm-eval's reads the last box, lighteval's takes an expression without one as well, and both
-compare by math-verify. A difference in verdicts is what such a check is for. Left out: pass@k and paired intervals, which neither reports.
+compare by math-verify. A difference in verdicts is what such a check is for. Left out: pass@k and paired intervals,
+which neither reports.
 """
 
 from __future__ import annotations
@@ -93,9 +94,8 @@ def export_tasks(config: RunConfig, folder: Path) -> list[Path]:
         function = "process_results: !function math_answers.mean_at_k\n"  # a tag that no safe dumper writes
         files[folder / f"{item.name}.yaml"] = yaml_text(lm_eval_task(config, item, folder)) + function
         sampling = set_sampling(config, item)
-        lighteval.append(
-            f'    task("{task_name(config, item)}", "{item.name}", {sampling.num_samples}, {sampling.max_new_tokens}),\n'
-        )
+        numbers = f"{sampling.num_samples}, {sampling.max_new_tokens}"
+        lighteval.append(f'    task("{task_name(config, item)}", "{item.name}", {numbers}),\n')
     files[folder / "lighteval_tasks.py"] = "".join([*lighteval, "]\n"])
     files[folder / "README.md"] = commands(config)
     for file, text in files.items():
@@ -155,6 +155,6 @@ def commands(config: RunConfig) -> str:
         f"--tasks {' '.join(names)}{chat}{system} --output_path OUT --log_samples\n\n"
         f"lighteval, TASKS among {', '.join(names)}, one line for each way of sampling:\n\n    "
         + lighteval.replace("\n", "\n    ")
-        + "\n\nlighteval samples only where MODEL's generation_config.json says `do_sample: true`; it ends with an error where "
-        "that is absent and a set has several samples.\n"
+        + "\n\nlighteval samples only where MODEL's generation_config.json says `do_sample: true`; it ends with an "
+        "error where that is absent and a set has several samples.\n"
     )
