@@ -29,9 +29,9 @@ from paced.pipeline.training_file import read_training_file
 from paced.problems.files import ProblemFile, read_problems
 from paced.problems.prompts import Prompt, Reader, make_prompts
 from paced.records import Problem
-from paced.run.config import ModelConfig, RunConfig, SamplingConfig
+from paced.run.config import GradingConfig, ModelConfig, RunConfig, SamplingConfig
 from paced.run.configfile import with_method
-from paced.run.presets import set_sampling
+from paced.run.presets import set_grading, set_sampling
 
 Fault = str | BadRows
 """A sentence, or the rows of one file that cannot be used."""
@@ -133,7 +133,7 @@ def _look(config: RunConfig, once: Once) -> tuple[Inputs | None, list[Fault]]:
     options = option_faults(config)
     faults: list[Fault] = [*options.values(), *engine_faults(config)]
     file = _try(faults, once, read_training_file, config.problems, config.grading)
-    faults += _gold_faults(file, config.problems.path, config, once)
+    faults += _gold_faults(file, config.problems.path, config.grading, once)
     student_tokenizer = _try(faults, once, load_tokenizer, config.student)
     teacher_tokenizer = _try(faults, once, load_tokenizer, config.teacher) if config.teacher.path else student_tokenizer
     notes = _try(faults, generation_notes, config.student) or []
@@ -162,7 +162,7 @@ def _look(config: RunConfig, once: Once) -> tuple[Inputs | None, list[Fault]]:
     if file is not None and len(prompts) == len(readers):
         long = long_prompts(file, prompts, config.prompts)
         if long and config.prompts.too_long == "quarantine":
-            file, _ = _try(faults, left_out, file, long, config) or (None, [])
+            file, _ = _try(faults, left_out, file, long, config.problems.path) or (None, [])
             absent = {one.problem_id for one in long}
             prompts = {who: [one for one in made if one.problem_id not in absent] for who, made in prompts.items()}
         else:
@@ -177,7 +177,7 @@ def _look(config: RunConfig, once: Once) -> tuple[Inputs | None, list[Fault]]:
         unseen = _try(faults, once, read_problems, item.path, adapter=item.adapter)
         if unseen is None:
             continue
-        faults += _gold_faults(unseen, item.path, config, once)
+        faults += _gold_faults(unseen, item.path, set_grading(config, item.name), once)
         num_heldout += len(unseen.problems)
         notes += unseen.notes
         if file is not None:
@@ -214,11 +214,11 @@ def _try(faults: list[Fault], look: Callable[..., Result], *given: Any, **named:
     return None
 
 
-def _gold_faults(file: ProblemFile | None, path: str, config: RunConfig, once: Once) -> list[Fault]:
-    """Golds of one set that the grader calls wrong, as rows of its file; the set is kept."""
-    if file is None or config.grading.answer_format.name not in EXTRACTIONS:
+def _gold_faults(file: ProblemFile | None, path: str, grading: GradingConfig, once: Once) -> list[Fault]:
+    """Golds of one set that its own grading calls wrong, as rows of its file; the set is kept."""
+    if file is None or grading.answer_format.name not in EXTRACTIONS:
         return []
-    wrong = once(gold_faults, file.problems, config.grading, rows=file.rows)
+    wrong = once(gold_faults, file.problems, grading, rows=file.rows)
     return [BadRows(path, wrong)] if wrong else []
 
 
