@@ -132,7 +132,7 @@ def _worst_efficiency_law(scale_of=None) -> Outcome:  # type: ignore[no-untyped-
             and abs(best - value) <= 1e-9
         )
 
-    return holds_for_all(st.tuples(st.floats(0.01, 3), st.floats(0, 3)), law)
+    return holds_for_all(st.tuples(st.floats(0.01, 3), st.floats(0, 3)), law, ends=((0.01, 0.0), (3.0, 3.0)))
 
 
 # --- Remark 2 ---------------------------------------------------------------------------------------------------------
