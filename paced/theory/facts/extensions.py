@@ -14,6 +14,7 @@ from scipy.special import betainc, betaln, gammaln
 
 from paced.arrays import Floats, Pair
 from paced.errors import check_number
+from paced.theory.facts.domains import masses_of, positives, reals
 from paced.weights.normalise import effective_sample_size
 from paced.zone import Zone
 
@@ -150,6 +151,31 @@ def sampling_ratio(tau: ArrayLike) -> Floats:
     if (t <= -1).any():
         raise ValueError("sampling_ratio: tau must be > -1, where E[M2] is finite.")
     return 3 * (1 + t) / (3 + 2 * t)
+
+
+def weighting_and_sampling(weights: ArrayLike, second_moments: ArrayLike, masses: ArrayLike | None = None) -> Pair:
+    """(E[w̃² M2], E[w̃ M2]): the second moment of a step by weighting, and by drawing problems ∝ w (``x11``).
+
+    Their difference is Cov(w̃ M2, w̃): drawing has less exactly where w M2 rises with w, and more where it falls. For
+    M2 ∝ w^τ that is τ > -1 against τ < -1, whatever the law of the pass rates.
+
+    Args:
+        weights: w >= 0 of each problem, not all 0, shape [num_problems].
+        second_moments: M2 > 0 of each problem.
+        masses: probabilities of the problems; equal ones by default.
+
+    Example:
+        >>> weighting_and_sampling([1.0, 3.0], [1.0, 1.0]), weighting_and_sampling([1.0, 3.0], [9.0, 1.0])
+        ((1.25, 1.0), (2.25, 3.0))
+    """
+    place = "weighting_and_sampling"
+    w, m2 = reals(place, "weights", weights, low=0), positives(place, "second_moments", second_moments)
+    if w.ndim != 1 or m2.shape != w.shape or not w.any():
+        raise ValueError(f"{place}: weights must be one-dimensional and not all 0, with one second moment for each.")
+    mass = masses_of(place, masses, w.size)
+    unit = w / w.max()
+    unit = unit / (mass @ unit)
+    return float(mass @ (unit**2 * m2)), float(mass @ (unit * m2))
 
 
 def _log_moment(x: float, y: float, law: Pair) -> float:

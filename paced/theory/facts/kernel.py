@@ -52,6 +52,20 @@ def lipschitz_constant(alpha: float, beta: float) -> float:
     return max(abs(float(kernel_slope(p, alpha=a, beta=b))) for p in points)
 
 
+def unit_mean_lipschitz_constant(alpha: float, beta: float, *, law: tuple[float, float] = (1.0, 1.0)) -> float:
+    """sup |w̃'(p)| of the unit-mean weight w̃ = w/E[w] under Beta(A, A') pass rates: what training multiplies by.
+
+    sup |w'| · B(A, A')/B(A+α, A'+β): 6 for the default and uniform pass rates, where the kernel itself has 1.
+
+    Example:
+        >>> round(unit_mean_lipschitz_constant(1, 1), 9), round(unit_mean_lipschitz_constant(1, 1, law=(0.5, 0.5)), 9)
+        (6.0, 8.0)
+    """
+    place = "unit_mean_lipschitz_constant"
+    a, b = (check_number(place, f"law[{i}]", x, low=0, low_open=True) for i, x in enumerate(law))
+    return lipschitz_constant(alpha, beta) * float(np.exp(betaln(a, b) - betaln(a + alpha, b + beta)))
+
+
 def kernel_slope(pass_rate: float, *, alpha: float, beta: float) -> float:
     """w'(p) = α p^(α-1) (1-p)^β - β p^α (1-p)^(β-1), for exponents that are 0 or >= 1.
 
