@@ -36,6 +36,7 @@ from paced.theory.claims import (
     remark,
     representation,
     rollout_counts,
+    rollout_value,
     sample_size,
     saturation,
     schedule,
@@ -44,6 +45,7 @@ from paced.theory.claims import (
     variance,
     variance_ratio,
     weighting,
+    weighting_gain,
 )
 from paced.theory.ledger.claim import Check, Claim, Result, Verdict
 
@@ -104,6 +106,8 @@ _GROUPS = (
     kernel_shape,
     sample_size,
     schedule,
+    weighting_gain,
+    rollout_value,
 )
 
 
