@@ -39,6 +39,7 @@ from paced.theory.claims import (
     representation,
     rollout_counts,
     rollout_shares,
+    rollout_value,
     sample_size,
     saturation,
     schedule,
@@ -48,6 +49,7 @@ from paced.theory.claims import (
     variance,
     variance_ratio,
     weighting,
+    weighting_gain,
 )
 from paced.theory.ledger.claim import Check, Claim, Result, Verdict
 
@@ -112,6 +114,8 @@ _GROUPS = (
     kernel_shape,
     sample_size,
     schedule,
+    weighting_gain,
+    rollout_value,
 )
 
 

@@ -98,6 +98,25 @@ def zpd_fit(table: Table) -> Figure:
     return curves(table, x="cutoff of the zone", y="fitted alpha")
 
 
+def gain_over_a_filter(table: Table) -> Figure:
+    """The most that weighting gains over a filter to [ε, 1-ε], and the kernel's gain for uniform pass rates."""
+    figure = curves(table, x="cutoff of the filter", y="times as efficient as the filter")
+    figure.axes[0].set_ylim(1.0, 2.0)
+    return figure
+
+
+def efficiency_of_counts(table: Table) -> Figure:
+    """Efficiency of weights from K rollouts, against K."""
+    return curves(table, x="rollouts K", y="efficiency")
+
+
+def price_of_rollouts(table: Table) -> Figure:
+    """What training must cost for K rollouts to pay, against K."""
+    figure = curves(table, x="rollouts K", y="break-even training cost, in rollouts")
+    figure.axes[0].set_yscale("log")
+    return figure
+
+
 DRAWINGS: dict[str, Callable[[Table], Figure]] = {
     "zeroed_problems": zeroed_problems,
     "signal_quality": signal_quality,
@@ -108,5 +127,8 @@ DRAWINGS: dict[str, Callable[[Table], Figure]] = {
     "variance_ratio": variance_ratio,
     "noise_in_natural_bins": noise_in_natural_bins,
     "zpd_fit": zpd_fit,
+    "gain_over_a_filter": gain_over_a_filter,
+    "efficiency_of_counts": efficiency_of_counts,
+    "price_of_rollouts": price_of_rollouts,
 }
 """Name of a claim's picture -> the function that draws it."""
