@@ -130,7 +130,7 @@ def _half_space_has_signal(inside: int = 3) -> Outcome:
     import z3
 
     x, y = z3.Reals("x0 x1 x2"), z3.Reals("y0 y1 y2")
-    return unsatisfiable(*(value > 0 for value in x[:inside]), z3.Sum(x) == 0, z3.Sum(y) == 0)
+    return unsatisfiable(*(value > 0 for value in x[:inside]), z3.And(z3.Sum(x) == 0, z3.Sum(y) == 0))
 
 
 def _half_space_has_finite_snr(low: float = 0.01) -> Outcome:
