@@ -9,6 +9,7 @@ theory.mutations`` tries them all and prints those that nothing noticed; ``1 5 9
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -267,6 +268,8 @@ def _notices(mutation: Mutation | None, claims: Sequence[str], tests: Sequence[s
     """1 when a check, a control or a test comes out otherwise; run in a fork."""
     if mutation:
         sys.meta_path.insert(0, Faulty(mutation.file, mutation.text))
+    else:
+        signal.alarm(0)  # all claims and tests together take longer than a fault may
     if claims:
         from paced.theory.ledger.runner import run
 
