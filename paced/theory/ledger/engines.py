@@ -62,7 +62,7 @@ def equal_exactly(pairs: Iterable[tuple[Mapping[str, Any], Any, Any]], *, detail
         if left != right:
             return refuted(f"{left} is not {right}", **where, engine="exact")
     assert count, "an empty domain proves nothing"
-    return proved("exact", detail or f"all {count} cases")
+    return replace(proved("exact", detail or f"all {count} cases"), samples=count)
 
 
 def _is_exact(value: Any) -> bool:

@@ -59,7 +59,7 @@ def all_of(*outcomes: Outcome, detail: str = "") -> Outcome:
         Result.SUPPORTED if supports else Result.PROVED,
         min((outcome.engine for outcome in supports or outcomes), key=WEAKEST_FIRST.index),
         detail,
-        samples=sum(outcome.samples or 0 for outcome in supports) or None,
+        samples=sum(outcome.samples or 0 for outcome in outcomes) or None,
         reached=tuple(dict.fromkeys(text for outcome in outcomes for text in outcome.reached)),
         tolerance=max((outcome.tolerance for outcome in outcomes if outcome.tolerance is not None), default=None),
     )

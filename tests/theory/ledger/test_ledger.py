@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from theory.ledger.coverage import COVERED
+from theory.ledger.sizes import RECORDED, is_smaller, name_of
 
 from paced.theory.ledger.claim import Check, Claim, Control, Outcome, Result, Verdict
 from paced.theory.ledger.engines import all_of, proved, refuted, supported
@@ -56,8 +57,17 @@ def test_claim_has_the_recorded_outcomes_and_every_control_is_refuted(name):
             continue
         if ran.engine == "hypothesis" or (ran.engine == "z3" and ran.outcome.result is Result.PROVED):
             assert ran.outcome.reached or (name, ran.says) in NEEDS_NO_HYPOTHESIS, f"{name}: {ran.says} may be empty"
+        assert not is_smaller(ran), (
+            f"{name}: {ran.says}: {ran.outcome.samples} decided it, {RECORDED[name_of(ran)]} before"
+        )
         coarse = (ran.outcome.tolerance or 0) > 1.01e-6
         assert coarse == ((name, ran.says) in COARSE), f"{name}: {ran.says} to {ran.outcome.tolerance}"
+
+
+def test_the_size_of_most_checks_is_recorded():
+    """A sentence that changes loses its number until ``python -m theory.ledger.sizes`` writes it again."""
+    sentences = {f"{claim.id}: {check.says}" for claim in ledger().values() for check in claim.checks}
+    assert len(sentences & set(RECORDED)) > 150
 
 
 def test_what_is_named_as_an_exception_is_in_the_ledger():
