@@ -45,7 +45,7 @@ def default_weight_variance(pass_rate: ArrayLike, num_rollouts: int) -> Floats:
         >>> round(float(default_weight_variance(0.5, 8)) * 8 * 8 * 7, 9)
         1.0
     """
-    check_number("default_weight_variance", "num_rollouts", num_rollouts, low=2)
+    whole_numbers("default_weight_variance", "num_rollouts", num_rollouts, low=2)
     p = check_pass_rate("default_weight_variance", pass_rate)
     pq = p * (1 - p)
     return pq / num_rollouts * (1 - pq * (4 * num_rollouts - 6) / (num_rollouts - 1))
@@ -78,10 +78,7 @@ def unbiased_snr_floor(num_rollouts: ArrayLike) -> Floats:
 
 
 def _at_least_two(place: str, num_rollouts: ArrayLike) -> Floats:
-    K = np.asarray(num_rollouts, dtype=np.float64)
-    if not (K >= 2).all():
-        raise ValueError(f"{place}: num_rollouts must be >= 2; one gradient does not have a spread.")
-    return K
+    return whole_numbers(place, "num_rollouts", num_rollouts, low=2).astype(np.float64)
 
 
 def debiased_signal(gradients: ArrayLike) -> float:
@@ -183,6 +180,8 @@ def effective_degrees(covariance: ArrayLike, num_rollouts: int) -> float:
         35.0
     """
     _, cov, K = _moments("effective_degrees", np.zeros(len(np.asarray(covariance))), covariance, num_rollouts)
+    if not cov.any():
+        raise ValueError("effective_degrees: covariance must not be 0; without spread there are no degrees of freedom.")
     return float((K - 1) * np.trace(cov) ** 2 / np.sum(cov * cov.T))
 
 
@@ -193,10 +192,7 @@ def raw_cross_problem_floor(num_problems: ArrayLike) -> Floats:
         >>> raw_cross_problem_floor([117, 22, 19, 182]).round(2).tolist()
         [0.09, 0.21, 0.23, 0.07]
     """
-    n = np.asarray(num_problems, dtype=np.float64)
-    if not (n >= 1).all():
-        raise ValueError("raw_cross_problem_floor: num_problems must be >= 1. Leave out empty bins.")
-    return 1 / np.sqrt(n)
+    return 1 / np.sqrt(whole_numbers("raw_cross_problem_floor", "num_problems", num_problems, low=1))
 
 
 def _gradients(place: str, gradients: ArrayLike) -> Floats:
@@ -210,5 +206,9 @@ def _moments(place: str, mean: ArrayLike, covariance: ArrayLike, num_rollouts: i
     m, cov = np.asarray(mean, dtype=np.float64), np.asarray(covariance, dtype=np.float64)
     if m.ndim != 1 or cov.shape != (m.size, m.size):
         raise ValueError(f"{place}: covariance must be [d, d] for a mean of [d], got {cov.shape} and {m.shape}.")
-    check_number(place, "num_rollouts", num_rollouts, low=2)
-    return m, cov, int(num_rollouts)
+    reals(place, "mean", m)
+    reals(place, "covariance", cov)
+    scale = float(np.abs(cov).max(initial=0.0))
+    if not np.allclose(cov, cov.T, rtol=0, atol=1e-9 * scale) or np.linalg.eigvalsh(cov).min() < -1e-9 * scale:
+        raise ValueError(f"{place}: covariance must be symmetric without a negative eigenvalue.")
+    return m, cov, int(whole_numbers(place, "num_rollouts", num_rollouts, low=2))

@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import betaln
 
 from paced.arrays import Floats
 from paced.errors import check_number
@@ -23,6 +22,7 @@ from paced.weights import estimates
 from paced.weights.betabinomial import log_pmf
 from paced.weights.budget import allocation
 from paced.weights.normalise import effective_sample_size
+from paced.weights.rising import log_beta_ratio
 
 State = tuple[int, int]
 """(s, k): passes and rollouts so far."""
@@ -309,7 +309,7 @@ def _sequential(
 
 
 def _posterior_weight(a: Floats | float, b: Floats | float, kernel: tuple[float, float]) -> Floats:
-    return np.asarray(np.exp(betaln(a + kernel[0], b + kernel[1]) - betaln(a, b)))
+    return np.exp(log_beta_ratio(a, b, kernel[0], kernel[1]))
 
 
 def _posterior_variance_rate(a: Floats, b: Floats, kernel: tuple[float, float]) -> Floats:
@@ -319,7 +319,7 @@ def _posterior_variance_rate(a: Floats, b: Floats, kernel: tuple[float, float]) 
     finite = (a + first > 0) & (b + second > 0)
     x, y = np.where(finite, a + first, 1.0), np.where(finite, b + second, 1.0)
     terms = ((alpha**2, 0, 2), (-2 * alpha * beta, 1, 1), (beta**2, 2, 0))
-    mean = sum(factor * np.exp(betaln(x + i, y + j) - betaln(a, b)) for factor, i, j in terms)
+    mean = sum(factor * np.exp(log_beta_ratio(a, b, x + i - a, y + j - b)) for factor, i, j in terms)
     return np.where(finite, mean, allocation.rollout_variance(a / (a + b), alpha=alpha, beta=beta))
 
 
