@@ -15,6 +15,7 @@ from paced.theory.claims import (
     aggregate_minimax,
     allocation,
     assumption,
+    batching,
     boundary,
     convergence,
     coupling,
@@ -27,6 +28,7 @@ from paced.theory.claims import (
     kernel,
     kernel_shape,
     minimax,
+    misspecification,
     moment_bias,
     moment_peak,
     moment_reading,
@@ -44,6 +46,7 @@ from paced.theory.claims import (
     tables,
     variance,
     variance_ratio,
+    weight_noise,
     weighting,
     weighting_gain,
 )
@@ -101,13 +104,16 @@ _GROUPS = (
     rollout_counts,
     estimation,
     tables,
+    weight_noise,
     allocation,
     extension,
     kernel_shape,
     sample_size,
     schedule,
+    misspecification,
     weighting_gain,
     rollout_value,
+    batching,
 )
 
 
