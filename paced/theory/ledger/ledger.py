@@ -33,6 +33,7 @@ from paced.theory.claims import (
     moment_peak,
     moment_reading,
     moments,
+    policy_gradient,
     quality,
     reduction,
     remark,
@@ -114,6 +115,7 @@ _GROUPS = (
     weighting_gain,
     rollout_value,
     batching,
+    policy_gradient,
 )
 
 

@@ -132,6 +132,11 @@ def slots_that_count(table: Table) -> Figure:
     return curves(table, x="rollouts K", y="effective share of the slots")
 
 
+def bells_of_baselines(table: Table) -> Figure:
+    """s2/M2 of the score-function gradient over its largest value, for three baselines."""
+    return curves(table, x="pass rate p", y="share of the largest value")
+
+
 DRAWINGS: dict[str, Callable[[Table], Figure]] = {
     "zeroed_problems": zeroed_problems,
     "signal_quality": signal_quality,
@@ -148,5 +153,6 @@ DRAWINGS: dict[str, Callable[[Table], Figure]] = {
     "price_of_rollouts": price_of_rollouts,
     "noise_of_weights": noise_of_weights,
     "slots_that_count": slots_that_count,
+    "bells_of_baselines": bells_of_baselines,
 }
 """Name of a claim's picture -> the function that draws it."""
