@@ -118,6 +118,28 @@ def _every_pass_rate_has_signal(gradients) -> Outcome:  # type: ignore[no-untype
     return supported(1)
 
 
+def _half_space_has_signal(inside: int = 3) -> Outcome:
+    """z3: three gradients in the plane, ``inside`` of them with positive first coordinate, whose mean is 0: impossible."""
+    import z3
+
+    x, y = z3.Reals("x0 x1 x2"), z3.Reals("y0 y1 y2")
+    return unsatisfiable(*(value > 0 for value in x[:inside]), z3.And(z3.Sum(x) == 0, z3.Sum(y) == 0))
+
+
+def _half_space_has_finite_snr(low: float = 0.01) -> Outcome:
+    """Random gradients with a positive first coordinate that are not all equal: 0 < SNR < infinity."""
+    from hypothesis import strategies as st
+
+    rows = st.lists(
+        st.tuples(st.sampled_from([low, 0.5, 1.0]), st.sampled_from([-1.0, 0.0, 1.0])), min_size=2, max_size=4
+    )
+
+    def law(gradients: list[tuple[float, float]]) -> bool | None:
+        return 1e-12 < population_snr(gradients) < 1e12 if len(set(gradients)) > 1 else None
+
+    return holds_for_all(rows, law, examples=150)
+
+
 def _descent_vanishes(bounded: bool = True) -> Outcome:
     """w* s2 -> 0 at p -> 1 with w* = SNR²/(1+SNR²) <= 1 in units of 1/(eta L); 1/s2 in place of w* does not vanish."""
     weights = SaturatedKernel(1.0, 0.0, 3.0)
@@ -231,18 +253,21 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         id="prop2.iii",
         where="Proposition 2 (iii) and its consequence",
-        title="Inside (0,1) the SNR is positive, finite and continuous",
-        verdict=Verdict.CONDITIONAL,
+        title="Partial competence does not make the SNR positive, finite or continuous",
+        verdict=Verdict.LOOSE,
         paper="SNR(p) > 0 for all p in (0,1), and SNR is continuous on (0,1); the per-problem descent vanishes at p -> 1.",
         statement=(
-            "It must be assumed: the pass rate does not determine the gradient. w* s2 -> 0 as p -> 1 does hold, because "
+            "The pass rate does not determine the gradient: problems of equal p may cancel (SNR 0) or agree (SNR infinite), and those of the next p are others. "
+            "0 < SNR < infinity follows if the gradients of equal p lie in an open half-space and are not all equal. w* s2 -> 0 as p -> 1 holds, because "
             "w* <= 1/(eta L)."
         ),
-        latex=r"0<\mathrm{SNR}(p)<\infty\ \text{on}\ (0,1)\ \text{(assumed)},\qquad w^*s_2\le\frac{s_2}{\eta L}\to0",
+        latex=r"\langle g,v\rangle>0\ \text{for all } g \text{ of rate } p\ \Rightarrow\ \bar g(p)\ne0,\qquad w^*s_2\le\frac{s_2}{\eta L}\to0",
         functions=(population_snr, SaturatedKernel),
-        hypotheses=("problems of equal p do not cancel", "some noise at every p", "bounded weights"),
+        hypotheses=("for the half that holds: bounded weights",),
         depends_on=("prop2.i",),
-        proof="Partial competence makes single gradients non-zero, not their mean over problems of equal p.",
+        proof="Partial competence makes single gradients non-zero, not their mean over problems of equal p. In a half-space <ḡ, v> is a mean of positive numbers.",
+        repair="Assume it, as Assumption 3(b) with a continuous remainder does, or ask for gradients of equal p in an open half-space and not all equal; continuity needs "
+        "a law of g given p that is continuous in p.",
         counterexample=Counterexample(
             "Two problems with p = 1/2 and opposite gradients: the mean is 0, so is the SNR. Two equal ones: SNR is infinite.",
             lambda: {"opposite": population_snr([[1.0], [-1.0]]), "equal": population_snr([[1.0], [1.0]])},
@@ -258,15 +283,26 @@ CLAIMS: tuple[Claim, ...] = (
             ),
             Check(
                 "numeric",
-                "0 < SNR < inf when nothing cancels",
-                "two gradients",
+                "the paper's wording: the SNR is positive inside (0, 1)",
+                "two problems of opposite gradients",
                 _every_pass_rate_has_signal,
+                Result.REFUTED,
+                given={"gradients": [[1.0], [-1.0]]},
+            ),
+            Check(
+                "z3",
+                "repaired: in a half-space the mean is not 0",
+                "three gradients in the plane",
+                _half_space_has_signal,
+                fails={"with one gradient outside": {"inside": 2}},
+            ),
+            Check(
+                "hypothesis",
+                "repaired: and the SNR is positive and finite unless all are equal",
+                "up to four gradients",
+                _half_space_has_finite_snr,
                 Result.SUPPORTED,
-                given={"gradients": [[1.0, 0.5], [0.8, -0.1]]},
-                fails={
-                    "with opposite gradients": {"gradients": [[1.0], [-1.0]]},
-                    "without noise": {"gradients": [[1.0], [1.0]]},
-                },
+                fails={"without the half-space": {"low": -1.0}},
             ),
         ),
     ),

@@ -44,6 +44,15 @@ def test_every_policy_stays_within_the_budget(a, b, share, alpha, beta):
     assert efficiencies == sorted(efficiencies, reverse=True)
 
 
+@pytest.mark.parametrize("law", [(0.1, 0.1), (3.0, 0.7)])
+@pytest.mark.parametrize("share", [4, 6.5])
+def test_a_pilot_with_neyman_and_the_price_rule_spend_the_whole_budget(law, share):
+    plans = plan_rollouts(law, num_problems=100, budget=int(100 * share))
+    spent = {plan.policy: plan.rollouts_per_problem for plan in plans if plan.policy.startswith(("pilot", "stop"))}
+    assert any(policy.startswith("pilot") for policy in spent)
+    assert spent == {policy: pytest.approx(share, rel=1e-9) for policy in spent}
+
+
 def test_the_posterior_mean_is_the_best_weight_of_each_policy():
     """Its square loss is least given the counts, and with flat second moments that is efficiency."""
     plans = plan_rollouts((0.6, 0.9), num_problems=100, budget=600)
