@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from paced.arrays import Floats, Integers
-from paced.errors import check_choice, check_counts, check_number
+from paced.errors import check_choice, check_counts, check_number, refuse_masked
 from paced.weights import estimates
 from paced.weights.counts import CountHistogram, by_pair
 
 
 def check_pass_rate(place: str, pass_rate: ArrayLike) -> Floats:
     """Return pass rates as float64, or say which one is not in [0, 1]."""
+    refuse_masked(place, "pass_rate", pass_rate)
     array = np.asarray(pass_rate, dtype=np.float64)
     bad = ~((array >= 0) & (array <= 1))
     if bad.any():
