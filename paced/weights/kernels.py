@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from paced.arrays import Floats, Integers
-from paced.errors import check_choice, check_counts, check_number, refuse_masked
+from paced.arrays import Floats, Integers, check_counts, refuse_masked
+from paced.errors import check_choice, check_number
 from paced.weights import estimates
 from paced.weights.counts import CountHistogram, by_pair
 

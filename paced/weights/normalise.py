@@ -11,8 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from paced.arrays import Floats
-from paced.errors import refuse_masked
+from paced.arrays import Floats, refuse_masked
 
 
 @dataclass(frozen=True, kw_only=True)

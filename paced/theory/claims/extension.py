@@ -104,7 +104,8 @@ def _nothing_beats_h_star(estimator: EstimatorName = "bayes_optimal") -> Outcome
 
     near = kernel(np.arange(7), 6)
     nudges = st.lists(st.floats(0.5, 1.5), min_size=7, max_size=7).map(lambda f: list(near * np.array(f)))
-    return holds_for_all(st.one_of(st.lists(st.floats(0, 1), min_size=7, max_size=7), nudges), law, examples=300)
+    weights = st.one_of(st.lists(st.floats(0, 1), min_size=7, max_size=7), nudges)
+    return holds_for_all(weights, law, ends=([0.0] * 6 + [1.0], [1.0] * 7, list(near * 1.5)), examples=300)
 
 
 def _h_star_numbers() -> Outcome:

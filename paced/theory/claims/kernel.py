@@ -106,6 +106,7 @@ def _grid_argmax(kernel_of=BetaKernel) -> Outcome:  # type: ignore[no-untyped-de
     return holds_for_all(
         exponents,
         lambda ab: bool(abs(grid[int(np.argmax(kernel_of(*ab).at(grid)))] - ab[0] / (ab[0] + ab[1])) <= 1.01e-4),
+        ends=((0.05, 20.0), (20.0, 0.05), (0.05, 0.05), (20.0, 20.0)),
     )
 
 

@@ -12,8 +12,8 @@ from math import comb
 import numpy as np
 from numpy.typing import ArrayLike
 
-from paced.arrays import Floats, Integers
-from paced.errors import check_counts, check_number
+from paced.arrays import Floats, Integers, check_counts
+from paced.errors import check_number
 from paced.weights.betabinomial import log_choose
 from paced.weights.counts import by_pair
 from paced.weights.kernels import check_pass_rate

@@ -13,6 +13,7 @@ from paced.errors import check_choice
 from paced.run.tablefile.cells import number_of
 from paced.weights import WEIGHTS, BetaKernel, NormalisedWeights, WeightFunction, fit, normalise
 from paced.weights.budget.planner import PolicyPlan, plan_rollouts, plan_text
+from paced.weights.budget.rollout_value import rollout_value, rollout_value_text
 from paced.weights.counts import CountHistogram
 from paced.weights.fit.fit import fit_cells
 from paced.weights.fit.intervals import Interval
@@ -176,14 +177,21 @@ class _Plan:
             f"Policies for {self.budget:,} rollouts on {self.best.num_problems:,} problems from "
             f"Beta({a:.3g}, {b:.3g}), w = p(1-p):"
         )
-        return [title, plan_text(self.policies)]
+        return [title, plan_text(self.policies), "", rollout_value_text(self.best.law, self._share)]
+
+    @property
+    def _share(self) -> int:
+        """Rollouts of a problem."""
+        return self.budget // self.best.num_problems
 
     def to_dict(self) -> dict[str, Any]:
         policies = [dataclasses.asdict(policy) for policy in self.policies]
         if not policies:
             return {"budget": self.budget, "policies": [], "message": self.best.message}
         kernel = {"alpha": 1.0, "beta": 1.0}
-        return {"budget": self.budget, "law": list(self.best.law), "kernel": kernel, "policies": policies}
+        value = rollout_value(self.best.law, self._share)
+        law = list(self.best.law)
+        return {"budget": self.budget, "law": law, "kernel": kernel, "policies": policies, "rollout_value": value}
 
 
 def _plan(best: FitResult, budget: int) -> _Plan:

@@ -88,6 +88,8 @@ def test_a_budget_adds_the_plan(table):
     text, _, _ = fit_file(table, num_resamples=9, budget=2400)
     assert "Policies for 2,400 rollouts on 300 problems" in text
     assert "K = 8 for all" in text
+    assert "What a rollout buys" in text
+    assert "only if training on one costs more than" in text
 
 
 def test_fitted_kernel_is_the_fit_of_the_same_table(table):
@@ -208,6 +210,8 @@ def test_the_json_has_the_level_and_the_plan_that_were_asked_for(table):
     for policy in data["plan"]["policies"]:
         line = next(x for x in text.splitlines() if x.startswith(policy["policy"]) and policy["weight"] in x)
         assert f"{policy['efficiency']:.4f}" in line
+    for name, share in data["plan"]["rollout_value"]["efficiency"].items():
+        assert f"{name} {share:.3f}" in text
     assert "plan" not in json.loads(fit_file(table, num_resamples=9)[1])
 
 
