@@ -53,8 +53,8 @@ is half the problems for the same descent.
 
 ## How much can any weighting gain?
 
-Little, over a good filter. If the best weights of the problems that a filter keeps lie between m and M, equal weights on them have at least 4mM/(m+M)² of the best efficiency, whatever the law ([x13](theory/x13.md)). For
-p(1-p):
+Little, over a good filter. If the best weights of the problems that a filter keeps lie between m and M, equal weights
+on them have at least 4mM/(m+M)² of the best efficiency, whatever the law ([x13](theory/x13.md)). For p(1-p):
 
 {ceiling}
 
