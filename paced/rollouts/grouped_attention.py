@@ -28,7 +28,8 @@ def grouped_attention(model: Any) -> Iterator[None]:
     config: Any = getattr(model, "config", None)
     parts = [getattr(config, name, None) for name in getattr(config, "sub_configs", ())]
     chosen = {getattr(part, "_attn_implementation", None) for part in (config, *parts) if part is not None}
-    if chosen != {"sdpa"} or model.device.type != "cpu":
+    takes_any = getattr(model, "_supports_attention_backend", False)  # other models ask for the name "sdpa" themselves
+    if not takes_any or chosen != {"sdpa"} or model.device.type != "cpu":
         yield
         return
     _register()
