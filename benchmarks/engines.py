@@ -21,7 +21,7 @@ import argparse
 import asyncio
 import json
 import os
-import platform
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -33,6 +33,7 @@ from typing import Any
 import httpx
 import torch
 import transformers
+from machine import head, load, versus
 
 from paced.models.loading import load_model, load_tokenizer
 from paced.records import Problem
@@ -205,7 +206,7 @@ def main() -> None:
     parser.add_argument("--problems", type=int, default=48)
     parser.add_argument("--num-samples", type=int, default=8)
     parser.add_argument("--limit", type=int, default=192)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--hidden", type=int, choices=list(SIZES), help="only this model")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -215,9 +216,8 @@ def main() -> None:
     prompts = make_prompts(arguments.problems)
     keys = sample_keys(run_seed=1, stage=1, problem_ids=[str(row) for row in range(len(prompts))], num_samples=K)
     print(
-        f"torch {torch.__version__} transformers {transformers.__version__}; {platform.machine()}, "
-        f"1 thread; load {os.getloadavg()[0]:.1f}; {len(prompts)} problems, K {K}, limit {limit}, best of "
-        f"{arguments.repeats}"
+        f"{head('torch', 'transformers')}; {len(prompts)} problems, K {K}, limit {limit}, medians of "
+        f"{arguments.repeats} interleaved repeats"
     )
     for hidden, layers in SIZES.items():
         if arguments.hidden not in (None, hidden):
@@ -245,15 +245,15 @@ def main() -> None:
             "bare client": lambda url=url: asyncio.run(by_bare_client(url, prompts, keys, limit)),
             "server": lambda server=server: useful_of(server, prompts, keys, sampling)[0],
         }
-        best = dict.fromkeys(contenders, 0.0)
+        taken: dict[str, list[float]] = {name: [] for name in contenders}  # seconds for each useful token
         for _ in range(arguments.repeats):
             for name, contender in contenders.items():
                 start = time.perf_counter()
                 outcome = contender()
                 useful, seconds = outcome if isinstance(outcome, tuple) else (outcome, time.perf_counter() - start)
-                best[name] = max(best[name], useful / seconds)
+                taken[name].append(seconds / useful)
         print(f"\nd {hidden}, {layers} layers, useful tokens a second")
-        print("\n".join(f"  {name:14} {rate:10,.0f}" for name, rate in best.items()))
+        print("\n".join(f"  {name:14} {1 / statistics.median(one):10,.0f}" for name, one in taken.items()))
         for one, other in (
             ("vllm", "LLM.generate"),
             ("vllm", "hf"),
@@ -261,11 +261,12 @@ def main() -> None:
             ("hf", "generate"),
             ("server", "bare client"),
         ):
-            print(f"  {one} / {other}: {best[one] / best[other]:.2f}")
+            print(f"  {one} / {other}: {versus(taken[other], taken[one])}")
         print(
             f"  keys, file and grading beside hf's sampling: {100 * overhead(hf, folder, prompts, sampling):.1f} %",
             flush=True,
         )
+        print(f"  at the end: {load()}")
         for engine in (vllm, server):
             engine.close()
         bare.process.kill()

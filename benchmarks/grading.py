@@ -16,6 +16,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from machine import head
+
 from paced.grading.grade import grade_all
 from paced.records import Grade, Problem, Rollout
 from paced.run.config import GradingConfig
@@ -72,6 +74,7 @@ def main() -> None:
         "equation",
     }
     symbolic = [row for row in table if row["kind"] in kinds]
+    print(head("sympy"))
     graded(symbolic[:3], "math")  # imports are not grading
     _, easy_rate = graded(easy, "integer")
     grades, symbolic_rate = graded(symbolic, "math")

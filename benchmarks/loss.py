@@ -4,14 +4,13 @@
     OMP_NUM_THREADS=1 python benchmarks/loss.py --tokens 512    a quick look
     OMP_NUM_THREADS=1 python benchmarks/loss.py --only speed
 
-Rules: contenders interleaved in one process, process time, least of the repeats; a gate against float64 before any
+Rules: contenders interleaved in one process, process time, medians of ratios; a gate against float64 before any
 timing; ratios and shares of the same run's GEMM rate, never bare seconds; memory in a fresh process for each cell.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import os
 import subprocess
 import sys
@@ -21,21 +20,22 @@ from pathlib import Path
 
 import torch
 from loss_contenders import CONTENDERS, Problem, reference
+from machine import head, load, versus
 
 VOCAB, WIDTH = 32_768, 576
 GATE_TOKENS, GATE = 64, 2e-4
 KLS = ("forward_kl", "reverse_kl", "jsd")
 
 
-def seconds(runs: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Least process time of each, interleaved A B C A B C."""
-    best = dict.fromkeys(runs, float("inf"))
+def seconds(runs: dict[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
+    """Process time of each repeat, interleaved A B C A B C."""
+    times: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(repeats):
         for name, run in runs.items():
             start = time.process_time()
             run()
-            best[name] = min(best[name], time.process_time() - start)
-    return best
+            times[name].append(time.process_time() - start)
+    return times
 
 
 def gate(problem: Problem, contender: str, name: str) -> float:
@@ -77,8 +77,8 @@ def gemm_rate(vocab: int, width: int) -> tuple[float, float]:
             torch.mm(a, b, out=c)
 
     large()
-    best = seconds({"large": large, "small": small}, 3)
-    return 8 * 1024 * vocab * width / best["large"] / 1e9, 200 * 384 * 384 * width / best["small"] / 1e9
+    times = seconds({"large": large, "small": small}, 3)
+    return 8 * 1024 * vocab * width / min(times["large"]) / 1e9, 200 * 384 * 384 * width / min(times["small"]) / 1e9
 
 
 def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -97,9 +97,9 @@ def speed(tokens: int, repeats: int) -> None:
     for name in KLS:
         rivals = ["paced", "TRL full logits", "TRL chunked", "Liger, chunk 256", "Liger, chunk 1024"]
         errors = {rival: gate(problem, rival, name) for rival in rivals}
-        best = seconds({rival: step(problem, rival, name) for rival in rivals}, repeats)
-        rate = 8 * tokens * VOCAB * WIDTH / best["paced"] / 1e9
-        ratios = [f"{best[rival] / best['paced']:.2f}" for rival in rivals[1:]]
+        times = seconds({rival: step(problem, rival, name) for rival in rivals}, repeats)
+        rate = 8 * tokens * VOCAB * WIDTH / min(times["paced"]) / 1e9
+        ratios = [versus(times[rival], times["paced"]) for rival in rivals[1:]]
         rows.append([name, *ratios, f"{rate:.0f} ({100 * rate / large:.0f} %)", f"{errors['paced']:.0e}"])
     table(
         f"Time of each over paced's, N={tokens}, V={VOCAB}, d={WIDTH}, float32 (more is better for paced)",
@@ -113,11 +113,11 @@ def adaptive(repeats: int, tokens: int = 512) -> None:
     errors = {rival: gate(problem, rival, "akl") for rival in ("paced", "AKL sorted")}
     equal = [problem.gradients(CONTENDERS[c](problem, "akl"))[1] for c in ("paced", "AKL sorted")]
     difference = float((equal[0] - equal[1]).norm() / equal[1].norm())
-    best = seconds({c: step(problem, c, "akl") for c in ("paced", "AKL sorted")}, repeats)
+    times = seconds({c: step(problem, c, "akl") for c in ("paced", "AKL sorted")}, repeats)
     table(
         f"AKL (official rule), N={tokens}",
         ["sort-based over paced", "dW difference between the two", "error of paced"],
-        [[f"{best['AKL sorted'] / best['paced']:.2f}", f"{difference:.0e}", f"{errors['paced']:.0e}"]],
+        [[versus(times["AKL sorted"], times["paced"]), f"{difference:.0e}", f"{errors['paced']:.0e}"]],
     )
 
 
@@ -128,11 +128,11 @@ def zero_weights(tokens: int, repeats: int) -> None:
     half.token_weights = torch.where(sequences % 2 == 0, half.token_weights, 0.0)
     runs = {"all": step(every, "paced", "reverse_kl"), "half": step(half, "paced", "reverse_kl")}
     runs["TRL full logits"] = step(half, "TRL full logits", "reverse_kl")
-    best = seconds(runs, repeats)
+    times = seconds(runs, repeats)
     table(
         f"Four of eight sequences at weight 0, reverse KL, N={tokens}",
         ["all weights over half at zero", "TRL full logits over paced"],
-        [[f"{best['all'] / best['half']:.2f}", f"{best['TRL full logits'] / best['half']:.2f}"]],
+        [[versus(times["all"], times["half"]), versus(times["TRL full logits"], times["half"])]],
     )
 
 
@@ -143,9 +143,13 @@ def rollout_norms(repeats: int) -> None:
         plain, tracked = Problem.make(tokens, VOCAB, WIDTH), Problem.make(tokens, VOCAB, WIDTH)
         tracked.rollout_index = torch.arange(tokens) // length
         runs = {"plain": step(plain, "paced", "reverse_kl"), "tracked": step(tracked, "paced", "reverse_kl")}
-        best = seconds(runs, repeats + 2)
-        rows.append([str(length), str(tokens // length), f"{100 * (best['tracked'] / best['plain'] - 1):+.1f} %"])
-    table("|S|² and |g_k|² of the head's gradient as a by-product", ["tokens a rollout", "K", "extra time"], rows)
+        times = seconds(runs, repeats + 2)
+        rows.append([str(length), str(tokens // length), versus(times["tracked"], times["plain"], digits=3)])
+    table(
+        "|S|² and |g_k|² of the head's gradient as a by-product",
+        ["tokens a rollout", "K", "time over a plain step"],
+        rows,
+    )
 
 
 def tiny(repeats: int) -> None:
@@ -155,8 +159,8 @@ def tiny(repeats: int) -> None:
         runs = {c: step(problem, c, name) for c in ("paced", "TRL full logits", "Liger, chunk 256")}
         for run in runs.values():
             run()
-        best = seconds({c: (lambda r=r: [r() for _ in range(50)]) for c, r in runs.items()}, repeats)
-        rows.append([name, *(f"{1e3 * best[c] / 50:.2f}" for c in runs)])
+        times = seconds({c: (lambda r=r: [r() for _ in range(50)]) for c, r in runs.items()}, repeats)
+        rows.append([name, *(f"{1e3 * min(times[c]) / 50:.2f}" for c in runs)])
     table(
         "One call with V=38, d=128, N=256 (the lab), milliseconds", ["", "paced", "TRL full logits", "Liger 256"], rows
     )
@@ -243,10 +247,7 @@ def main() -> None:
     if options.cell:
         cell(options.cell[0], options.cell[1], int(options.cell[2]))
         return
-    versions = " ".join(
-        f"{p} {importlib.metadata.version(p)}" for p in ("torch", "transformers", "trl", "liger-kernel")
-    )
-    print(f"{versions}; 1 thread; load average at the start {os.getloadavg()[0]:.1f}; repeats {options.repeats}")
+    print(f"{head('torch', 'transformers', 'trl', 'liger-kernel')}; repeats {options.repeats}")
     sections: dict[str, Callable[[], None]] = {
         "accuracy": accuracy,
         "speed": lambda: speed(options.tokens, options.repeats),
@@ -259,7 +260,7 @@ def main() -> None:
     for name, section in sections.items():
         if options.only in (None, name):
             section()
-    print(f"\nLoad average at the end {os.getloadavg()[0]:.1f}.")
+    print(f"\nAt the end: {load()}.")
 
 
 if __name__ == "__main__":

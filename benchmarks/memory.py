@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -29,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from machine import head
 from numpy.typing import NDArray
 
 from paced.pipeline.rate import rate_completions
@@ -183,7 +183,7 @@ def main() -> None:
         job, count = arguments.measure
         print(json.dumps(measure(job, int(count), K)))
         return
-    print(f"K = {K}; {sys.platform}, Python {sys.version.split()[0]}; load {os.getloadavg()[0]:.1f}")
+    print(f"K = {K}; {head('numpy')}")
     print("\n| job | problems | peak above the start | bytes per further problem | completions a second |")
     print("|---|---|---|---|---|")
     for job in arguments.job:

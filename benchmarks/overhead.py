@@ -10,7 +10,6 @@ this process, best of the repeats; for the file also wall seconds, most of which
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from pathlib import Path
 import torch
 import transformers
 from engines import SIZES, make_prompts, write_model
+from machine import head
 
 from paced.grading.stream import grade_stream
 from paced.models.loading import load_tokenizer
@@ -99,7 +99,7 @@ def main() -> None:
     torch.set_num_threads(1)
     transformers.utils.logging.set_verbosity_error()
     count = arguments.problems * arguments.num_samples
-    print(f"torch {torch.__version__}, 1 thread; load {os.getloadavg()[0]:.1f}; {count} completions")
+    print(f"{head('torch', 'transformers')}; {count} completions")
     for hidden in arguments.hidden:
         seconds = measure(
             hidden, SIZES[hidden], num_problems=arguments.problems, num_samples=arguments.num_samples,

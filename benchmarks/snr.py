@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=1 python benchmarks/snr.py                # everything, about five minutes
     OMP_NUM_THREADS=1 python benchmarks/snr.py --quick        # one shape, one loss
 
-Rules: a correctness gate first (float64 reference); competitors interleaved, least process CPU time of the repeats;
+Rules: a correctness gate first (float64 reference); competitors interleaved, process CPU time, medians of ratios;
 one thread; ratios within one table, never seconds across machines; memory in a fresh process each, from the kernel's
 peak-RSS mark, inputs excluded. Data are synthetic: Gaussian weights and states, the teacher a perturbed student.
 """
@@ -20,6 +20,7 @@ import time
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
+from machine import head, load, versus
 
 from paced.analysis.snr.estimators import moments_from_sums, paper_snr
 from paced.analysis.snr.gram import head_gram
@@ -187,22 +188,23 @@ def time_table(label: str, name: str, repeats: int, methods: tuple[str, ...]) ->
     for method, value in found.items():
         limit = 5e-3 if method == "autograd" else 5e-5
         assert abs(value / expected - 1) < limit, f"{method}: SNR {value} instead of {expected}"
-    times = {method: float("inf") for method in methods}
+    times: dict[str, list[float]] = {method: [] for method in methods}
     for _ in range(repeats):
         for method, run in runs.items():
             begun = time.process_time()
             run()
-            times[method] = min(times[method], time.process_time() - begun)
+            times[method].append(time.process_time() - begun)
     small, large = gemm_rates(shape["V"], shape["d"])
     floor = 3 * 2 * shape["K"] * shape["T"] * shape["V"] * shape["d"]
     print(f"\n{label}, {name}: V={shape['V']} d={shape['d']} K={shape['K']}; SNR {expected:.4f}; reference ", end="")
     print("float64" if label != "Qwen V/d" else "float32 running sums (float64 would not fit)")
-    print(f"same-run GEMM: in cache {small:.0f}, large {large:.0f} GFLOP/s; load {os.getloadavg()[0]:.1f}")
-    print(f"{'method':38} {'x faster':>9} {'SNR error':>10} {'3u rate':>8} {'% large':>8} {'% cache':>8}")
+    print(f"same-run GEMM: in cache {small:.0f}, large {large:.0f} GFLOP/s; {load()}")
+    print(f"{'method':38} {'x faster':>26} {'SNR error':>10} {'3u rate':>8} {'% large':>8} {'% cache':>8}")
     for method in methods:
-        rate = floor / times[method] / 1e9
+        rate = floor / min(times[method]) / 1e9
+        faster = versus(times["autograd" if "autograd" in times else methods[0]], times[method])
         print(
-            f"{ABOUT[method]:38} {times['autograd' if 'autograd' in times else methods[0]] / times[method]:9.2f} "
+            f"{ABOUT[method]:38} {faster:>26} "
             f"{abs(found[method] / expected - 1):10.1e} {rate:8.1f} "
             f"{100 * rate / large:7.0f}% {100 * rate / small:7.0f}%"
         )
@@ -244,25 +246,25 @@ def memory_table(label: str, name: str, methods: tuple[str, ...]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="one shape, one loss, two repeats")
+    parser.add_argument("--quick", action="store_true", help="one shape, one loss")
     parser.add_argument("--cell", help=argparse.SUPPRESS)
     parser.add_argument("--only", help="comma-separated shapes")
     arguments = parser.parse_args()
     if arguments.cell:
         memory_cell(*json.loads(arguments.cell))
         return
-    print(f"torch {torch.__version__}, 1 thread, process CPU time, least of the repeats")
+    print(f"{head('torch')}; process CPU time")
     if arguments.quick:
-        time_table("T=256", "reverse_kl", 2, METHODS)
+        time_table("T=256", "reverse_kl", 3, METHODS)
         memory_table("T=256", "reverse_kl", ("autograd", "stored", "streamed", "statistics_given"))
         return
     chosen = arguments.only.split(",") if arguments.only else list(SHAPES)
     for label in chosen:
         if label == "Qwen V/d":
-            time_table(label, "reverse_kl", 2, ("autograd_sums", "running_sums", "streamed", "statistics_given"))
+            time_table(label, "reverse_kl", 3, ("autograd_sums", "running_sums", "streamed", "statistics_given"))
             continue
         for name in ("forward_kl", "reverse_kl"):
-            time_table(label, name, 2 if label == "T=1024" else 3, METHODS)
+            time_table(label, name, 3, METHODS)
     if "T=256" in chosen:
         memory_table("T=256", "reverse_kl", METHODS)
     if "T=1024" in chosen:

@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+from machine import head, load, versus
 from scipy.special import betaln
 
 from paced.weights import BetaKernel, fit, normalise, plan_rollouts
@@ -107,7 +108,7 @@ def timed(count: int, rounds: int) -> bool:
                 function()
                 both.append(time.perf_counter() - start)
             seconds[name].append((both[0], both[1]))
-    print(f"{count:,} problems, median of {rounds} interleaved rounds")
+    print(f"{count:,} problems, median of {rounds} interleaved rounds; at the end {load()}")
     print("| task | paced, s | per row, s | per row / paced | limit, s |\n|---|---|---|---|---|")
     good = True
     for name, pairs in seconds.items():
@@ -115,8 +116,9 @@ def timed(count: int, rounds: int) -> bool:
         limit = LIMITS.get(name)
         good &= limit is None or ours < limit
         what = "per row, one evaluation of the likelihood" if name.startswith("fit") else "per row"
+        faster = versus([pair[1] for pair in pairs], [pair[0] for pair in pairs], digits=1)
         shown = "-" if limit is None else f"{limit:g}"
-        print(f"| {name} ({what}) | {ours:.3f} | {rows:.3f} | {rows / ours:.1f} | {shown} |")
+        print(f"| {name} ({what}) | {ours:.3f} | {rows:.3f} | {faster} | {shown} |")
     return good
 
 
@@ -197,6 +199,7 @@ def main() -> int:
     if options.peak:
         print(peak(options.problems))
         return 0
+    print(head("numpy", "scipy"))
     gate(options.problems)
     arguments = [sys.executable, __file__, "--peak", "--problems", str(options.problems)]
     largest = int(subprocess.run(arguments, check=True, capture_output=True, text=True).stdout)
