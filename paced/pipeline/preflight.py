@@ -17,6 +17,7 @@ from paced.errors import BadRow, BadRows, ConfigError, did_you_mean
 from paced.grading.extract import EXTRACTIONS
 from paced.models.loading import context_limit, load_config, load_tokenizer, teacher_model
 from paced.models.tokens import check_same_tokenizer
+from paced.pipeline.once import Once
 from paced.pipeline.preflight_engines import engine_faults
 from paced.pipeline.preflight_models import generation_notes, model_faults
 from paced.pipeline.preflight_options import option_faults
@@ -51,6 +52,8 @@ class Inputs:
     """What the student reads, in the order of the problems."""
     teacher_prompts: list[Prompt]
     """What the teacher reads."""
+    num_heldout: int
+    """Problems in all held-out sets together."""
 
 
 def check_inputs(config: RunConfig) -> Inputs:
@@ -60,42 +63,39 @@ def check_inputs(config: RunConfig) -> Inputs:
         ConfigError: everything about options, models, prompts, problems and lengths that would stop the run.
         BadRows: the same, where rows of one problem file are all that is wrong.
     """
-    inputs, faults = _look(config)
+    inputs, faults = _look(config, Once())
     if faults:
         raise one_refusal(config.name, faults)
     assert inputs is not None
     return inputs
 
 
-def check_all(config: RunConfig) -> Inputs:
-    """:func:`check_inputs` of a recipe and of every method that it compares; the recipe's inputs, everybody's notes.
+def check_all(config: RunConfig) -> tuple[Inputs, dict[str, Inputs]]:
+    """:func:`check_inputs` of a recipe and of every method that it compares, each file read and each prompt made once.
+
+    Returns:
+        The recipe's inputs with everybody's notes, and those of each method by its name.
 
     Raises:
         ConfigError: as there; what only a method's settings bring about has its name.
         BadRows: as there.
     """
-    inputs, faults = _look(config)
+    once = Once()
+    inputs, faults = _look(config, once)
     notes = list(inputs.notes) if inputs is not None else []
     own = set(map(str, faults))
+    methods: dict[str, Inputs] = {}
     for method in config.methods:
-        changed, further = _look(with_method(config, method))
-        notes += changed.notes if changed is not None else []
+        changed, further = _look(with_method(config, method), once)
+        if changed is not None:
+            methods[method] = changed
+            notes += changed.notes
         news = [fault for fault in further if str(fault) not in own]
         faults += [f"methods.{method}: {fault}" if isinstance(fault, str) else fault for fault in news]
     if faults:
         raise one_refusal(config.name, faults)
     assert inputs is not None
-    return dataclasses.replace(inputs, notes=tuple(dict.fromkeys(notes)))
-
-
-def check_methods(config: RunConfig) -> dict[str, tuple[RunConfig, Inputs]]:
-    """:func:`check_inputs` of every compared method: its name -> its own configuration and inputs.
-
-    Raises:
-        ConfigError, BadRows: as there.
-    """
-    configs = {method: with_method(config, method) for method in config.methods}
-    return {method: (changed, check_inputs(changed)) for method, changed in configs.items()}
+    return dataclasses.replace(inputs, notes=tuple(dict.fromkeys(notes))), methods
 
 
 def one_refusal(name: str, faults: Sequence[Fault]) -> ValueError:
@@ -123,14 +123,19 @@ def one_refusal(name: str, faults: Sequence[Fault]) -> ValueError:
     return ConfigError("\n".join([f"{name}: {' '.join(sentences)}"] * bool(sentences) + [str(file) for file in files]))
 
 
-def _look(config: RunConfig) -> tuple[Inputs | None, list[Fault]]:
-    """What a run reads, and every fault that can be computed; no inputs where a file or tokenizer cannot be read."""
+def _look(config: RunConfig, once: Once) -> tuple[Inputs | None, list[Fault]]:
+    """What a run reads, and every fault that can be computed; no inputs where a file or tokenizer cannot be read.
+
+    Args:
+        config: the recipe, or one method of it.
+        once: what other looks at the same recipe have read.
+    """
     options = option_faults(config)
     faults: list[Fault] = [*options.values(), *engine_faults(config)]
-    read = partial(read_training_file, config.problems, config.grading)
-    file = _read_graded(read, config.problems.path, config.grading, faults)
-    student_tokenizer = _try(faults, load_tokenizer, config.student)
-    teacher_tokenizer = _try(faults, load_tokenizer, config.teacher) if config.teacher.path else student_tokenizer
+    file = _try(faults, once, read_training_file, config.problems, config.grading)
+    faults += _gold_faults(file, config.problems.path, config.grading, once)
+    student_tokenizer = _try(faults, once, load_tokenizer, config.student)
+    teacher_tokenizer = _try(faults, once, load_tokenizer, config.teacher) if config.teacher.path else student_tokenizer
     notes = _try(faults, generation_notes, config.student) or []
     if student_tokenizer is not None and teacher_tokenizer is not None:
         if config.teacher.path:
@@ -147,10 +152,11 @@ def _look(config: RunConfig) -> tuple[Inputs | None, list[Fault]]:
         faults += _try(faults, end_faults, model, reader=reader, config=config.prompts, tokenizer=tokenizer) or []
         if file is None:
             continue
-        made = _prompts(file, config, faults, reader=reader, tokenizer=tokenizer, path=config.problems.path)
+        asked = {"reader": reader, "config": config.prompts, "tokenizer": tokenizer}
+        made = _try(faults, once, make_prompts, file.problems, file=config.problems.path, rows=file.rows, **asked)
         if made is not None:
             prompts[reader] = made
-            faults += prompt_faults(file.problems, made, reader=reader, config=config.prompts, tokenizer=tokenizer)
+            faults += once(prompt_faults, file.problems, made, **asked)
             look = partial(template_notes, file.problems[0], made[0], reader=reader)
             notes += _try(faults, look, config=config.prompts, tokenizer=tokenizer) or []
     if file is not None and len(prompts) == len(readers):
@@ -166,17 +172,20 @@ def _look(config: RunConfig) -> tuple[Inputs | None, list[Fault]]:
         faults += refusals
         notes += said
     held_out: dict[str, list[Prompt]] = {}
+    num_heldout = 0
     for item in config.evaluation.sets:
-        read = partial(read_problems, item.path, adapter=item.adapter)
-        unseen = _read_graded(read, item.path, set_grading(config, item.name), faults)
+        unseen = _try(faults, once, read_problems, item.path, adapter=item.adapter)
         if unseen is None:
             continue
+        faults += _gold_faults(unseen, item.path, set_grading(config, item.name), once)
+        num_heldout += len(unseen.problems)
         notes += unseen.notes
         if file is not None:
-            sentence, forbidden = overlap(item, unseen.problems, file.problems)
+            sentence, forbidden = once(overlap, item, unseen.problems, file.problems)
             (faults if forbidden else notes).extend([sentence] if sentence else [])
         if student_tokenizer is not None:
-            made = _prompts(unseen, config, faults, reader="student", tokenizer=student_tokenizer, path=item.path)
+            asked = {"reader": "student", "config": config.prompts, "tokenizer": student_tokenizer}
+            made = _try(faults, once, make_prompts, unseen.problems, file=item.path, rows=unseen.rows, **asked)
             held_out[item.name] = made or []
     faults += _try(faults, _length_faults, config, prompts, held_out) or []
     if "training.backend" not in options:
@@ -189,6 +198,7 @@ def _look(config: RunConfig) -> tuple[Inputs | None, list[Fault]]:
         tokenizer=student_tokenizer,
         student_prompts=prompts["student"],
         teacher_prompts=prompts["teacher"],
+        num_heldout=num_heldout,
     )
     return inputs, faults
 
@@ -204,30 +214,12 @@ def _try(faults: list[Fault], look: Callable[..., Result], *given: Any, **named:
     return None
 
 
-def _read_graded(
-    read: Callable[[], ProblemFile], path: str, grading: GradingConfig, faults: list[Fault]
-) -> ProblemFile | None:
-    """The problems of one set; golds that its own grading calls wrong are faults and keep the set."""
-    file = _try(faults, read)
-    if file is not None and grading.answer_format.name in EXTRACTIONS:
-        wrong = gold_faults(file.problems, grading, rows=file.rows)
-        faults += [BadRows(path, wrong)] if wrong else []
-    return file
-
-
-def _prompts(
-    file: ProblemFile, config: RunConfig, faults: list[Fault], *, reader: Reader, tokenizer: Any, path: str
-) -> list[Prompt] | None:
-    return _try(
-        faults,
-        make_prompts,
-        file.problems,
-        reader=reader,
-        config=config.prompts,
-        tokenizer=tokenizer,
-        file=path,
-        rows=file.rows,
-    )
+def _gold_faults(file: ProblemFile | None, path: str, grading: GradingConfig, once: Once) -> list[Fault]:
+    """Golds of one set that its own grading calls wrong, as rows of its file; the set is kept."""
+    if file is None or grading.answer_format.name not in EXTRACTIONS:
+        return []
+    wrong = once(gold_faults, file.problems, grading, rows=file.rows)
+    return [BadRows(path, wrong)] if wrong else []
 
 
 def _backend_faults(config: RunConfig) -> list[str]:

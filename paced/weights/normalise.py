@@ -101,7 +101,8 @@ def sampling_probabilities(weights: ArrayLike) -> Floats:
     """Probability of drawing each problem, w_i / Σ_j w_j: the other way to use a weight (``x11``).
 
     Problems drawn with these probabilities and trained with weight 1 follow the same mean gradient as uniform draws
-    with unit-mean weights, with E[w̃ ‖g‖²] in place of E[w̃² ‖g‖²] in the variance: never more for the default kernel.
+    with unit-mean weights, with E[w̃ ‖g‖²] in place of E[w̃² ‖g‖²] in the variance. That is less where w E‖g‖² rises with
+    w, and more where it falls, as it does when E‖g‖² ∝ w^τ with τ < -1.
 
     Raises:
         ValueError: as :func:`normalise`.

@@ -13,6 +13,7 @@ from paced.errors import check_choice
 from paced.run.tablefile.cells import number_of
 from paced.weights import WEIGHTS, BetaKernel, NormalisedWeights, WeightFunction, fit, normalise
 from paced.weights.budget.planner import plan_rollouts, plan_text
+from paced.weights.budget.rollout_value import rollout_value_text
 from paced.weights.counts import CountHistogram
 from paced.weights.fit.fit import fit_cells
 from paced.weights.fit.intervals import Interval
@@ -174,7 +175,7 @@ def _plan(best: FitResult, budget: int) -> list[str]:
     title = (
         f"Policies for {budget:,} rollouts on {best.num_problems:,} problems from Beta({a:.3g}, {b:.3g}), w = p(1-p):"
     )
-    return [title, plan_text(plans)]
+    return [title, plan_text(plans), "", rollout_value_text((a, b), budget // best.num_problems)]
 
 
 def _gof(one: Any) -> dict[str, Any]:

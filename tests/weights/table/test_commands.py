@@ -88,6 +88,8 @@ def test_a_budget_adds_the_plan(table):
     text, _, _ = fit_file(table, num_resamples=9, budget=2400)
     assert "Policies for 2,400 rollouts on 300 problems" in text
     assert "K = 8 for all" in text
+    assert "What a rollout buys" in text
+    assert "only if training on one costs more than" in text
 
 
 def test_fitted_kernel_is_the_fit_of_the_same_table(table):
