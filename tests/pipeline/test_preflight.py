@@ -390,6 +390,15 @@ def test_what_a_method_alone_is_at_fault_for_has_its_name_and_the_rest_is_said_o
     assert "methods.other: references.max_new_tokens is 95" in str(caught.value)
 
 
+def test_methods_share_the_prompts_that_their_settings_leave_the_same(tmp_path, gpt2):
+    """A set of a million problems is read once, however many methods are compared."""
+    methods = {"other": {"weights": "uniform"}, "asked": {"prompts": {"student": "Now: {problem}"}}}
+    inputs, of_method = check_all(tiny(tmp_path, gpt2, methods=methods))
+    assert of_method["other"].student_prompts is inputs.student_prompts
+    assert of_method["asked"].problems is inputs.problems
+    assert of_method["asked"].student_prompts[0].text.startswith("Now: ")
+
+
 @pytest.fixture
 def benchmarks(tmp_path):
     """MATH-500 and MMLU in small, as they are published."""
@@ -413,12 +422,3 @@ def test_public_benchmarks_go_through_every_look_and_a_preset_has_its_own_length
     with pytest.raises(ConfigError, match=r"preset=mmlu: max_new_tokens is 4096, .* Set .*mmlu\.preset=none") as caught:
         check_inputs(config)
     assert "30000" not in str(caught.value)
-
-
-def test_methods_share_the_prompts_that_their_settings_leave_the_same(tmp_path, gpt2):
-    """A set of a million problems is read once, however many methods are compared."""
-    methods = {"other": {"weights": "uniform"}, "asked": {"prompts": {"student": "Now: {problem}"}}}
-    inputs, of_method = check_all(tiny(tmp_path, gpt2, methods=methods))
-    assert of_method["other"].student_prompts is inputs.student_prompts
-    assert of_method["asked"].problems is inputs.problems
-    assert of_method["asked"].student_prompts[0].text.startswith("Now: ")
