@@ -29,10 +29,12 @@ def compare_numeric(*, extracted: str, answer: str) -> Comparison:
         >>> compare_numeric(extracted="3.18", answer=r"3.14 \pm 0.05").reason
         'Within 1/20 of the gold answer.'
     """
+    if cap := over_caps(answer):
+        return Comparison(verdict="gold_unparseable", reason=f"The gold answer {shown(answer)!r} {cap}.")
     stated, _, own = notation(answer).partition("\\pm")
     gold, said = _number(stated), _number(notation(extracted)) if not over_caps(extracted) else None
     tolerance = _number(own) if own else Shape("value", (_tolerance(stated, gold),)) if gold else None
-    if gold is None or tolerance is None or over_caps(answer):
+    if gold is None or tolerance is None:
         return Comparison(verdict="gold_unparseable", reason=f"The gold answer {shown(answer)!r} is not a number.")
     if said is None:
         return Comparison(verdict="incorrect", reason=f"{shown(extracted)!r} is not a number.")

@@ -79,6 +79,13 @@ def _reader_and_writer() -> tuple[Any, Any]:
             super().__init__(text)
             self.place = place
 
+        def construct_object(self, node: Any, deep: bool = False) -> Any:
+            try:
+                return super().construct_object(node, deep)
+            except (AttributeError, KeyError) as error:  # what PyYAML makes of `!!bool x` and `!!timestamp x`
+                place, word = f"{self.place}: line {node.start_mark.line + 1}", str(node.value)[:60]
+                raise ConfigError(f"{place}: {word!r} does not fit its tag {node.tag!r}. Leave the tag out.") from error
+
         def construct_mapping(self, node: Any, deep: bool = False) -> dict:
             keys = [self.construct_object(key, deep=True) for key, _ in node.value]
             try:

@@ -100,6 +100,16 @@ def test_any_two_texts_are_compared_or_handed_to_a_worker(kind, answer, extracte
         assert getattr(outcome, "verdict", "") in VERDICTS or type(outcome).__name__ == "Undecided"
 
 
+@pytest.mark.parametrize("kind", sorted(COMPARISONS))
+def test_every_bomb_is_judged_or_handed_to_a_worker_as_gold_and_as_answer(kind):
+    """All of them: a gold of 3,000 empty braces once passed for the empty set, and no cap was asked."""
+    with watched():
+        for bomb in BOMBS:
+            for answer, extracted in ((bomb, "1"), ("1", bomb), (bomb, f"{bomb} ")):
+                outcome = COMPARISONS[kind](extracted=extracted, answer=answer)
+                assert getattr(outcome, "verdict", "") in VERDICTS or type(outcome).__name__ == "Undecided"
+
+
 @fuzzed(answers, completions, st.sampled_from(sorted(EXTRACTIONS)), st.sampled_from(["", *sorted(COMPARISONS)]))
 def test_any_completion_gets_an_outcome_that_is_no_fault_of_the_grader(answer, text, name, kind):
     with watched():

@@ -127,6 +127,8 @@ def test_many_keys_and_deep_nesting_take_no_time_that_grows_with_their_square(tm
         ("b: {a: 1, 'a': 2}", "key a is written twice"),
         ("? [1]\n: 2", "a key must be a word or a number|not valid YAML"),
         ("a: &x 1\nb: *x", "aliases are not used"),
+        ("a: !!bool x", "line 1: 'x' does not fit its tag .*bool"),
+        ("b: 1\na: !!timestamp x", "line 2: 'x' does not fit its tag .*timestamp"),
         ('a: "\\ud83d"', "Half of a surrogate pair"),
         ('a: "\\0"', "Remove the NUL character"),
     ],

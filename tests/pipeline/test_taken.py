@@ -181,7 +181,7 @@ def test_references_of_a_file_are_graded_before_the_run(tmp_path, gpt2, flagged)
     ]  # fmt: skip
     data = taken(tmp_path, gpt2, "references", write(tmp_path / "theirs.jsonl", rows))
     data["references"] |= {"flagged": flagged, "max_new_tokens": 60}
-    (note,) = [note for note in check_all(build_config(data)).notes if note.startswith("references.from")]
+    (note,) = [note for note in check_all(build_config(data))[0].notes if note.startswith("references.from")]
     assert "4 of 12 flagged (1 leaks, 1 truncated, 1 no answer, 1 wrong)" in note
     assert f"{problems[0].problem_id} (wrong); " in note
     assert note.endswith(f"references.flagged: {flagged}")
