@@ -7,7 +7,7 @@ export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: quickstart test test-base vllm test-vllm test-verl check gpu-check gpu-device docs format smollm2 benchmarks clean
+.PHONY: quickstart test test-base vllm test-vllm test-verl check gpu-check gpu-device docs release-check format smollm2 benchmarks clean
 
 # torch goes first and alone, so that a CPU build that pip can see is kept and not replaced by a later requirement.
 $(VENV)/.stamp: pyproject.toml constraints.txt
@@ -84,6 +84,7 @@ docs: $(VENV)/.stamp
 	$(BIN)/paced verify --docs docs/theory
 	$(BIN)/python -m paced.run.configpage docs/recipe.md
 	$(BIN)/python -m paced.cli.commandpage docs/commands.md
+	$(BIN)/python -m paced.theory.pages.gains docs/what_weighting_buys.md
 	$(BIN)/python -m sphinx -q -W -b html docs docs/_build
 
 # Liger's loss is a contender, not a dependency: it comes without its own requirements, into a folder of its own.
@@ -106,6 +107,10 @@ gpu-check: $(VENV)/.stamp gpu-device $(PEERS)/.stamp
 
 gpu-device: | $(VENV)/.stamp
 	@PYTHONPATH=benchmarks $(BIN)/python -m gpu_check.machine $(DEVICE)
+
+release-check: $(VENV)/.stamp
+	$(BIN)/python -m pip install --quiet build twine
+	.ci/release-check $(BIN)/python
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache docs/_build

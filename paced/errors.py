@@ -9,13 +9,10 @@ Left out: an exception class for every module. A caller can act on five kinds on
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
-
-from paced.arrays import Booleans, Integers
+from numbers import Real
 
 
 class ConfigError(ValueError):
@@ -145,8 +142,8 @@ def check_number(
     name: str,
     value: float,
     *,
-    low: float = -np.inf,
-    high: float = np.inf,
+    low: float = -math.inf,
+    high: float = math.inf,
     low_open: bool = False,
     high_open: bool = False,
     fix: str = "",
@@ -172,12 +169,12 @@ def check_number(
         Traceback (most recent call last):
         ValueError: beta_kernel: alpha must be finite and >= 0, got -0.5. Use alpha=0 to leave hard problems unweighted.
     """
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
+    if isinstance(value, bool) or not isinstance(value, Real):  # NumPy's numbers are Real, its booleans are not
         raise ArgumentTypeError(f"{place}: {name} must be a number, got {value!r}.")
     number = float(value)
     too_low = number <= low if low_open else number < low
     too_high = number >= high if high_open else number > high
-    if not np.isfinite(number) or too_low or too_high:
+    if not math.isfinite(number) or too_low or too_high:
         rule = interval_rule(low, high, low_open=low_open, high_open=high_open)
         raise ValueError(f"{place}: {name} must be {rule}, got {value!r}.{' ' + fix if fix else ''}")
     return number
@@ -187,76 +184,12 @@ def interval_rule(low: float, high: float, *, low_open: bool = False, high_open:
     """The rule for a number of an interval, in words; an infinite end is not a rule.
 
     Example:
-        >>> interval_rule(0, 1, low_open=True), interval_rule(0, np.inf)
+        >>> interval_rule(0, 1, low_open=True), interval_rule(0, math.inf)
         ('finite and > 0 and <= 1', 'finite and >= 0')
     """
     rule = "finite"
-    if np.isfinite(low):
+    if math.isfinite(low):
         rule += f" and {'>' if low_open else '>='} {low:g}"
-    if np.isfinite(high):
+    if math.isfinite(high):
         rule += f" and {'<' if high_open else '<='} {high:g}"
     return rule
-
-
-def check_counts(place: str, num_passed: ArrayLike, num_rollouts: ArrayLike) -> tuple[Integers, Integers]:
-    """Return passes and rollouts as two int64 arrays of one shape [num_problems].
-
-    Args:
-        place: the public function that was called.
-        num_passed: passes s of each problem, integers with 0 <= s <= K, shape [num_problems].
-        num_rollouts: rollouts K >= 1, one number for all problems or one for each.
-
-    Raises:
-        ValueError: NaN, a fraction, a negative or absent count, s > K, K < 1, or shapes that differ;
-            the message gives the number of offending problems and the first of them.
-
-    Edges: no problem at all (an empty array) is an error: nothing can be weighted or fitted.
-    """
-    passed = _integers(place, "num_passed", num_passed)
-    rollouts = _integers(place, "num_rollouts", num_rollouts)
-    if passed.ndim != 1 or rollouts.ndim > 1:
-        raise ValueError(
-            f"{place}: num_passed must be one-dimensional and num_rollouts a number or one-dimensional, "
-            f"got shapes {passed.shape} and {rollouts.shape}."
-        )
-    if passed.size == 0:
-        raise ValueError(f"{place}: num_passed must hold at least one problem, got none.")
-    if rollouts.ndim == 1 and rollouts.shape != passed.shape:
-        raise ValueError(
-            f"{place}: num_rollouts must be one number or one per problem, "
-            f"got {rollouts.size} for {passed.size} problems."
-        )
-    rollouts = np.broadcast_to(rollouts, passed.shape)
-    _refuse(place, "num_rollouts", rollouts < 1, rollouts, "be >= 1", "Leave out problems without rollouts.")
-    _refuse(place, "num_passed", passed < 0, passed, "be >= 0", "A count of passes cannot be negative.")
-    over = passed > rollouts
-    if over.any():
-        first = int(np.argmax(over))
-        raise ValueError(
-            f"{place}: num_passed must be in [0, num_rollouts={rollouts[first]}], got {passed[first]} "
-            f"at index {first} ({int(over.sum())} of {over.size} problems). Are the two columns swapped?"
-        )
-    return passed, rollouts
-
-
-def _integers(place: str, name: str, values: ArrayLike) -> Integers:
-    array = np.asarray(values)
-    if array.dtype.kind in "iu":
-        return array.astype(np.int64, copy=False)
-    if array.dtype.kind not in "fb":
-        raise ArgumentTypeError(f"{place}: {name} must hold integers, got an array of {array.dtype}.")
-    if array.dtype.kind == "f":
-        absent = ~np.isfinite(array)
-        _refuse(place, name, absent, array, "be finite", "Leave out problems whose count is absent.")
-        _refuse(place, name, array != np.rint(array), array, "hold whole numbers", "Pass counts, not rates.")
-    return array.astype(np.int64)
-
-
-def _refuse(place: str, name: str, bad: Booleans, values: NDArray, rule: str, fix: str) -> None:
-    if bad.any():
-        flat_bad, flat = np.ravel(bad), np.ravel(values)
-        first = int(np.argmax(flat_bad))
-        raise ValueError(
-            f"{place}: {name} must {rule}, got {flat[first]} at index {first} "
-            f"({int(flat_bad.sum())} of {flat_bad.size} problems). {fix}"
-        )

@@ -11,7 +11,7 @@ import contextlib
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,18 +69,45 @@ def fuzzed(*strategies: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]
     def decorate(check: Callable[..., None]) -> Callable[..., None]:
         @pytest.mark.parametrize("num_inputs", [IN_CI, pytest.param(NIGHTLY, marks=pytest.mark.nightly)])
         def test(num_inputs: int) -> None:
-            own = settings(
-                max_examples=num_inputs,
-                deadline=None,
-                derandomize=num_inputs == IN_CI,
-                suppress_health_check=list(HealthCheck),
-            )
-            own(given(*strategies)(check))()
+            _fuzz(check, strategies, num_inputs)
 
         test.__name__, test.__doc__ = check.__name__, check.__doc__
         return test
 
     return decorate
+
+
+def fuzzed_each(
+    names: Sequence[str], inputs_of: Callable[[str], st.SearchStrategy[Any]]
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make a test of a check for several named parts: 200 inputs in CI over all of them, nightly 10,000 for each.
+
+    Args:
+        names: of the parts.
+        inputs_of: name -> strategy of what the check is called with.
+    """
+
+    def decorate(check: Callable[..., None]) -> Callable[..., None]:
+        nightly = [pytest.param((name,), NIGHTLY, marks=pytest.mark.nightly, id=name) for name in names]
+
+        @pytest.mark.parametrize(("parts", "num_inputs"), [pytest.param(tuple(names), IN_CI, id="all"), *nightly])
+        def test(parts: tuple[str, ...], num_inputs: int) -> None:
+            _fuzz(check, (st.sampled_from(parts).flatmap(inputs_of),), num_inputs)
+
+        test.__name__, test.__doc__ = check.__name__, check.__doc__
+        return test
+
+    return decorate
+
+
+def _fuzz(check: Callable[..., None], strategies: Sequence[st.SearchStrategy[Any]], num_inputs: int) -> None:
+    own = settings(
+        max_examples=num_inputs,
+        deadline=None,
+        derandomize=num_inputs == IN_CI,
+        suppress_health_check=list(HealthCheck),
+    )
+    own(given(*strategies)(check))()
 
 
 PAYLOADS = [

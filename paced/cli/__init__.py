@@ -11,6 +11,8 @@
     rates.py     rate, export
     tables.py    fit, weigh
     theory.py    verify
+    doctor.py    doctor
+    recipes.py   recipes
     commandpage.py  docs/commands.md
 
 Every command imports what it needs when it runs, so that ``paced --help`` answers at once and ``paced fit`` or
@@ -18,7 +20,7 @@ Every command imports what it needs when it runs, so that ``paced --help`` answe
 The exit codes are in ``endings.py``; ``commandpage.py`` writes commands, arguments and codes to docs/commands.md.
 """
 
-from paced.cli import steps, plan, measures, rates, data, tables, theory  # noqa: F401, I001 - each adds its commands, in order
+from paced.cli import steps, plan, measures, rates, data, tables, theory, doctor, recipes  # noqa: F401, I001 - each adds its commands, in order
 from paced.cli.app import app, main
 
 __all__ = ["app", "main"]

@@ -56,6 +56,7 @@ GROUPS = {
     "[data](data.md).",
     "Weights from a table": "Without any model, from counts of passes.",
     "Theory": "The claims of the paper, checked by machine.",
+    "This installation": "What is installed, and the recipes that come with it.",
 }
 """Group of commands -> what they have in common, in the order of the page."""
 

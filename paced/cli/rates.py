@@ -37,6 +37,8 @@ def rate(
     chat_template: bool | None = None,
     enable_thinking: bool | None = None,
     end_of_answer: str | None = None,
+    max_student_tokens: Annotated[int | None, Parameter(validator=Number(gte=0))] = None,
+    too_long: Literal["error", "quarantine"] | None = None,
     answer_format: str | None = None,
     screen: str | None = None,
     limit: Count | None = None,
@@ -91,6 +93,10 @@ def rate(
         Passed to the chat template; must be given for a model whose template knows it.
     end_of_answer
         Text of one token that ends a completion besides the model's own.
+    max_student_tokens
+        Longest prompt, chat template included, by default 1024; 0 for no limit.
+    too_long
+        By default error, a longer prompt stops the command; quarantine names its problem in TABLE.quarantine.jsonl.
     answer_format
         Where the answer is written, by default boxed; last_number, first_line, gsm8k, whole or digits.
     screen
@@ -141,6 +147,7 @@ def rate(
         "student.attention": attention, "student.revision": revision, "prompts.student": prompt,
         "prompts.system": system, "prompts.use_chat_template": chat_template,
         "prompts.enable_thinking": enable_thinking, "prompts.end_of_answer": end_of_answer,
+        "prompts.max_student_tokens": max_student_tokens, "prompts.too_long": too_long,
         "rollouts.num_samples": num_samples, "rollouts.sampling_temperature": temperature, "rollouts.top_p": top_p,
         "rollouts.max_new_tokens": max_new_tokens, "grading.answer_format": answer_format, "seed": seed,
         "screen": screen,

@@ -44,7 +44,8 @@ def verify(
     html
         Write one page with the dependency graph, the counterexample figures and every outcome.
     docs
-        Write the Markdown pages of the theory to this folder, run nothing.
+        Write the Markdown pages of the theory to this folder, run nothing; a file there that paced did not write is
+        never replaced.
     workers
         Processes; by default one for each core.
     """

@@ -51,13 +51,12 @@ class Cost:
         ]
 
 
-def estimate_cost(config: RunConfig, inputs: Inputs, num_heldout: int) -> Cost:
+def estimate_cost(config: RunConfig, inputs: Inputs) -> Cost:
     """The cost of one run of ``config`` on its inputs.
 
     Args:
         config: the recipe; its compared methods are not counted.
         inputs: problems and prompts.
-        num_heldout: problems in all held-out sets together.
     """
     student, teacher = count_parameters(config.student), count_parameters(teacher_model(config))
     seen, shown = _mean_length(inputs.student_prompts), _mean_length(inputs.teacher_prompts)
@@ -82,7 +81,7 @@ def estimate_cost(config: RunConfig, inputs: Inputs, num_heldout: int) -> Cost:
         rollouts += count * config.rollouts.num_samples
     rolled = rollouts * config.rollouts.max_new_tokens
     referred = references * config.references.max_new_tokens
-    held_out = 2 * num_heldout * most
+    held_out = 2 * inputs.num_heldout * most
     operations += 2 * student * (rolled + held_out) + 2 * teacher * referred + 6 * student * trained
     return Cost(
         student_parameters=student,

@@ -14,11 +14,11 @@ from typing import Any
 from paced.lab.world import build_untrained_world
 from paced.models.loading import quiet_transformers
 from paced.pipeline.cost import estimate_cost
-from paced.pipeline.preflight import Inputs, check_all, check_methods
+from paced.pipeline.preflight import Inputs, check_all
 from paced.problems.control import control_tokens
-from paced.problems.files import read_problems
 from paced.problems.prompts import Prompt
 from paced.run.config import RunConfig
+from paced.run.configfile import with_method
 from paced.run.folder import RunFolder
 from paced.run.inert import inert
 from paced.train.trackers import check_trackers
@@ -55,9 +55,8 @@ def _show(config: RunConfig, say: Say) -> None:
             run.claim(config)
             build_untrained_world(run.lab, config.lab)
             config = run.config()
-        inputs, methods = check_all(config), check_methods(config)
-        notes = [*inputs.notes, *(note for _, other in methods.values() for note in other.notes)]
-        for note in dict.fromkeys(notes):
+        inputs, methods = check_all(config)
+        for note in inputs.notes:
             say(note)
         _say_inputs(config, inputs, say)
         if not methods:
@@ -65,7 +64,8 @@ def _show(config: RunConfig, say: Say) -> None:
             return
         say("")
         say(f"{len(methods)} compared methods; what their settings leave the same is sampled once and counted in each:")
-        for name, (settings, method_inputs) in methods.items():
+        for name, method_inputs in methods.items():
+            settings = with_method(config, name)
             say("")
             say(f"method '{name}'")
             _say_inputs(settings, method_inputs, say, beside=inputs)
@@ -75,10 +75,7 @@ def _show(config: RunConfig, say: Say) -> None:
 def _say_inputs(config: RunConfig, inputs: Inputs, say: Say, *, beside: Inputs | None = None) -> None:
     """How many problems there are, and the first prompt of each reader; only what differs from ``beside``."""
     if beside is None or len(inputs.problems) != len(beside.problems):
-        say(
-            f"{len(inputs.problems):,} problems, {_num_heldout(config):,} held out in "
-            f"{len(config.evaluation.sets)} sets"
-        )
+        say(f"{len(inputs.problems):,} problems, {inputs.num_heldout:,} held out in {len(config.evaluation.sets)} sets")
     for reader in ("student", "teacher"):
         prompt = getattr(inputs, f"{reader}_prompts")[0]
         if beside is None or prompt != getattr(beside, f"{reader}_prompts")[0]:
@@ -120,9 +117,5 @@ def _say_plan(config: RunConfig, inputs: Inputs, say: Say) -> None:
     for number, stage in enumerate(config.stages, start=1):
         say(f"  stage {number}: {stage}")
     say("  cost, completions counted at their token limits:")
-    for sentence in estimate_cost(config, inputs, _num_heldout(config)).sentences():
+    for sentence in estimate_cost(config, inputs).sentences():
         say(f"    {sentence}")
-
-
-def _num_heldout(config: RunConfig) -> int:
-    return sum(len(read_problems(item.path, adapter=item.adapter).problems) for item in config.evaluation.sets)

@@ -6,8 +6,9 @@
     <folder>/math_answers.py      lm-eval's grader: math-verify alone, none of ours
     <folder>/lighteval_tasks.py   lighteval: the same, graded by its own avg@n
 
-Their graders are not ours: they read a boxed answer, and compare by math-verify. A difference in verdicts is what
-such a check is for. Left out: pass@k and paired intervals, which neither reports.
+Their graders are not ours: lm-eval's reads the last box, lighteval's takes an expression without one as well, and both
+compare by math-verify. A difference in verdicts is what such a check is for. Left out: pass@k and paired intervals,
+which neither reports.
 """
 
 from __future__ import annotations
@@ -50,11 +51,11 @@ def prompt(line, task_name=None):
     return Doc(task_name=task_name, query=line["prompt"], choices=[line["answer"]], gold_index=0)
 
 
-def task(name, num_samples, max_new_tokens):
+def task(name, folder, num_samples, max_new_tokens):
     return LightevalTaskConfig(
         name=name,
         prompt_function=prompt,
-        hf_repo=str(Path(__file__).parent / name),
+        hf_repo=str(Path(__file__).resolve().parent / folder),
         hf_subset="default",
         hf_avail_splits=["test"],
         evaluation_splits=["test"],
@@ -87,13 +88,14 @@ def export_tasks(config: RunConfig, folder: Path) -> list[Path]:
     for item in sets:
         rows = [
             {"problem_id": one.problem_id, "prompt": fill(config.prompts.student, one), "answer": one.answer}
-            for one in read_problems(item.path).problems
+            for one in read_problems(item.path, adapter=item.adapter).problems
         ]
         files[folder / item.name / "test.jsonl"] = "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
         function = "process_results: !function math_answers.mean_at_k\n"  # a tag that no safe dumper writes
         files[folder / f"{item.name}.yaml"] = yaml_text(lm_eval_task(config, item, folder)) + function
         sampling = set_sampling(config, item)
-        lighteval.append(f'    task("{item.name}", {sampling.num_samples}, {sampling.max_new_tokens}),\n')
+        numbers = f"{sampling.num_samples}, {sampling.max_new_tokens}"
+        lighteval.append(f'    task("{task_name(config, item)}", "{item.name}", {numbers}),\n')
     files[folder / "lighteval_tasks.py"] = "".join([*lighteval, "]\n"])
     files[folder / "README.md"] = commands(config)
     for file, text in files.items():
@@ -102,11 +104,16 @@ def export_tasks(config: RunConfig, folder: Path) -> list[Path]:
     return list(files)
 
 
+def task_name(config: RunConfig, item: EvaluationSet) -> str:
+    """What both call a set. Not the set's name alone: lighteval takes a task that is a path for a file of tasks."""
+    return f"{config.name}_{item.name}"
+
+
 def lm_eval_task(config: RunConfig, item: EvaluationSet, folder: Path) -> dict[str, Any]:
     """One set as a task of lm-eval, without its grader; paths are whole, since lm-eval reads them from anywhere."""
     sampling = set_sampling(config, item)
     return {
-        "task": f"{config.name}_{item.name}",
+        "task": task_name(config, item),
         "dataset_path": "json",
         "dataset_kwargs": {"data_files": {"test": str((folder / item.name / "test.jsonl").resolve())}},
         "test_split": "test",
@@ -131,13 +138,12 @@ def lm_eval_task(config: RunConfig, item: EvaluationSet, folder: Path) -> dict[s
 
 def commands(config: RunConfig) -> str:
     """What to type, with the prompts as this recipe writes them."""
-    names = [item.name for item in config.evaluation.sets]
-    tasks = " ".join(f"{config.name}_{name}" for name in names)
+    names = [task_name(config, item) for item in config.evaluation.sets]
     chat = " --apply_chat_template" if config.prompts.use_chat_template else ""
     system = " --system_instruction SYSTEM" if config.prompts.system else ""
     about = f"SYSTEM is the recipe's `prompts.system`:\n\n{config.prompts.system}\n\n" if config.prompts.system else ""
     sampling = [set_sampling(config, item) for item in config.evaluation.sets]
-    parameters = sorted({f"temperature:{one.sampling_temperature:g},top_p:{one.top_p:g}" for one in sampling})
+    parameters = sorted({f"temperature:{one.sampling_temperature:g},top_p:{one.top_p:g},top_k:0" for one in sampling})
     lighteval = "\n".join(
         f'lighteval accelerate "model_name=MODEL,generation_parameters={{{one}}}" TASKS '
         "--custom-tasks lighteval_tasks.py"
@@ -146,8 +152,9 @@ def commands(config: RunConfig) -> str:
     return (
         f"# Held-out sets of '{config.name}'\n\n{about}"
         "lm-eval 0.4.13 with math-verify:\n\n    lm-eval run --model hf --model_args pretrained=MODEL --include_path . "
-        f"--tasks {tasks}{chat}{system} --output_path OUT --log_samples\n\n"
+        f"--tasks {' '.join(names)}{chat}{system} --output_path OUT --log_samples\n\n"
         f"lighteval, TASKS among {', '.join(names)}, one line for each way of sampling:\n\n    "
         + lighteval.replace("\n", "\n    ")
-        + "\n"
+        + "\n\nlighteval samples only where MODEL's generation_config.json says `do_sample: true`; it ends with an "
+        "error where that is absent and a set has several samples.\n"
     )

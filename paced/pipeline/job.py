@@ -28,7 +28,7 @@ def run_job(run: RunFolder, progress: Progress) -> None:
     check_trackers(config)
     build_lab(run, progress)
     if are_there(config.problems.path) or not run.problems.exists():
-        for note in check_all(config).notes:
+        for note in check_all(config)[0].notes:
             progress.note(note)
     else:
         progress.note(f"{config.problems.path} is not there any more; the run continues with its own copy")

@@ -17,6 +17,7 @@ from paced.errors import BadRow, BadRows, ConfigError, did_you_mean
 from paced.grading.extract import EXTRACTIONS
 from paced.models.loading import context_limit, load_config, load_tokenizer, teacher_model
 from paced.models.tokens import check_same_tokenizer
+from paced.pipeline.once import Once
 from paced.pipeline.preflight_engines import engine_faults
 from paced.pipeline.preflight_models import generation_notes, model_faults
 from paced.pipeline.preflight_options import option_faults
@@ -28,9 +29,9 @@ from paced.pipeline.training_file import read_training_file
 from paced.problems.files import ProblemFile, read_problems
 from paced.problems.prompts import Prompt, Reader, make_prompts
 from paced.records import Problem
-from paced.run.config import ModelConfig, RunConfig, SamplingConfig
+from paced.run.config import GradingConfig, ModelConfig, RunConfig, SamplingConfig
 from paced.run.configfile import with_method
-from paced.run.presets import set_sampling
+from paced.run.presets import set_grading, set_sampling
 
 Fault = str | BadRows
 """A sentence, or the rows of one file that cannot be used."""
@@ -51,6 +52,8 @@ class Inputs:
     """What the student reads, in the order of the problems."""
     teacher_prompts: list[Prompt]
     """What the teacher reads."""
+    num_heldout: int
+    """Problems in all held-out sets together."""
 
 
 def check_inputs(config: RunConfig) -> Inputs:
@@ -60,42 +63,39 @@ def check_inputs(config: RunConfig) -> Inputs:
         ConfigError: everything about options, models, prompts, problems and lengths that would stop the run.
         BadRows: the same, where rows of one problem file are all that is wrong.
     """
-    inputs, faults = _look(config)
+    inputs, faults = _look(config, Once())
     if faults:
         raise one_refusal(config.name, faults)
     assert inputs is not None
     return inputs
 
 
-def check_all(config: RunConfig) -> Inputs:
-    """:func:`check_inputs` of a recipe and of every method that it compares; the recipe's inputs, everybody's notes.
+def check_all(config: RunConfig) -> tuple[Inputs, dict[str, Inputs]]:
+    """:func:`check_inputs` of a recipe and of every method that it compares, each file read and each prompt made once.
+
+    Returns:
+        The recipe's inputs with everybody's notes, and those of each method by its name.
 
     Raises:
         ConfigError: as there; what only a method's settings bring about has its name.
         BadRows: as there.
     """
-    inputs, faults = _look(config)
+    once = Once()
+    inputs, faults = _look(config, once)
     notes = list(inputs.notes) if inputs is not None else []
     own = set(map(str, faults))
+    methods: dict[str, Inputs] = {}
     for method in config.methods:
-        changed, further = _look(with_method(config, method))
-        notes += changed.notes if changed is not None else []
+        changed, further = _look(with_method(config, method), once)
+        if changed is not None:
+            methods[method] = changed
+            notes += changed.notes
         news = [fault for fault in further if str(fault) not in own]
         faults += [f"methods.{method}: {fault}" if isinstance(fault, str) else fault for fault in news]
     if faults:
         raise one_refusal(config.name, faults)
     assert inputs is not None
-    return dataclasses.replace(inputs, notes=tuple(dict.fromkeys(notes)))
-
-
-def check_methods(config: RunConfig) -> dict[str, tuple[RunConfig, Inputs]]:
-    """:func:`check_inputs` of every compared method: its name -> its own configuration and inputs.
-
-    Raises:
-        ConfigError, BadRows: as there.
-    """
-    configs = {method: with_method(config, method) for method in config.methods}
-    return {method: (changed, check_inputs(changed)) for method, changed in configs.items()}
+    return dataclasses.replace(inputs, notes=tuple(dict.fromkeys(notes))), methods
 
 
 def one_refusal(name: str, faults: Sequence[Fault]) -> ValueError:
@@ -123,14 +123,19 @@ def one_refusal(name: str, faults: Sequence[Fault]) -> ValueError:
     return ConfigError("\n".join([f"{name}: {' '.join(sentences)}"] * bool(sentences) + [str(file) for file in files]))
 
 
-def _look(config: RunConfig) -> tuple[Inputs | None, list[Fault]]:
-    """What a run reads, and every fault that can be computed; no inputs where a file or tokenizer cannot be read."""
+def _look(config: RunConfig, once: Once) -> tuple[Inputs | None, list[Fault]]:
+    """What a run reads, and every fault that can be computed; no inputs where a file or tokenizer cannot be read.
+
+    Args:
+        config: the recipe, or one method of it.
+        once: what other looks at the same recipe have read.
+    """
     options = option_faults(config)
     faults: list[Fault] = [*options.values(), *engine_faults(config)]
-    read = partial(read_training_file, config.problems, config.grading)
-    file = _read_graded(read, config.problems.path, config, faults)
-    student_tokenizer = _try(faults, load_tokenizer, config.student)
-    teacher_tokenizer = _try(faults, load_tokenizer, config.teacher) if config.teacher.path else student_tokenizer
+    file = _try(faults, once, read_training_file, config.problems, config.grading)
+    faults += _gold_faults(file, config.problems.path, config.grading, once)
+    student_tokenizer = _try(faults, once, load_tokenizer, config.student)
+    teacher_tokenizer = _try(faults, once, load_tokenizer, config.teacher) if config.teacher.path else student_tokenizer
     notes = _try(faults, generation_notes, config.student) or []
     if student_tokenizer is not None and teacher_tokenizer is not None:
         if config.teacher.path:
@@ -147,16 +152,17 @@ def _look(config: RunConfig) -> tuple[Inputs | None, list[Fault]]:
         faults += _try(faults, end_faults, model, reader=reader, config=config.prompts, tokenizer=tokenizer) or []
         if file is None:
             continue
-        made = _prompts(file, config, faults, reader=reader, tokenizer=tokenizer, path=config.problems.path)
+        asked = {"reader": reader, "config": config.prompts, "tokenizer": tokenizer}
+        made = _try(faults, once, make_prompts, file.problems, file=config.problems.path, rows=file.rows, **asked)
         if made is not None:
             prompts[reader] = made
-            faults += prompt_faults(file.problems, made, reader=reader, config=config.prompts, tokenizer=tokenizer)
+            faults += once(prompt_faults, file.problems, made, **asked)
             look = partial(template_notes, file.problems[0], made[0], reader=reader)
             notes += _try(faults, look, config=config.prompts, tokenizer=tokenizer) or []
     if file is not None and len(prompts) == len(readers):
         long = long_prompts(file, prompts, config.prompts)
         if long and config.prompts.too_long == "quarantine":
-            file, _ = _try(faults, left_out, file, long, config) or (None, [])
+            file, _ = _try(faults, left_out, file, long, config.problems.path) or (None, [])
             absent = {one.problem_id for one in long}
             prompts = {who: [one for one in made if one.problem_id not in absent] for who, made in prompts.items()}
         else:
@@ -165,19 +171,22 @@ def _look(config: RunConfig) -> tuple[Inputs | None, list[Fault]]:
         refusals, said = taken_faults(config, file.problems, prompts, student_tokenizer)
         faults += refusals
         notes += said
-    held_out: list[Prompt] = []
+    held_out: dict[str, list[Prompt]] = {}
+    num_heldout = 0
     for item in config.evaluation.sets:
-        read = partial(read_problems, item.path, adapter=item.adapter)
-        unseen = _read_graded(read, item.path, config, faults)
+        unseen = _try(faults, once, read_problems, item.path, adapter=item.adapter)
         if unseen is None:
             continue
+        faults += _gold_faults(unseen, item.path, set_grading(config, item.name), once)
+        num_heldout += len(unseen.problems)
         notes += unseen.notes
         if file is not None:
-            sentence, forbidden = overlap(item, unseen.problems, file.problems)
+            sentence, forbidden = once(overlap, item, unseen.problems, file.problems)
             (faults if forbidden else notes).extend([sentence] if sentence else [])
         if student_tokenizer is not None:
-            made = _prompts(unseen, config, faults, reader="student", tokenizer=student_tokenizer, path=item.path)
-            held_out += made or []
+            asked = {"reader": "student", "config": config.prompts, "tokenizer": student_tokenizer}
+            made = _try(faults, once, make_prompts, unseen.problems, file=item.path, rows=unseen.rows, **asked)
+            held_out[item.name] = made or []
     faults += _try(faults, _length_faults, config, prompts, held_out) or []
     if "training.backend" not in options:
         faults += _try(faults, _backend_faults, config) or []
@@ -189,6 +198,7 @@ def _look(config: RunConfig) -> tuple[Inputs | None, list[Fault]]:
         tokenizer=student_tokenizer,
         student_prompts=prompts["student"],
         teacher_prompts=prompts["teacher"],
+        num_heldout=num_heldout,
     )
     return inputs, faults
 
@@ -204,30 +214,12 @@ def _try(faults: list[Fault], look: Callable[..., Result], *given: Any, **named:
     return None
 
 
-def _read_graded(
-    read: Callable[[], ProblemFile], path: str, config: RunConfig, faults: list[Fault]
-) -> ProblemFile | None:
-    """The problems of one set; golds that the grader calls wrong are faults and keep the set."""
-    file = _try(faults, read)
-    if file is not None and config.grading.answer_format.name in EXTRACTIONS:
-        wrong = gold_faults(file.problems, config.grading, rows=file.rows)
-        faults += [BadRows(path, wrong)] if wrong else []
-    return file
-
-
-def _prompts(
-    file: ProblemFile, config: RunConfig, faults: list[Fault], *, reader: Reader, tokenizer: Any, path: str
-) -> list[Prompt] | None:
-    return _try(
-        faults,
-        make_prompts,
-        file.problems,
-        reader=reader,
-        config=config.prompts,
-        tokenizer=tokenizer,
-        file=path,
-        rows=file.rows,
-    )
+def _gold_faults(file: ProblemFile | None, path: str, grading: GradingConfig, once: Once) -> list[Fault]:
+    """Golds of one set that its own grading calls wrong, as rows of its file; the set is kept."""
+    if file is None or grading.answer_format.name not in EXTRACTIONS:
+        return []
+    wrong = once(gold_faults, file.problems, grading, rows=file.rows)
+    return [BadRows(path, wrong)] if wrong else []
 
 
 def _backend_faults(config: RunConfig) -> list[str]:
@@ -247,23 +239,30 @@ def _report_notes(config: RunConfig) -> list[str]:
     ]
 
 
-def _length_faults(config: RunConfig, prompts: Mapping[Reader, list[Prompt]], held_out: list[Prompt]) -> list[str]:
+def _length_faults(
+    config: RunConfig, prompts: Mapping[Reader, list[Prompt]], held_out: Mapping[str, list[Prompt]]
+) -> list[str]:
     faults: list[str] = []
     seen, shown = prompts.get("student", []), prompts.get("teacher", [])
 
-    def fits(model: ModelConfig, who: str, prompts: list[Prompt], sampling: SamplingConfig, section: str) -> None:
+    def fits(
+        model: ModelConfig, who: str, prompts: list[Prompt], sampling: SamplingConfig, section: str, preset: str = ""
+    ) -> None:
         if not prompts:
             return
         limit = context_limit(load_config(model))
         longest = max(len(prompt.token_ids) for prompt in prompts)
         if limit is not None and longest + sampling.max_new_tokens > limit:
-            if longest < limit:
-                fix = f"Set {section}.max_new_tokens={limit - longest} or less."
-            else:
+            if longest >= limit:
                 fix = f"Leave out problems whose prompts have {limit} tokens or more."
+            elif preset:
+                fix = f"Set {section}.preset=none, and evaluation.sampling to what the {who} can write."
+            else:
+                fix = f"Set {section}.max_new_tokens={limit - longest} or less."
+            setting = f"{section}.preset={preset}: max_new_tokens" if preset else f"{section}.max_new_tokens"
             faults.append(
-                f"{section}.max_new_tokens is {sampling.max_new_tokens}, the longest prompt has {longest} tokens and "
-                f"the {who} has {limit} positions. {fix}"
+                f"{setting} is {sampling.max_new_tokens}, the longest prompt has {longest} tokens and the {who} has "
+                f"{limit} positions. {fix}"
             )
 
     if samples_rollouts(config):
@@ -273,8 +272,11 @@ def _length_faults(config: RunConfig, prompts: Mapping[Reader, list[Prompt]], he
         fits(config.student, "student", seen, config.references, "references")
     if any(stage.along == "rollout" for stage in config.stages) and samples_rollouts(config):
         fits(teacher_model(config), "teacher", shown, config.rollouts, "rollouts")
-    fits(config.student, "student", held_out, config.evaluation.sampling, "evaluation.sampling")
+    plain = [item.name for item in config.evaluation.sets if item.preset == "none"]
+    sampled = [prompt for name in plain for prompt in held_out.get(name, [])]
+    fits(config.student, "student", sampled, config.evaluation.sampling, "evaluation.sampling")
     for item in config.evaluation.sets:
         if item.preset != "none":
-            fits(config.student, "student", held_out, set_sampling(config, item), f"evaluation.sets.{item.name}.preset")
+            asked, section = held_out.get(item.name, []), f"evaluation.sets.{item.name}"
+            fits(config.student, "student", asked, set_sampling(config, item), section, item.preset)
     return faults

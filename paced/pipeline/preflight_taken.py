@@ -1,7 +1,8 @@
 """What a run needs of files that take a step's place: read and checked before anything is computed.
 
 The same functions as in the steps read them (``taken.py``), so that what passes here passes there. A file is looked at
-whole, and everything that is wrong with it joins the other faults of the run.
+whole, and everything that is wrong with it joins the other faults of the run. References are graded as well, and it
+is said how many of them leak, were cut or are wrong, before a stage is trained along them.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from paced.errors import BadRows, ConfigError
+from paced.grading.extract import EXTRACTIONS
 from paced.models.loading import context_limit, load_config, teacher_model
+from paced.pipeline.references import best_checks, describe_checks, usable_problems
 from paced.pipeline.steps import part_of
 from paced.pipeline.taken import (
     needs_rollouts,
@@ -70,6 +73,10 @@ def taken_faults(
     if config.references.from_ and along:
         references = look(take_references, along, tokenizer=tokenizer)
         faults += _long(config, references, prompts, "references")
+        if references and config.grading.answer_format.name in EXTRACTIONS:
+            refusals, said = _reference_flags(config, parts, references)
+            faults += refusals
+            notes += said
     return faults, notes
 
 
@@ -81,6 +88,28 @@ def samples_rollouts(config: RunConfig) -> bool:
         or (needs_rollouts(config, number) and source_of(config, "rollout", number) is None)
         for number, stage in enumerate(config.stages, start=1)
     )
+
+
+def _reference_flags(
+    config: RunConfig, parts: Mapping[int, Sequence[Problem]], references: Sequence[Rollout]
+) -> tuple[list[str], list[str]]:
+    """What the steps will say of a file's references: a refusal for a stage that is left with none, and a note."""
+    along = {number: part for number, part in parts.items() if config.stages[number - 1].along == "reference"}
+    checks = best_checks([one for part in along.values() for one in part], references, config)
+    by_problem = {one.problem_id: one for one in checks}
+    faults = []
+    for number, part in along.items():
+        try:
+            usable_problems([by_problem[one.problem_id] for one in part], config)
+        except ConfigError as error:
+            faults.append(f"stage {number}: {error}")
+    flagged = [f"{one.problem_id} ({', '.join(one.flags)})" for one in checks if one.flags]
+    if not flagged:
+        return faults, []
+    return faults, [
+        f"references.from: {describe_checks(checks)}, as {'; '.join(flagged[:3])}{'; ...' if flagged[3:] else ''}. "
+        f"references.flagged: {config.references.flagged}"
+    ]
 
 
 def _long(

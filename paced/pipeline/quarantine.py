@@ -2,7 +2,8 @@
 
 A prompt that is cut asks another question, so none is ever cut. With ``prompts.too_long: quarantine`` the problem is
 left out of the training set for both readers and written to ``quarantine.jsonl``; rows in are rows out and rows left
-out. Left out: held-out problems, of which a benchmark must lose none. They need to fit into the model, no more.
+out. ``paced rate``, which asks the student alone, has the same settings. Left out: held-out problems, of which a
+benchmark must lose none. They need to fit into the model, no more.
 """
 
 from __future__ import annotations
@@ -52,11 +53,19 @@ def training_problems(config: RunConfig) -> tuple[ProblemFile, list[LongPrompt]]
             file.problems, reader=reader, config=config.prompts, tokenizer=load_tokenizer(model),  # type: ignore[arg-type]
             file=config.problems.path, rows=file.rows,
         )  # fmt: skip
-    return left_out(file, long_prompts(file, prompts, config.prompts), config)
+    return left_out(file, long_prompts(file, prompts, config.prompts), config.problems.path)
 
 
-def left_out(file: ProblemFile, long: Sequence[LongPrompt], config: RunConfig) -> tuple[ProblemFile, list[LongPrompt]]:
+def left_out(
+    file: ProblemFile, long: Sequence[LongPrompt], path: str, *, written: str = "quarantine.jsonl"
+) -> tuple[ProblemFile, list[LongPrompt]]:
     """The file without the problems of ``long``, with a note on how many there are; and ``long``.
+
+    Args:
+        file: the problems.
+        long: those that are left out.
+        path: what an error calls the file.
+        written: where they are named, for the note.
 
     Raises:
         ConfigError: no problem is left.
@@ -64,13 +73,12 @@ def left_out(file: ProblemFile, long: Sequence[LongPrompt], config: RunConfig) -
     absent = {one.problem_id for one in long}
     kept = [index for index, problem in enumerate(file.problems) if problem.problem_id not in absent]
     if not kept:
-        raise ConfigError(f"{config.problems.path}: no problem is left. {_sentence(long, len(file.problems))}")
-    note = f"{_sentence(long, len(file.problems))} Left out of the training set (quarantine.jsonl)."
+        raise ConfigError(f"{path}: no problem is left. {_sentence(long, len(file.problems))}")
     return dataclasses.replace(
         file,
         problems=tuple(file.problems[index] for index in kept),
         rows=tuple(file.rows[index] for index in kept),
-        notes=(*file.notes, note) if long else file.notes,
+        notes=(*file.notes, *quarantine_notes(long, len(file.problems), written)),
     ), list(long)
 
 
@@ -107,20 +115,24 @@ def length_faults(long: Sequence[LongPrompt], num_problems: int) -> list[str]:
         >>> long = LongPrompt(problem_id="a", row=3, reader="student", num_tokens=1500, limit=1024)
         >>> print(*length_faults([long], 20))
         prompts: 1 of 20 problems has a prompt over its limit: student 1 (over 1,024 tokens); the longest is of \
-problem a, row 3, with 1,500. Shorten them, raise prompts.max_student_tokens or prompts.max_teacher_tokens, or leave \
-them out with prompts.too_long=quarantine.
+problem a, row 3, with 1,500. Shorten them, raise prompts.max_student_tokens, or leave them out with \
+prompts.too_long=quarantine.
     """
     if not long:
         return []
+    limits = " or ".join(f"prompts.max_{reader}_tokens" for reader in dict.fromkeys(one.reader for one in long))
     return [
-        f"{_sentence(long, num_problems)} Shorten them, raise prompts.max_student_tokens or "
-        "prompts.max_teacher_tokens, or leave them out with prompts.too_long=quarantine."
+        f"{_sentence(long, num_problems)} Shorten them, raise {limits}, or leave them out with "
+        "prompts.too_long=quarantine."
     ]
 
 
+def quarantine_notes(long: Sequence[LongPrompt], num_problems: int, written: str) -> list[str]:
+    """The sentence on problems that were left out; none where there are none."""
+    return [f"{_sentence(long, num_problems)} Left out ({written})."] if long else []
+
+
 def _sentence(long: Sequence[LongPrompt], num_problems: int) -> str:
-    if not long:
-        return ""
     by_reader = {(one.reader, one.limit): 0 for one in long}
     for one in long:
         by_reader[one.reader, one.limit] += 1

@@ -5,7 +5,8 @@
 Beside the table is a folder with the completions, so that the same call continues after a kill, a larger K keeps what
 is there, and another answer format grades anew without sampling. A call with other settings, another model or other
 problems is refused with both values. The noise is that of stage 1 of a run with the same seed, and so are the rates.
-A problem whose prompt leaves no room for a completion is left out and named; all others are rated.
+A problem whose prompt leaves no room for a completion is left out and named, and so is one whose prompt is over its
+limit where the settings ask for a quarantine; all others are rated.
 Left out: weights and fits. The table is what ``paced fit``, ``paced weigh`` and ``paced export`` begin with.
 """
 
@@ -21,8 +22,9 @@ from paced.errors import BadRows, ConfigError
 from paced.grading.extract import EXTRACTIONS
 from paced.grading.stream import Graded, grade_stream
 from paced.pipeline.preflight_problems import gold_faults
+from paced.pipeline.quarantine import LongPrompt, left_out, length_faults, long_prompts
 from paced.pipeline.rate_config import RateConfig
-from paced.pipeline.rate_result import LeftOut, Rated, left_out_file
+from paced.pipeline.rate_result import LeftOut, Rated, quarantine_file, write_unasked
 from paced.pipeline.rate_shards import part_of_file, part_table
 from paced.pipeline.rate_state import FURTHER, GRADES, ROLLOUTS, SHARD, UNDECIDED, claim_state, state_folder
 from paced.pipeline.training_file import read_training_file, write_reading
@@ -73,18 +75,21 @@ def rate(
     all_problems = file.problems
     if part is not None:
         file, table = part_of_file(file, part), part_table(table, part)
-    notes = list(file.notes)
     folder = RunFolder(state_folder(table))
     with stop_on_signals(), _open_sampler(config, progress) as sampler:
         prompts = make_prompts(
             file.problems, reader="student", config=config.prompts, tokenizer=sampler.tokenizer,
             file=config.problems.path, rows=file.rows,
         )  # fmt: skip
-        notes += _check_prompts(config, file, prompts, sampler.tokenizer)
-        left_out = _left_out(config, file, sampler, prompts)
-        asked = [row for row in range(len(prompts)) if file.problems[row].problem_id not in left_out]
+        said = _check_prompts(config, file, prompts, sampler.tokenizer)
+        long = _long_prompts(config, file, prompts)
+        file, _ = left_out(file, long, config.problems.path, written=str(quarantine_file(table)))
+        kept = {problem.problem_id for problem in file.problems}
+        prompts = [prompt for prompt in prompts if prompt.problem_id in kept]
+        unfit = _unfit(config, file, sampler, prompts)
+        asked = [row for row in range(len(prompts)) if file.problems[row].problem_id not in unfit]
         if not asked:
-            one = next(iter(left_out.values()))
+            one = next(iter(unfit.values()))
             raise ConfigError(f"rate: no problem fits into the model's context; the first is {one}. Lower the limit.")
         problems, prompts = [file.problems[row] for row in asked], [prompts[row] for row in asked]
         with folder.locked():
@@ -92,7 +97,9 @@ def rate(
             rollouts = _sample(config, folder.root, sampler, problems, prompts)
             folder.note_engine("rollout", describe_engine(choose_engine(config.rollouts), sampler.engine))
             graded = grade_stream(problems, rollouts, config.grading, file=folder.root / GRADES)
-            return _finish(table, graded, left_out=left_out, notes=notes, screen=config.screen)
+            return _finish(
+                table, graded, left_out=unfit, quarantined=long, notes=[*file.notes, *said], screen=config.screen
+            )
 
 
 def rate_completions(
@@ -181,7 +188,15 @@ def _check_prompts(config: RateConfig, file: ProblemFile, prompts: Sequence[Prom
     return template_notes(file.problems[0], prompts[0], reader="student", config=templates, tokenizer=tokenizer)
 
 
-def _left_out(config: RateConfig, file: ProblemFile, sampler: Sampler, prompts: Sequence[Prompt]) -> dict[str, LeftOut]:
+def _long_prompts(config: RateConfig, file: ProblemFile, prompts: Sequence[Prompt]) -> list[LongPrompt]:
+    """The problems whose prompts are over the student's limit, to be put aside; refused where nobody asked for that."""
+    long = long_prompts(file, {"student": prompts}, config.prompts)
+    if long and config.prompts.too_long == "error":
+        raise ConfigError(f"rate: {' '.join(length_faults(long, len(file.problems)))}")
+    return long
+
+
+def _unfit(config: RateConfig, file: ProblemFile, sampler: Sampler, prompts: Sequence[Prompt]) -> dict[str, LeftOut]:
     """Problem id -> why it cannot be asked, for every prompt that leaves no room for a completion."""
     from paced.rollouts.context import too_long
 
@@ -219,6 +234,8 @@ def _settings(config: RateConfig, problems: Sequence[Problem], part: Shard | Non
         SHARD: None if part is None else str(part),
     }
     settings |= prompt_settings(config.prompts, "student") | sampling_settings("rollouts", config.rollouts)
+    if config.prompts.too_long == "quarantine":  # it decides who is asked
+        settings["prompts.max_student_tokens"] = config.prompts.max_student_tokens
     if config.screen:
         settings |= {f"grading.{key}": value for key, value in to_dict(config.grading).items()}
         settings["answers"] = f"hash {text_hash(*(one.answer + one.answer_type for one in problems))[:16]}"
@@ -264,20 +281,19 @@ def _finish(
     graded: Graded,
     *,
     left_out: Mapping[str, LeftOut],
+    quarantined: Sequence[LongPrompt] = (),
     notes: Sequence[str],
     screen: tuple[int, int] | None = None,
 ) -> Rated:
-    """Write what was left out, and last the table."""
-    unasked = left_out_file(table)
-    unasked.unlink(missing_ok=True)
-    if left_out:
-        write_records(unasked, left_out.values())
+    """Write which problems were not asked, and last the table."""
+    write_unasked(table, list(left_out.values()), quarantined)
     write_rated(table, graded.rates)
     return Rated(
         table=table,
         rates=graded.rates,
         verdicts=dict(graded.verdicts.most_common()),
         left_out=tuple(left_out.values()),
+        quarantined=tuple(quarantined),
         notes=tuple(notes),
         screen=screen,
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from paced.pipeline.quarantine import LongPrompt
 from paced.records import PassRate
+from paced.run.storage import write_records
 from paced.weights.table.summary import table_summary
 
 
@@ -45,6 +47,8 @@ class Rated:
     """Verdict -> number of completions."""
     left_out: tuple[LeftOut, ...] = ()
     """Problems that could not be asked; they have no row."""
+    quarantined: tuple[LongPrompt, ...] = ()
+    """Problems that were not to be asked, since their prompts are over the limit; they have no row either."""
     notes: tuple[str, ...] = ()
     """What a person should know of how the inputs were read."""
     screen: tuple[int, int] | None = None
@@ -68,6 +72,7 @@ class Rated:
             "num_completions": self.num_completions,
             "verdicts": dict(self.verdicts),
             "left_out": [vars(one) for one in self.left_out],
+            "quarantined": [asdict(one) for one in self.quarantined],
             "notes": list(self.notes),
         }
         shares = ", ".join(
@@ -107,3 +112,17 @@ class Rated:
 def left_out_file(table: Path) -> Path:
     """Where the problems that could not be asked are named."""
     return table.with_name(f"{table.name}.left-out.jsonl")
+
+
+def quarantine_file(table: Path) -> Path:
+    """Where the problems whose prompts are over the limit are named."""
+    return table.with_name(f"{table.name}.quarantine.jsonl")
+
+
+def write_unasked(table: Path, left_out: Sequence[LeftOut], quarantined: Sequence[LongPrompt]) -> None:
+    """Name the problems that have no row, beside the table; a file of an earlier call that names none is removed."""
+    records: dict[Path, Sequence[Any]] = {left_out_file(table): left_out, quarantine_file(table): quarantined}
+    for file, unasked in records.items():
+        file.unlink(missing_ok=True)
+        if unasked:
+            write_records(file, unasked)

@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from paced.errors import BadRow, BadRows, ConfigError, RunFolderError
+from paced.pipeline.quarantine import LongPrompt, quarantine_notes
 from paced.pipeline.rate_config import RateConfig
-from paced.pipeline.rate_result import LeftOut, Rated, left_out_file
+from paced.pipeline.rate_result import LeftOut, Rated, left_out_file, quarantine_file, write_unasked
 from paced.pipeline.rate_state import ROLLOUTS, SETTINGS, SHARD, settings_beside, state_folder
 from paced.pipeline.training_file import read_training_file
 from paced.problems.files import ProblemFile
 from paced.records import PassRate, Problem
 from paced.rollouts.shards import Shard, shard
-from paced.run.storage import read_records, write_json, write_records
+from paced.run.storage import read_records, write_json
 from paced.run.tablefile import read_rows
 from paced.weights.table.rated import check_table_name, write_rated
 
@@ -73,13 +74,13 @@ def merge_rates(config: RateConfig, table: str | Path) -> Rated:
         raise ConfigError(f"{table}: was rated by one job, whose completions are beside it. Give another name with -o.")
     rates = [rate for part in parts for rate in _read_rates(part)]
     left_out = [one for part in parts for one in read_records(left_out_file(part), LeftOut)]
-    _refuse_misfits(table, file.problems, [one.problem_id for some in (rates, left_out) for one in some])
+    quarantined = [one for part in parts for one in read_records(quarantine_file(part), LongPrompt)]
+    _refuse_misfits(table, file.problems, [one.problem_id for some in (rates, left_out, quarantined) for one in some])
     place_of = {problem.problem_id: place for place, problem in enumerate(file.problems)}
     rates.sort(key=lambda rate: place_of[rate.problem_id])
     left_out.sort(key=lambda one: place_of[one.problem_id])
-    left_out_file(table).unlink(missing_ok=True)
-    if left_out:
-        write_records(left_out_file(table), left_out)
+    quarantined.sort(key=lambda one: place_of[one.problem_id])
+    write_unasked(table, left_out, quarantined)
     write_json(state_folder(table) / SETTINGS, {"settings": settings})
     write_rated(table, rates)
     screen = settings.get("screen")
@@ -88,7 +89,12 @@ def merge_rates(config: RateConfig, table: str | Path) -> Rated:
         rates=tuple(rates),
         verdicts=_verdicts(rates),
         left_out=tuple(left_out),
-        notes=(*file.notes, f"{len(parts)} parts of {parts[0].parent} were put together"),
+        quarantined=tuple(quarantined),
+        notes=(
+            *file.notes,
+            *quarantine_notes(quarantined, len(file.problems), str(quarantine_file(table))),
+            f"{len(parts)} parts of {parts[0].parent} were put together",
+        ),
         screen=(screen[0], screen[1]) if screen else None,
     )
 

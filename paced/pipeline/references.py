@@ -103,9 +103,18 @@ def best_references(problems: Sequence[Problem], samples: Sequence[Rollout], con
         samples: at least one of each, every (problem, sample index) once.
         config: the grading and the templates.
     """
-    best: dict[str, tuple[ReferenceCheck, Rollout]] = {}
-    _keep_better(best, problems, samples, config)
-    return [best[problem.problem_id][1] for problem in problems]
+    return [reference for _, reference in _best(problems, samples, config)]
+
+
+def best_checks(problems: Sequence[Problem], samples: Sequence[Rollout], config: RunConfig) -> list[ReferenceCheck]:
+    """The checks of :func:`best_references`, before a stage has them: what a run will say of a file of references.
+
+    Args:
+        problems: as there.
+        samples: as there.
+        config: as there.
+    """
+    return [check for check, _ in _best(problems, samples, config)]
 
 
 def write_references(stage: StageFolder, references: Iterable[Rollout]) -> None:
@@ -157,6 +166,14 @@ def describe_checks(checks: Sequence[ReferenceCheck]) -> str:
     kinds = ", ".join(f"{counts[flag]:,} {flag}" for flag in FLAGS if counts[flag])
     total = f"{sum(bool(one.flags) for one in checks):,} of {len(checks):,} flagged"
     return f"{total} ({kinds})" if kinds else total
+
+
+def _best(
+    problems: Sequence[Problem], samples: Sequence[Rollout], config: RunConfig
+) -> list[tuple[ReferenceCheck, Rollout]]:
+    best: dict[str, tuple[ReferenceCheck, Rollout]] = {}
+    _keep_better(best, problems, samples, config)
+    return [best[problem.problem_id] for problem in problems]
 
 
 def _keep_better(

@@ -29,6 +29,11 @@ def describe_environment(*, seed: int) -> dict[str, Any]:
     ):
         with contextlib.suppress(metadata.PackageNotFoundError):
             versions[package] = metadata.version(package)
+    return {**describe_machine(), "seed": seed, "versions": versions}
+
+
+def describe_machine() -> dict[str, str]:
+    """This package, the interpreter and the kind of machine."""
     return {
         "paced": paced.__version__,
         "commit": _commit(),
@@ -36,8 +41,6 @@ def describe_environment(*, seed: int) -> dict[str, Any]:
         "machine": platform.machine(),
         "system": platform.system(),
         "threads": os.environ.get("OMP_NUM_THREADS", ""),
-        "seed": seed,
-        "versions": versions,
     }
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from paced.arrays import Floats
-from paced.errors import check_counts, check_number
+from paced.arrays import Floats, check_counts
+from paced.errors import check_number
 from paced.weights.counts import by_pair
 from paced.zone import Zone
 

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from paced.arrays import Booleans, Floats, Integers
-from paced.errors import check_counts
+from paced.arrays import Booleans, Floats, Integers, check_counts
 from paced.zone import Zone
 
 MOST_ROLLOUTS = 100_000

@@ -8,7 +8,7 @@
 - ``bayes_optimal``: h*(s) = E[s2|s]/E[M2|s], the most efficient rollout weight when gradients at the extremes are
   large (``x1``).
 
-Beta functions go through log-gamma throughout.
+Ratios of Beta functions go through ``rising.py`` throughout, where nothing cancels.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 import numpy as np
-from scipy.special import betaln
 
 from paced.arrays import Floats, Integers
 from paced.errors import check_number
 from paced.weights.betabinomial import BetaBinomial
 from paced.weights.counts import CountHistogram
 from paced.weights.law import outside, unidentified
+from paced.weights.rising import log_beta_ratio
 
 EstimatorName = Literal["plugin", "unbiased", "posterior", "bayes_optimal"]
 ESTIMATORS: tuple[str, ...] = get_args(EstimatorName)
@@ -88,7 +88,7 @@ def posterior(
         [0.0818182]
     """
     a, b = _posterior_parameters(num_passed, num_rollouts, prior)
-    return np.exp(betaln(a + alpha, b + beta) - betaln(a, b))
+    return np.exp(log_beta_ratio(a, b, alpha, beta))
 
 
 def bayes_optimal(
@@ -118,7 +118,7 @@ def bayes_optimal(
             f"bayes_optimal: prior plus second_moment_exponents must stay positive, got prior {prior} with "
             f"({t0:g}, {t1:g}): the second moment diverges at an end. Use a prior with larger parameters."
         )
-    return np.exp(betaln(a + 2 * sa, b + 2 * sb) - betaln(a + t0, b + t1))
+    return np.exp(log_beta_ratio(a + t0, b + t1, 2 * sa - t0, 2 * sb - t1))
 
 
 def empirical_prior(cells: CountHistogram) -> tuple[float, float]:

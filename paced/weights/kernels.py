@@ -13,14 +13,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from paced.arrays import Floats, Integers
-from paced.errors import check_choice, check_counts, check_number
+from paced.arrays import Floats, Integers, check_counts, refuse_masked
+from paced.errors import check_choice, check_number
 from paced.weights import estimates
 from paced.weights.counts import CountHistogram, by_pair
 
 
 def check_pass_rate(place: str, pass_rate: ArrayLike) -> Floats:
     """Return pass rates as float64, or say which one is not in [0, 1]."""
+    refuse_masked(place, "pass_rate", pass_rate)
     array = np.asarray(pass_rate, dtype=np.float64)
     bad = ~((array >= 0) & (array <= 1))
     if bad.any():
@@ -193,7 +194,8 @@ class MinimaxKernel(_PlugInKernel):
     def at(self, pass_rate: ArrayLike) -> Floats:
         """The exact weight at pass rates in [0, 1], any shape."""
         snr_squared = self.amplitude * BetaKernel(self.alpha, self.beta).at(pass_rate)
-        return snr_squared / (snr_squared + np.cosh(self.delta))
+        shrunk = np.exp(-self.delta)  # cosh δ = (1 + e^-2δ)/(2e^-δ) itself overflows for δ > 710
+        return 2 * shrunk * snr_squared / (2 * shrunk * snr_squared + 1 + shrunk**2)
 
     @property
     def peak(self) -> float:

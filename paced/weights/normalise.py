@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from paced.arrays import Floats
+from paced.arrays import Floats, refuse_masked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +50,7 @@ def normalise(weights: ArrayLike) -> NormalisedWeights:
         >>> round(normalise([0.0, 1.0, 3.0, 0.0]).ess, 12)
         1.6
     """
+    refuse_masked("normalise", "weights", weights)
     array = np.asarray(weights, dtype=np.float64)
     if array.ndim != 1 or array.size == 0:
         raise ValueError(f"normalise: weights must be one-dimensional with at least one, got shape {array.shape}.")
@@ -101,7 +102,8 @@ def sampling_probabilities(weights: ArrayLike) -> Floats:
     """Probability of drawing each problem, w_i / Σ_j w_j: the other way to use a weight (``x11``).
 
     Problems drawn with these probabilities and trained with weight 1 follow the same mean gradient as uniform draws
-    with unit-mean weights, with E[w̃ ‖g‖²] in place of E[w̃² ‖g‖²] in the variance: never more for the default kernel.
+    with unit-mean weights, with E[w̃ ‖g‖²] in place of E[w̃² ‖g‖²] in the variance. That is less where w E‖g‖² rises with
+    w, and more where it falls, as it does when E‖g‖² ∝ w^τ with τ < -1.
 
     Raises:
         ValueError: as :func:`normalise`.

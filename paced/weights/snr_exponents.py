@@ -25,8 +25,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import psi
 
-from paced.arrays import Floats
-from paced.errors import check_counts, check_number
+from paced.arrays import Floats, check_counts
+from paced.errors import check_number
 from paced.weights.estimates import check_prior
 from paced.weights.kernels import BetaKernel, check_pass_rate
 

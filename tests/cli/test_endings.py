@@ -16,10 +16,11 @@ import pytest
 from cyclopts import App
 from safetensors.numpy import load as load_weights
 
+from paced.arrays import check_counts
 from paced.cli import app
 from paced.cli.endings import FAILED, INTERRUPTED, NO_READER, OUR_FAULT, STOPPED, WRONG_INPUT, ending_of
 from paced.cli.extras import EXTRAS
-from paced.errors import RunFolderError, check_counts, check_number
+from paced.errors import RunFolderError, check_number
 from paced.run.signals import StopRequested
 from paced.weights import WEIGHTS
 

@@ -59,8 +59,8 @@ def test_the_file_for_lighteval_is_python_with_one_task_a_set(config, tmp_path):
         node.value for node in tree.body if isinstance(node, ast.Assign) and node.targets[0].id == "TASKS_TABLE"
     )
     assert [tuple(argument.value for argument in call.args) for call in table.elts] == [
-        ("sums", 3, 6),
-        ("aime", 8, 30000),
+        ("tiny_sums", "sums", 3, 6),
+        ("tiny_aime", "aime", 8, 30000),
     ]
 
 
@@ -82,6 +82,7 @@ def test_a_recipe_without_held_out_sets_has_nothing_to_write(config, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)  # as in test_lm_eval.py
 @pytest.mark.skipif(
     find_spec("lm_eval") is None and "PACED_EVAL_PYTHON" not in os.environ,
     reason="needs lm-eval: pip install 'paced[eval]', or PACED_EVAL_PYTHON with an interpreter that has it",

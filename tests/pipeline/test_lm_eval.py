@@ -29,6 +29,8 @@ needs_lm_eval = pytest.mark.skipif(
     find_spec("lm_eval") is None and "PACED_EVAL_PYTHON" not in os.environ,
     reason="needs lm-eval: pip install 'paced[eval]', or PACED_EVAL_PYTHON with an interpreter that has it",
 )
+patient = pytest.mark.timeout(3600)
+"""Starting lm-eval takes half a minute of one CPU, and on a busy machine many times that."""
 FACTS = {"lm_eval_version": "0.4.13", "versions": {"sums": 1}, "n_shot": {"sums": 0}, "chat_template_sha": None}
 
 
@@ -74,6 +76,7 @@ def tasks(tmp_path):
 
 
 @needs_lm_eval
+@patient
 @pytest.mark.slow
 def test_an_mmlu_shaped_task_runs_offline_and_agrees_with_what_lm_eval_says(run, tasks, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
@@ -96,6 +99,7 @@ def test_an_mmlu_shaped_task_runs_offline_and_agrees_with_what_lm_eval_says(run,
 
 
 @needs_lm_eval
+@patient
 @pytest.mark.slow
 def test_a_task_that_lm_eval_does_not_know_is_told_in_its_own_words(run):
     with pytest.raises(ConfigError, match=r"ended with code 1 \(.*no_such_task"):

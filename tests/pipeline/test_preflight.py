@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 
 import pytest
 import torch
 import transformers
+from problems.public_sets import SETS
 from tiny_models import CHAT, byte_tokenizer, write_model, write_sums
 
 from paced.cli.steps import distill
@@ -198,6 +200,17 @@ def test_golds_that_no_completion_can_equal_are_named_all_at_once(tmp_path, gpt2
     assert [row.row for row in caught.value.rows] == [2, 4]
 
 
+def test_a_held_out_gold_is_checked_by_the_grading_of_its_own_set(tmp_path, gpt2):
+    (tmp_path / "heldout.jsonl").write_text('{"problem": "20 + 1", "answer": "so #### 21"}\n')
+    with pytest.raises(BadRows, match="row 1, column 'answer': found 'so #### 21'.*answer_format=last_number"):
+        check_inputs(tiny(tmp_path, gpt2))
+    (tmp_path / "heldout.jsonl").write_text('{"problem": "20 + 1", "answer": "\\\\frac{42}{2}"}\n')
+    preset = [{"name": "heldout", "path": str(tmp_path / "heldout.jsonl"), "preset": "math-500"}]
+    with pytest.raises(ConfigError) as caught:
+        check_inputs(tiny(tmp_path, gpt2, **{"evaluation.sets": preset, "grading.answer_format": "digits"}))
+    assert "frac" not in str(caught.value)  # the preset reads boxes: only its 30,000 tokens are too many here
+
+
 def test_held_out_problems_that_are_trained_on_are_named_and_a_whole_set_is_refused(tmp_path, gpt2):
     write_sums(tmp_path / "heldout.jsonl", 5)
     with pytest.raises(ConfigError, match="5 of 5 problems of 'heldout' are training problems .*nothing is held out"):
@@ -375,3 +388,37 @@ def test_what_a_method_alone_is_at_fault_for_has_its_name_and_the_rest_is_said_o
         check_all(tiny(tmp_path, gpt2, **changes))
     assert str(caught.value).count("rollouts.max_new_tokens is 900") == 1
     assert "methods.other: references.max_new_tokens is 95" in str(caught.value)
+
+
+def test_methods_share_the_prompts_that_their_settings_leave_the_same(tmp_path, gpt2):
+    """A set of a million problems is read once, however many methods are compared."""
+    methods = {"other": {"weights": "uniform"}, "asked": {"prompts": {"student": "Now: {problem}"}}}
+    inputs, of_method = check_all(tiny(tmp_path, gpt2, methods=methods))
+    assert of_method["other"].student_prompts is inputs.student_prompts
+    assert of_method["asked"].problems is inputs.problems
+    assert of_method["asked"].student_prompts[0].text.startswith("Now: ")
+
+
+@pytest.fixture
+def benchmarks(tmp_path):
+    """MATH-500 and MMLU in small, as they are published."""
+    return {
+        "problems.path": str(SETS["HuggingFaceH4/MATH-500"].write(tmp_path / "math.parquet")),
+        "evaluation.sets": [
+            {"name": "mmlu", "path": str(SETS["cais/mmlu"].write(tmp_path / "mmlu.parquet")), "role": "stability"}
+        ],
+        "grading.answer_format": "boxed",
+    }
+
+
+def test_public_benchmarks_go_through_every_look_and_a_preset_has_its_own_length(tmp_path, gpt2, benchmarks):
+    config = tiny(tmp_path, gpt2, **benchmarks, **{"rollouts.max_new_tokens": 4, "references.max_new_tokens": 4})
+    config = dataclasses.replace(config, prompts=dataclasses.replace(config.prompts, teacher="{problem}"))
+    assert [one.answer_type for one in check_inputs(config).problems] == ["math", "math"]
+    (mmlu,) = config.evaluation.sets
+    sets = (dataclasses.replace(mmlu, preset="mmlu"),)
+    unused = dataclasses.replace(config.evaluation.sampling, max_new_tokens=30_000)
+    config = dataclasses.replace(config, evaluation=dataclasses.replace(config.evaluation, sets=sets, sampling=unused))
+    with pytest.raises(ConfigError, match=r"preset=mmlu: max_new_tokens is 4096, .* Set .*mmlu\.preset=none") as caught:
+        check_inputs(config)
+    assert "30000" not in str(caught.value)

@@ -99,7 +99,7 @@ def test_rows_in_are_rows_out_and_rows_left_out(lengths, limit):
     assert len(long) == len(over)
     if len(over) == len(lengths):
         return
-    kept, _ = left_out(file, long, config)
+    kept, _ = left_out(file, long, "problems.jsonl")
     assert [problem.problem_id for problem in kept.problems] == [
         str(i) for i in range(len(lengths)) if str(i) not in over
     ]

@@ -15,7 +15,9 @@ from paced.errors import BadRows, ConfigError, RunFolderError
 from paced.pipeline import steps
 from paced.pipeline.rate import rate
 from paced.pipeline.rate_config import RateConfig, engine_of, read_rate_config
+from paced.pipeline.rate_shards import merge_rates
 from paced.records import Grade, PassRate, Rollout
+from paced.rollouts.shards import Shard
 from paced.run.configfile import build_config
 from paced.run.folder import RunFolder
 from paced.run.progress import Silent
@@ -184,6 +186,32 @@ def test_a_prompt_that_does_not_fit_is_left_out_by_name_and_the_others_are_rated
     again = rate(asked(tmp_path, model), tmp_path / "again.parquet")
     assert not again.left_out
     assert not again.left_out_file.exists()
+
+
+def test_a_prompt_over_the_limit_stops_the_rating_or_is_put_aside_and_counted(tmp_path, model):
+    write_digit_problems(tmp_path / "problems.jsonl", longest=40)
+    limited = {"prompts__max_student_tokens": 30, "rollouts__num_samples": 2}
+    table = tmp_path / "rates.parquet"
+    with pytest.raises(
+        ConfigError, match=r"1 of 24 problems has .*problem q23, row 24, .*raise prompts.max_student_tok"
+    ):
+        rate(asked(tmp_path, model, **limited), table)
+    rated = rate(asked(tmp_path, model, **limited, prompts__too_long="quarantine"), table)
+    (row,) = map(json.loads, (tmp_path / "rates.parquet.quarantine.jsonl").read_text().splitlines())
+    assert row == {"problem_id": "q23", "row": 24, "reader": "student", "num_tokens": 40, "limit": 30}
+    assert [one["problem_id"] for one in rows_of(table)] == [f"q{number}" for number in range(23)]
+    text, data = rated.report()
+    assert "1 of 24 problems has a prompt over its limit: student 1 (over 30 tokens)" in text
+    assert data["quarantined"] == [row]
+    assert not rated.left_out
+    with pytest.raises(RunFolderError, match=r"prompts.max_student_tokens was 30, is nothing"):
+        rate(asked(tmp_path, model, rollouts__num_samples=2), table)
+    parts = tmp_path / "parts.parquet"
+    for index in range(2):
+        rate(asked(tmp_path, model, **limited, prompts__too_long="quarantine"), parts, part=Shard(index, 2))
+    merged = merge_rates(asked(tmp_path, model), parts)
+    assert (merged.rates, merged.quarantined) == (rated.rates, rated.quarantined)
+    assert parts.read_bytes() == table.read_bytes()
 
 
 def test_no_prompt_that_fits_is_an_error(tmp_path, model, problems):

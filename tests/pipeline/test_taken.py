@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from tiny_models import byte_tokenizer, write_model
+from tiny_models import byte_tokenizer, write_model, write_sums
 from tiny_run import begin, recipe
 
 from paced.analysis.report.report import write_report
@@ -167,6 +167,31 @@ def test_completions_that_no_model_can_read_are_refused_with_the_longest(tmp_pat
     rows = [{"problem": f"{i} + {i + 1}", "text": "4" * (90 + i)} for i in range(12)]
     data = taken(tmp_path, gpt2, "references", write(tmp_path / "long.jsonl", rows))
     assert "must fit into the 96 positions of the student, got 11 of 12" in refused(data)
+
+
+@pytest.mark.parametrize("flagged", ["keep", "drop"])
+def test_references_of_a_file_are_graded_before_the_run(tmp_path, gpt2, flagged):
+    write_sums(tmp_path / "sums.jsonl")
+    problems = read_problems(tmp_path / "sums.jsonl").problems
+    texts = {0: "7000", 1: "By the provided solution it is {}", 2: "{}", 3: "no number"}
+    rows = [
+        {"problem_id": one.problem_id, "text": texts.get(place, "{}").format(one.answer),
+         "finish_reason": "length" if place == 2 else "stop"}
+        for place, one in enumerate(problems)
+    ]  # fmt: skip
+    data = taken(tmp_path, gpt2, "references", write(tmp_path / "theirs.jsonl", rows))
+    data["references"] |= {"flagged": flagged, "max_new_tokens": 60}
+    (note,) = [note for note in check_all(build_config(data)).notes if note.startswith("references.from")]
+    assert "4 of 12 flagged (1 leaks, 1 truncated, 1 no answer, 1 wrong)" in note
+    assert f"{problems[0].problem_id} (wrong); " in note
+    assert note.endswith(f"references.flagged: {flagged}")
+    data["references"]["from"] = write(tmp_path / "theirs.jsonl", [row | {"text": "7000"} for row in rows])
+    if flagged == "drop":
+        assert "stage 1: references.flagged: drop leaves no problem, since all 12 references are flagged" in refused(
+            data
+        )
+    else:
+        check_all(build_config(data))
 
 
 def test_a_limit_and_shares_of_stages_pass_over_the_rows_that_they_leave_out(tmp_path, gpt2):

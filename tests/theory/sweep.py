@@ -10,25 +10,17 @@ The libraries are loaded once and each fault gets a fork of that process: a seco
 from __future__ import annotations
 
 import ast
-import importlib.abc
-import importlib.machinery
-import importlib.util
 import json
 import os
-import signal
 import sys
 import tempfile
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from theory.faulty import ROOT, Faulty, forked, load_libraries
+
 EXCHANGED = {" + ": " - ", " - ": " + ", " * ": " / ", " / ": " * ", "**": "*"}
 TURNED = {" < ": " > ", " > ": " < ", " <= ": " >= ", " >= ": " <= "}
-LIBRARIES = ("numpy", "scipy.special", "scipy.stats", "scipy.optimize", "scipy.integrate", "sympy", "z3", "flint",
-             "mpmath", "hypothesis.strategies", "rich.table")  # fmt: skip
-SECONDS = 240
-"""After which a fault counts as a hang."""
 
 
 def faults(text: str) -> Iterator[tuple[int, str, str]]:
@@ -59,35 +51,9 @@ def _other(line: str, start: int, end: int, table: dict[str, str]) -> str:
     return ""
 
 
-class Faulty(importlib.abc.MetaPathFinder, importlib.abc.SourceLoader):
-    """Imports one file of the package with another text."""
-
-    def __init__(self, file: str, text: str) -> None:
-        self.path = str(ROOT / "paced" / file)
-        self.module = "paced." + file.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
-        self.text = text
-
-    def find_spec(self, fullname, path=None, target=None):
-        if fullname != self.module:
-            return None
-        return importlib.util.spec_from_file_location(fullname, self.path, loader=self)
-
-    def get_filename(self, fullname):
-        return self.path
-
-    def get_data(self, path):
-        return self.text.encode() if path == self.path else Path(path).read_bytes()
-
-    def get_code(self, fullname):
-        return compile(self.text, self.path, "exec")
-
-
 def _try(file: str, text: str, order: list[list]) -> int:
     """0: not seen; 1: seen, as ``paced verify --strict`` would; run in a fork."""
     sys.meta_path.insert(0, Faulty(file, text))
-    silence = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(silence, 1)
-    os.dup2(silence, 2)
     from paced.theory.ledger.runner import Task, run_task
 
     return int(any(not run_task(Task(*task)).as_expected for task in order))
@@ -104,25 +70,12 @@ def _baseline(path: Path) -> int:
     return 0
 
 
-def _forked(work, *arguments) -> int:
-    child = os.fork()
-    if child:
-        return child
-    signal.alarm(SECONDS)
-    try:
-        code = work(*arguments)
-    except BaseException:  # a package that does not load is seen
-        code = 1
-    os._exit(code)
-
-
 def main(*files: str) -> None:
     """Try every fault of ``paced/<file>`` for each file, two at a time."""
-    for name in LIBRARIES:
-        import_module(name)
+    load_libraries()
     with tempfile.TemporaryDirectory() as folder:
         record = Path(folder) / "order.json"
-        assert os.waitpid(_forked(_baseline, record), 0)[1] == 0, "the ledger fails without a fault"
+        assert os.waitpid(forked(_baseline, record), 0)[1] == 0, "the ledger fails without a fault"
         order = json.loads(record.read_text())
     running: dict[int, tuple[str, int, str]] = {}
     tally = {file: [0, 0] for file in files}
@@ -140,7 +93,7 @@ def main(*files: str) -> None:
         lines = (ROOT / "paced" / file).read_text(encoding="utf-8").splitlines()
         for number, _, faulty in faults("\n".join(lines)):
             text = "\n".join([*lines[: number - 1], faulty, *lines[number:], ""])
-            running[_forked(_try, file, text, order)] = (file, number, faulty)
+            running[forked(_try, file, text, order)] = (file, number, faulty)
             if len(running) >= (os.cpu_count() or 1):
                 collect()
     while running:

@@ -10,6 +10,7 @@ import oracles_weights as oracle
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from scipy import optimize, stats
 from scipy.special import betaln
 from tolerances import F64
 
@@ -173,6 +174,16 @@ def test_empirical_prior_is_the_law_of_the_maximum_likelihood_fit():
     assert (a, b) == pytest.approx((0.566088, 0.504028), abs=1e-6)
     weights = BetaKernel(estimator="posterior", prior="empirical")(passed, 8)
     assert np.array_equal(weights, BetaKernel(estimator="posterior", prior=(a, b))(passed, 8))
+
+
+def test_empirical_prior_has_the_largest_likelihood_of_scipys_beta_binomial():
+    passed, rollouts = np.array([0, 1, 3, 5, 6, 2, 2, 8, 1, 2, 4, 0, 3]), np.array([8] * 8 + [4] * 5)
+    a, b = empirical_prior(CountHistogram.of(passed, rollouts))
+    found = optimize.minimize(
+        lambda law: -stats.betabinom.logpmf(passed, rollouts, *np.exp(law)).sum(), [0, 0], method="Nelder-Mead",
+        options={"xatol": 1e-9, "fatol": 1e-10},
+    )  # fmt: skip
+    assert (a, b) == pytest.approx(tuple(np.exp(found.x)), rel=1e-5)
 
 
 def test_empirical_prior_says_why_there_is_none():

@@ -28,8 +28,7 @@ from paced.analysis.snr.estimators import pooled_snr_squared
 from paced.analysis.snr.law import fit_law, likelihood, mixing_weights, posterior
 from paced.analysis.snr.power_law import CellSums, Solution, fit_noise, misfit_bound, solve, spread, tilt
 from paced.analysis.snr.rows import ProblemSnr
-from paced.arrays import Floats, Integers
-from paced.errors import check_counts
+from paced.arrays import Floats, Integers, check_counts
 from paced.records import PassRate
 from paced.weights.counts import CountHistogram
 

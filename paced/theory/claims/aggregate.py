@@ -51,7 +51,8 @@ def _aggregate_law(factor: float = 1.0) -> Outcome:
         return computed >= float(minimax_value(delta)) - 1e-12
 
     rows = st.lists(st.tuples(st.floats(-1, 1), st.floats(0.01, 1)), min_size=1, max_size=8)
-    return holds_for_all(st.tuples(st.floats(0.01, 1.5), rows), law)
+    ends = (0.01, [(-1.0, 0.01)]), (1.5, [(1.0, 1.0), (-1.0, 0.01)] * 4)
+    return holds_for_all(st.tuples(st.floats(0.01, 1.5), rows), law, ends=ends)
 
 
 def _aggregate_from_descents() -> Outcome:

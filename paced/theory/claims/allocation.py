@@ -1,4 +1,4 @@
-"""Claims about where rollouts go: ``x7`` and the two-phase screening of the paper (``x7.screening``)."""
+"""Claims about what a rollout is worth (``x7.value``) and the two-phase screening of the paper (``x7.screening``)."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from itertools import product
 from math import comb
 
 import mpmath
-import numpy as np
 
 from paced.theory.facts.kernel import zeroed_probability
-from paced.theory.facts.rollout_shares import neyman_allocation, rollouts_worth_their_price
+from paced.theory.facts.rollout_shares import rollouts_worth_their_price
 from paced.theory.facts.screening import (
     exited_kernel_mass,
     naive_screening_bias,
@@ -18,9 +17,9 @@ from paced.theory.facts.screening import (
     screening_cost_of_law,
 )
 from paced.theory.ledger.claim import Check, Claim, Control, Counterexample, Outcome, Result, Verdict
-from paced.theory.ledger.engines import agree, all_of, equal_exactly, refuted, supported, symbolic_zero
+from paced.theory.ledger.engines import agree, all_of, equal_exactly, refuted, supported
 from paced.weights import plan_rollouts
-from paced.weights.budget.allocation import rollout_variance, screened_weight, value_of_rollouts
+from paced.weights.budget.allocation import screened_weight, value_of_rollouts
 from paced.weights.budget.planner import walk
 
 RATES = (Fr(1, 10), Fr(1, 4), Fr(2, 5), Fr(1, 2), Fr(7, 9))
@@ -39,55 +38,6 @@ def _outcomes(num_first: int, num_all: int):  # type: ignore[no-untyped-def]
 def _chance(sequence: tuple[int, ...], p: Fr) -> Fr:
     passed = sum(sequence)
     return p**passed * (1 - p) ** (len(sequence) - passed)
-
-
-# --- variance of one rollout, Neyman -----------------------------------------------------------------------------------
-def _rollout_variance(shift: float = 0.0) -> Outcome:
-    """The delta method: v = p(1-p) w'(p)^2, w' by mpmath's derivative."""
-    computed, expected, places = [], [], []
-    for alpha, beta in ((1.0, 1.0), (1.0, 2.0), (0.7, 1.4)):
-        for p in (0.07, 0.31, 0.5, 0.83):
-            slope = mpmath.diff(lambda x, a=alpha, b=beta: x**a * (1 - x) ** b, p)
-            computed.append(float(rollout_variance(p, alpha=alpha + shift, beta=beta)))
-            expected.append(float(p * (1 - p) * slope**2))
-            places.append(p)
-    return agree(computed, expected, rtol=1e-9, atol=1e-12, p=places)
-
-
-def _where_rollouts_matter() -> Outcome:
-    """The default's v = pq(1 - 4pq) is 0 at 1/2 and 1/16 at most, at (1 ± 1/sqrt 2)/2; by SymPy."""
-    import sympy
-
-    p = sympy.symbols("p", real=True)
-    v = p * (1 - p) * sympy.diff(p * (1 - p), p) ** 2
-    peak = (1 - 1 / sympy.sqrt(2)) / 2
-    return all_of(
-        symbolic_zero(v - p * (1 - p) * (1 - 4 * p * (1 - p))),
-        symbolic_zero(sympy.diff(v, p).subs(p, peak)),
-        symbolic_zero(v.subs(p, peak) - sympy.Rational(1, 16)),
-        agree(rollout_variance([0.5, float(peak)]), [0.0, 1 / 16], atol=1e-15),
-    )
-
-
-def _neyman(power: float = 0.5) -> Outcome:
-    """Σ v_i/K_i at the allocation is at most that of any other way to move one rollout between two problems."""
-    rates = np.array([0.03, 0.11, 0.146, 0.3, 0.42, 0.9])
-    v = rollout_variance(rates)
-    K = neyman_allocation(rates, 120)
-    if power != 0.5:
-        K = np.maximum(1, np.round(120 * v**power / (v**power).sum())).astype(int)
-    if int(K.sum()) != 120 and power == 0.5:
-        return refuted("the budget is not spent", spent=int(K.sum()))
-    base = float((v / K).sum())
-    for i, j in product(range(6), repeat=2):
-        moved = K.copy()
-        moved[i] += 1
-        moved[j] -= 1
-        if i == j or moved[j] < 1:
-            continue
-        if float((v / moved).sum()) < base - 1e-15:
-            return refuted("moving one rollout lowers the variance", to=i, of=j, before=base)
-    return supported(30)
 
 
 # --- value of a rollout ------------------------------------------------------------------------------------------------
@@ -208,43 +158,6 @@ def _planner_is_exact(cheaper: bool = False) -> Outcome:
 
 
 CLAIMS = (
-    Claim(
-        id="x7.neyman",
-        where="extension",
-        title="Which problems deserve rollouts: not those at p = 1/2",
-        verdict=Verdict.TRUE,
-        statement="The plug-in weight has variance v(p)/K with v = p^(2a-1) q^(2b-1) (a - (a+b)p)^2; for the default it is largest at p = (1 ± 1/sqrt 2)/2 "
-        "and zero at 1/2. A budget is best spent with K_i proportional to sqrt(v_i).",
-        latex=r"v(p)=p^{2\alpha-1}(1-p)^{2\beta-1}\bigl(\alpha-(\alpha+\beta)p\bigr)^2,\qquad K_i\propto\sqrt{v_i}",
-        functions=(
-            rollout_variance,
-            neyman_allocation,
-        ),
-        hypotheses=("first order in 1/K",),
-        depends_on=("eq1", "eq3"),
-        proof="Delta method; Lagrange multiplier of sum v_i/K_i under sum K_i = budget.",
-        checks=(
-            Check(
-                "numeric",
-                "v is p q w'(p)^2",
-                "3 kernels, 4 rates",
-                _rollout_variance,
-                Result.SUPPORTED,
-                fails={"alpha + 0.01": {"shift": 0.01}},
-            ),
-            Check(
-                "numeric", "the default's zero and its peaks", "p in (0, 1)", _where_rollouts_matter, Result.SUPPORTED
-            ),
-            Check(
-                "numeric",
-                "no exchange of one rollout helps",
-                "6 problems, 120 rollouts",
-                _neyman,
-                Result.SUPPORTED,
-                fails={"K proportional to v in place of sqrt(v)": {"power": 1.0}},
-            ),
-        ),
-    ),
     Claim(
         id="x7.value",
         where="extension",

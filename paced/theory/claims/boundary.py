@@ -10,7 +10,7 @@ import mpmath
 import numpy as np
 
 from paced.theory.facts.boundary import forward_kl_gradient, mastery_population, population_snr, reverse_kl_gradient
-from paced.theory.ledger.claim import Check, Claim, Control, Counterexample, Outcome, Picture, Result, Verdict
+from paced.theory.ledger.claim import Check, Claim, Counterexample, Outcome, Picture, Result, Verdict
 from paced.theory.ledger.engines import agree, all_of, holds_for_all, refuted, supported, symbolic_zero, unsatisfiable
 from paced.weights import SaturatedKernel
 
@@ -31,24 +31,18 @@ def _softmax_is_half_lipschitz(constant: float = 0.5) -> Outcome:
         gradient = forward_kl_gradient(teacher_logits=teacher, student_logits=student)
         return bool(np.linalg.norm(gradient) <= constant * np.linalg.norm(teacher - student) + 1e-12)
 
-    return holds_for_all(_logit_pairs(), law, examples=150)
-
-
-def _half_is_attained() -> Outcome:
-    """Two equally likely tokens: the quotient tends to 1/2, so no constant below 1/2 will do."""
-    shift = 1e-4
-    gradient = forward_kl_gradient(teacher_logits=[0.0, 0.0], student_logits=[shift, -shift])
-    quotient = float(np.linalg.norm(gradient) / (shift * np.sqrt(2)))
-    return refuted("", shift=shift, quotient=quotient) if quotient > 0.49 else supported(1)
+    far, near, equal = np.linspace(-20, 20, 50), np.array([-20.0, 20.0]), np.zeros(2)
+    ends = (equal, 1e-5 * near), (far, far[::-1]), (near, -near)
+    return holds_for_all(_logit_pairs(), law, ends=ends, examples=150)
 
 
 def _jacobian_norm_two_tokens() -> Outcome:
-    """v'(diag P - PP')v <= |v|²/2 for two tokens, over the reals."""
+    """v'(diag P - PP')v <= |v|²/2 for two tokens, over the reals; it needs nothing of p."""
     import z3
 
     p, x, y = z3.Reals("p x y")
     quadratic = p * x * x + (1 - p) * y * y - (p * x + (1 - p) * y) ** 2
-    return unsatisfiable(p > 0, p < 1, quadratic > (x * x + y * y) / 2)
+    return unsatisfiable(quadratic > (x * x + y * y) / 2)
 
 
 def _gradients_against_differences(swap: bool = False) -> Outcome:
@@ -124,6 +118,28 @@ def _every_pass_rate_has_signal(gradients) -> Outcome:  # type: ignore[no-untype
     return supported(1)
 
 
+def _half_space_has_signal(inside: int = 3) -> Outcome:
+    """z3: three gradients in the plane, ``inside`` of them with positive first coordinate, whose mean is 0: impossible."""
+    import z3
+
+    x, y = z3.Reals("x0 x1 x2"), z3.Reals("y0 y1 y2")
+    return unsatisfiable(*(value > 0 for value in x[:inside]), z3.And(z3.Sum(x) == 0, z3.Sum(y) == 0))
+
+
+def _half_space_has_finite_snr(low: float = 0.01) -> Outcome:
+    """Random gradients with a positive first coordinate that are not all equal: 0 < SNR < infinity."""
+    from hypothesis import strategies as st
+
+    rows = st.lists(
+        st.tuples(st.sampled_from([low, 0.5, 1.0]), st.sampled_from([-1.0, 0.0, 1.0])), min_size=2, max_size=4
+    )
+
+    def law(gradients: list[tuple[float, float]]) -> bool | None:
+        return 1e-12 < population_snr(gradients) < 1e12 if len(set(gradients)) > 1 else None
+
+    return holds_for_all(rows, law, examples=150)
+
+
 def _descent_vanishes(bounded: bool = True) -> Outcome:
     """w* s2 -> 0 at p -> 1 with w* = SNR²/(1+SNR²) <= 1 in units of 1/(eta L); 1/s2 in place of w* does not vanish."""
     weights = SaturatedKernel(1.0, 0.0, 3.0)
@@ -165,6 +181,7 @@ CLAIMS: tuple[Claim, ...] = (
                 "2 to 50 tokens, logits in [-20,20]",
                 _softmax_is_half_lipschitz,
                 Result.SUPPORTED,
+                fails={"with a constant below 1/2": {"constant": 0.49}},
             ),
             Check(
                 "numeric",
@@ -175,7 +192,6 @@ CLAIMS: tuple[Claim, ...] = (
                 fails={"with the two directions exchanged": {"swap": True}},
             ),
         ),
-        other_controls=(Control("numeric", "with a constant below 1/2", _half_is_attained),),
     ),
     Claim(
         id="prop2.ii",
@@ -237,18 +253,21 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         id="prop2.iii",
         where="Proposition 2 (iii) and its consequence",
-        title="Inside (0,1) the SNR is positive, finite and continuous",
-        verdict=Verdict.CONDITIONAL,
+        title="Partial competence does not make the SNR positive, finite or continuous",
+        verdict=Verdict.LOOSE,
         paper="SNR(p) > 0 for all p in (0,1), and SNR is continuous on (0,1); the per-problem descent vanishes at p -> 1.",
         statement=(
-            "It must be assumed: the pass rate does not determine the gradient. w* s2 -> 0 as p -> 1 does hold, because "
+            "The pass rate does not determine the gradient: problems of equal p may cancel (SNR 0) or agree (SNR infinite), and those of the next p are others. "
+            "0 < SNR < infinity follows if the gradients of equal p lie in an open half-space and are not all equal. w* s2 -> 0 as p -> 1 holds, because "
             "w* <= 1/(eta L)."
         ),
-        latex=r"0<\mathrm{SNR}(p)<\infty\ \text{on}\ (0,1)\ \text{(assumed)},\qquad w^*s_2\le\frac{s_2}{\eta L}\to0",
+        latex=r"\langle g,v\rangle>0\ \text{for all } g \text{ of rate } p\ \Rightarrow\ \bar g(p)\ne0,\qquad w^*s_2\le\frac{s_2}{\eta L}\to0",
         functions=(population_snr, SaturatedKernel),
-        hypotheses=("problems of equal p do not cancel", "some noise at every p", "bounded weights"),
+        hypotheses=("for the half that holds: bounded weights",),
         depends_on=("prop2.i",),
-        proof="Partial competence makes single gradients non-zero, not their mean over problems of equal p.",
+        proof="Partial competence makes single gradients non-zero, not their mean over problems of equal p. In a half-space <ḡ, v> is a mean of positive numbers.",
+        repair="Assume it, as Assumption 3(b) with a continuous remainder does, or ask for gradients of equal p in an open half-space and not all equal; continuity needs "
+        "a law of g given p that is continuous in p.",
         counterexample=Counterexample(
             "Two problems with p = 1/2 and opposite gradients: the mean is 0, so is the SNR. Two equal ones: SNR is infinite.",
             lambda: {"opposite": population_snr([[1.0], [-1.0]]), "equal": population_snr([[1.0], [1.0]])},
@@ -264,15 +283,26 @@ CLAIMS: tuple[Claim, ...] = (
             ),
             Check(
                 "numeric",
-                "0 < SNR < inf when nothing cancels",
-                "two gradients",
+                "the paper's wording: the SNR is positive inside (0, 1)",
+                "two problems of opposite gradients",
                 _every_pass_rate_has_signal,
+                Result.REFUTED,
+                given={"gradients": [[1.0], [-1.0]]},
+            ),
+            Check(
+                "z3",
+                "repaired: in a half-space the mean is not 0",
+                "three gradients in the plane",
+                _half_space_has_signal,
+                fails={"with one gradient outside": {"inside": 2}},
+            ),
+            Check(
+                "hypothesis",
+                "repaired: and the SNR is positive and finite unless all are equal",
+                "up to four gradients",
+                _half_space_has_finite_snr,
                 Result.SUPPORTED,
-                given={"gradients": [[1.0, 0.5], [0.8, -0.1]]},
-                fails={
-                    "with opposite gradients": {"gradients": [[1.0], [-1.0]]},
-                    "without noise": {"gradients": [[1.0], [1.0]]},
-                },
+                fails={"without the half-space": {"low": -1.0}},
             ),
         ),
     ),

@@ -100,7 +100,8 @@ def _best_rate_law() -> Outcome:
             and bool(np.all(others >= best * (1 - 1e-9)))
         )
 
-    return holds_for_all(st.tuples(size, st.integers(1, 5000), size, st.floats(0, 1e2)), law)  # fmt: skip
+    ends = (1e-2, 1, 1e-2, 0.0), (1e2, 5000, 1e2, 1e2)
+    return holds_for_all(st.tuples(size, st.integers(1, 5000), size, st.floats(0, 1e2)), law, ends=ends)
 
 
 def _best_rate_numbers() -> Outcome:
@@ -138,7 +139,8 @@ def _smoothness_carries_over(each: bool = True) -> Outcome:
         bound = np.abs(c).max() if each else abs(c.mean())
         return weighted_curvature(w, c) <= bound * (1 + 1e-12) + 1e-300
 
-    return holds_for_all(st.lists(st.tuples(st.floats(0.01, 5), st.floats(-9, 9)), min_size=1, max_size=6), law)
+    rows = st.lists(st.tuples(st.floats(0.01, 5), st.floats(-9, 9)), min_size=1, max_size=6)
+    return holds_for_all(rows, law, ends=([(0.01, -9)], [(0.01, 9), (5, -9)] * 3))
 
 
 def _curvature_numbers() -> Outcome:

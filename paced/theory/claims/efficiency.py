@@ -62,7 +62,8 @@ def _efficiency_law(loss: float = 1.0) -> Outcome:
         quotient = float(computed / best_descent(**args, smoothness=lip))
         return abs(quotient - expected) <= 1e-9 and abs(float(efficiency(rho)) - expected) <= 1e-12
 
-    return holds_for_all(st.tuples(scale, scale, scale, st.floats(1e-3, 1), st.floats(-5, 5)), law)
+    ends = (1e-3, 1e-3, 1e-3, 1e-3, -5), (1e3, 1e3, 1e3, 1, 5)
+    return holds_for_all(st.tuples(scale, scale, scale, st.floats(1e-3, 1), st.floats(-5, 5)), law, ends=ends)
 
 
 CLAIMS: tuple[Claim, ...] = (

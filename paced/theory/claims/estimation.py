@@ -1,4 +1,4 @@
-"""Claims about the SNR measured from K rollouts: Eq. (8) and Fig. 3."""
+"""The claim about the SNR measured from K rollouts: Eq. (8)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from fractions import Fraction as Fr
 from itertools import product
 
+import mpmath
 import numpy as np
 
 from paced.arrays import Floats
@@ -15,11 +16,11 @@ from paced.theory.facts.estimation import (
     debiased_signal_variance,
     debiased_snr_variance,
     effective_degrees,
-    raw_cross_problem_floor,
     snr_floor,
+    snr_ratio_bias,
     unbiased_snr_floor,
 )
-from paced.theory.ledger.claim import Check, Claim, Counterexample, Outcome, Picture, Result, Verdict
+from paced.theory.ledger.claim import Check, Claim, Counterexample, Outcome, Result, Verdict
 from paced.theory.ledger.engines import (
     agree,
     all_of,
@@ -107,17 +108,32 @@ def _floor_by_simulation(floor: Callable[[int], Floats] = snr_floor) -> Outcome:
 
 
 def _ratio_bias(corrected: bool = True) -> Outcome:
-    """E[U/V] - SNR^2 for isotropic Gaussian noise is (SNR^2 + 1/K) 2/(nu - 2), exactly; nu = d(K-1)."""
+    """E[U/V] - SNR^2 by simulation, noise that is far from isotropic: K = 6, eigenvalues 1, 0.2 and 0.05."""
     rng = np.random.default_rng(5)
-    K, d = 4, 3
-    m = np.array([0.7, 0.0, 0.4])
-    g = m + rng.normal(size=(400_000, K, d))
+    K, spread = 6, np.array([1.0, 0.2, 0.05])
+    m = np.array([0.3, 0.0, 0.4])
+    g = m + rng.normal(size=(300_000, K, 3)) * np.sqrt(spread)
     mean = g.mean(1)
     V = ((g - mean[:, None]) ** 2).sum((1, 2)) / (K - 1)
     U = (mean**2).sum(1) - V / K
-    snr = float(m @ m) / d
-    nu = effective_degrees(np.eye(d), K)
-    return all_of(agree(nu, 9.0), mean_is(U / V, snr + ((snr + 1 / K) * 2 / (nu - 2) if corrected else 0.0)))
+    snr = float(m @ m) / spread.sum()
+    return mean_is(U / V, snr + (snr_ratio_bias(snr, spread, K) if corrected else 0.0))
+
+
+def _bias_by_isotropic_degrees(eigenvalues: tuple[float, ...], num_rollouts: int) -> Outcome:
+    """(SNR² + 1/K) 2/(nu - 2) with the effective degrees nu, against the integral of the generating function."""
+    nu = effective_degrees(np.diag(eigenvalues), num_rollouts)
+    exact = snr_ratio_bias(0.2, eigenvalues, num_rollouts)
+    return agree((0.2 + 1 / num_rollouts) * 2 / (nu - 2), exact, rtol=1e-9, nu=nu, K=num_rollouts)
+
+
+def _bias_at_three_rollouts(power: int = 1) -> Outcome:
+    """K = 3, two dimensions: V is a sum of two exponentials, and tr(S) E[1/V] = (l1 + l2) log(l1/l2)/(l1 - l2)."""
+    outcomes = []
+    for one, two in ((1.0, 0.05), (2.0, 0.7), (1.0, 1e-6)):
+        exact = mpmath.log(mpmath.mpf(one) / two) * (one + two) / (mpmath.mpf(one) - two) ** power - 1
+        outcomes.append(agree(3 * snr_ratio_bias(0.0, [one, two], 3), float(exact), rtol=1e-11, l1=one, l2=two))
+    return all_of(*outcomes)
 
 
 def _delta_variance(scale: float = 1.0) -> Outcome:
@@ -131,49 +147,6 @@ def _delta_variance(scale: float = 1.0) -> Outcome:
     V = ((g - mean[:, None]) ** 2).sum((1, 2)) / (K - 1)
     ratio = ((mean**2).sum(1) - V / K) / V
     return agree(scale * debiased_snr_variance(m, np.diag(spread**2), K), float(ratio.var()), rtol=0.05)
-
-
-# --- fig3 -------------------------------------------------------------------------------------------------------------
-NATURAL_BINS = (117, 22, 19, 19, 20, 23, 17, 30, 51, 182)
-"""Problems by tenths of pass rate in the prototype lab: U-shaped, as pass rates are."""
-
-
-def natural_bins_table() -> dict[str, list[float]]:
-    """Pure noise across problems: raw SNR of each bin with natural and with equal numbers of problems."""
-    centre = [(index + 0.5) / 10 for index in range(10)]
-    return {
-        "pass_rate": centre,
-        "natural": raw_cross_problem_floor(NATURAL_BINS).tolist(),
-        "equal": raw_cross_problem_floor([17] * 10).tolist(),
-        "debiased": [0.0] * 10,
-    }
-
-
-def _noise_makes_a_bell(bins: tuple[int, ...] = NATURAL_BINS) -> Outcome:
-    """Gradients without any mean, binned as pass rates are: the raw SNR of the middle bins is twice that of the ends."""
-    rng = np.random.default_rng(9)
-    raw, debiased = [], []
-    for n in bins:
-        g = rng.normal(size=(n, 2000))
-        mean = g.mean(0)
-        spread = ((g - mean) ** 2).sum() / (n - 1)
-        raw.append(np.sqrt(mean @ mean / spread))
-        debiased.append(debiased_signal(g) / spread)
-    ends, middle = max(raw[0], raw[-1]), min(raw[1:-1])
-    if not middle > ends * 1.3:
-        return refuted("no bell", ends=float(ends), middle=float(middle))
-    if max(np.abs(debiased)) > 0.01:
-        return refuted("the debiased form is not flat", largest=float(max(np.abs(debiased))))
-    return agree(raw, raw_cross_problem_floor(bins), rtol=0.1)
-
-
-def _a_bell_means_signal() -> Outcome:
-    """The inference that Figure 3 invites, on gradients that have no mean at all."""
-    outcome = _noise_makes_a_bell()
-    if outcome.result is not Result.SUPPORTED:
-        return outcome
-    ends, middle = raw_cross_problem_floor([max(NATURAL_BINS), min(NATURAL_BINS)]).tolist()
-    return refuted("noise alone is a bell over natural bins", ends=ends, middle=middle)
 
 
 def _deterministic_gradient() -> Outcome:
@@ -205,23 +178,32 @@ CLAIMS = (
         verdict=Verdict.LOOSE,
         equations=(8,),
         paper="SNR_i = |mean gradient| / rms spread over K rollouts, averaged per pass-rate bin.",
-        statement="Without signal Eq. (8) is 1/sqrt(K-1), 0.378 at K = 8. U = |ḡ|² - V/K is unbiased for |m|² with variance 4m'Sm/K + 2tr(S²)/(K(K-1)); U/V estimates SNR² with a bias "
-        "of (SNR² + 1/K) 2/(nu-2). For a student whose K rollouts are equal Eq. (8) is undefined.",
-        latex=r"U=\frac1{K(K-1)}\sum_{i\ne j}\langle g_i,g_j\rangle,\qquad \operatorname{Var}U=\frac{4m^\top\Sigma m}{K}+\frac{2\operatorname{tr}\Sigma^2}{K(K-1)}",
+        statement="Without signal Eq. (8) is 1/sqrt(K-1), 0.378 at K = 8. U = |ḡ|² - V/K is unbiased for |m|² with variance 4m'Sm/K + 2tr(S²)/(K(K-1)); for Gaussian "
+        "gradients U/V estimates SNR² with a bias of (SNR² + 1/K)(tr(S) E[1/V] - 1), E[1/V] the integral of V's moment generating function; for isotropic noise that is "
+        "(SNR² + 1/K) 2/(nu-2), for other noise it is not. For a student whose K rollouts are equal Eq. (8) is undefined.",
+        latex=r"U=\frac1{K(K-1)}\sum_{i\ne j}\langle g_i,g_j\rangle,\qquad \operatorname{Var}U=\frac{4m^\top\Sigma m}{K}+\frac{2\operatorname{tr}\Sigma^2}{K(K-1)},\qquad "
+        r"\mathbb E\frac UV-\mathrm{SNR}^2=\Bigl(\mathrm{SNR}^2+\frac1K\Bigr)\Bigl(\operatorname{tr}\Sigma\int_0^\infty\prod_i\bigl(1+\tfrac{2\lambda_it}{K-1}\bigr)^{-\frac{K-1}2}dt-1\Bigr)",
         functions=(
             snr_floor,
             unbiased_snr_floor,
             debiased_signal,
             debiased_signal_variance,
             debiased_snr_variance,
+            snr_ratio_bias,
             effective_degrees,
         ),
-        hypotheses=("independent rollouts of one problem", "Gaussian gradients for the variance and bias of the ratio"),
-        proof="E|ḡ|² = |m|² + tr(S)/K. U is a U-statistic of degree 2; its Hoeffding decomposition gives the variance.",
+        hypotheses=(
+            "independent rollouts of one problem",
+            "Gaussian gradients for the variance and bias of the ratio; (K-1) times the rank of S above 2 for its mean",
+        ),
+        proof="E|ḡ|² = |m|² + tr(S)/K. U is a U-statistic of degree 2; its Hoeffding decomposition gives the variance. For Gaussian gradients ḡ is independent of V, "
+        "a sum of l_i chi²_{K-1}/(K-1), and 1/V is the integral of exp(-tV) over t > 0.",
         repair="Report U/V, pooled per bin as sum U/sum V, never clipped before averaging, with the share of problems whose rollouts are all equal.",
         numbers=lambda: {
             "floor at K = 8, over K": float(snr_floor(8)),
             "floor at K = 8, over K-1": float(unbiased_snr_floor(8)),
+            "tr(S) E[1/V] - 1 at K = 3, eigenvalues 1 and 0.05": 3 * snr_ratio_bias(0.0, [1.0, 0.05], 3),
+            "2/(nu-2) there": 2 / (effective_degrees(np.diag([1.0, 0.05]), 3) - 2),
         },
         counterexample=Counterexample(
             "Eight equal rollouts of a deterministic student: the spread is 0 and Eq. (8) is 0/0 or infinite.",
@@ -254,10 +236,27 @@ CLAIMS = (
             Check(
                 "monte_carlo",
                 "the ratio's bias",
-                "K = 4, d = 3, Gaussian",
+                "K = 6, eigenvalues 1, 0.2 and 0.05, Gaussian",
                 _ratio_bias,
                 Result.SUPPORTED,
                 fails={"U/V without bias": {"corrected": False}},
+            ),
+            Check(
+                "numeric",
+                "the ratio's bias in closed form",
+                "K = 3, 2 dimensions, 3 pairs of eigenvalues",
+                _bias_at_three_rollouts,
+                Result.SUPPORTED,
+                fails={"with the square of l1 - l2": {"power": 2}},
+            ),
+            Check(
+                "numeric",
+                "2/(nu-2) for isotropic noise",
+                "K = 4, d = 3",
+                _bias_by_isotropic_degrees,
+                Result.SUPPORTED,
+                given={"eigenvalues": (0.7, 0.7, 0.7), "num_rollouts": 4},
+                fails={"eigenvalues 1 and 0.05 at K = 3": {"eigenvalues": (1.0, 0.05), "num_rollouts": 3}},
             ),
             Check(
                 "numeric",
@@ -286,53 +285,6 @@ CLAIMS = (
                 _snr_is_defined,
                 Result.REFUTED,
                 given={"references": (0,) * 8},
-            ),
-        ),
-    ),
-    Claim(
-        id="fig3",
-        where="Figure 3",
-        title="A bell over pass-rate bins can come out of pure noise",
-        verdict=Verdict.LOOSE,
-        depends_on=("eq8",),
-        paper="Figure 3 is a direct empirical validation: the SNR is a bell over the pass rate.",
-        statement="Pass rates are U-shaped, so the bins at the ends hold the most problems; across problems the raw SNR of pure noise is 1/sqrt(n), smallest at both ends. Equal numbers in "
-        "every bin, or the debiased form, are flat.",
-        latex=r"\mathrm{SNR}_{\mathrm{raw}}\approx n_{\mathrm{bin}}^{-1/2}",
-        functions=(raw_cross_problem_floor,),
-        hypotheses=("SNR across the problems of a bin, as Definition 2 needs",),
-        proof="|ḡ|²/V has mean 1/n when there is no signal.",
-        repair="Draw equally many problems from each bin and debias; measure what the theory means, the spread across problems.",
-        numbers=lambda: {
-            "raw SNR of noise, p < 0.1": float(raw_cross_problem_floor(117)),
-            "raw SNR of noise, p = 0.65": float(raw_cross_problem_floor(17)),
-        },
-        counterexample=Counterexample(
-            "Gradients without any mean, in bins of 117 22 19 19 20 23 17 30 51 182 problems.",
-            evaluate=lambda: dict(
-                zip(("end", "middle", "other end"), raw_cross_problem_floor([117, 20, 182]).tolist(), strict=True)
-            ),
-        ),
-        picture=Picture(
-            "noise_in_natural_bins",
-            natural_bins_table,
-            "SNR of pure noise across problems: natural bins, equal bins, debiased.",
-        ),
-        checks=(
-            Check(
-                "numeric",
-                "noise makes a bell, debiased noise does not",
-                "10 natural bins of simulated noise",
-                _noise_makes_a_bell,
-                Result.SUPPORTED,
-                fails={"seventeen problems in every bin": {"bins": (17,) * 10}},
-            ),
-            Check(
-                "numeric",
-                "a bell over natural bins shows a signal",
-                "gradients without mean",
-                _a_bell_means_signal,
-                Result.REFUTED,
             ),
         ),
     ),

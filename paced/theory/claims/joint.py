@@ -9,7 +9,7 @@ import numpy as np
 
 from paced.theory.facts.descent import batch_descent, joint_optimal_weights, mean_constrained_weights, optimal_weight
 from paced.theory.ledger.claim import Check, Claim, Counterexample, Outcome, Result, Verdict
-from paced.theory.ledger.engines import agree, all_of, supported
+from paced.theory.ledger.engines import agree, all_of, refuted, supported
 
 PROBLEMS = np.array([[1.0, 0.4], [0.2, -0.9], [0.7, 1.3]])
 MOMENTS = np.array([2.5, 1.4, 4.0])
@@ -125,6 +125,33 @@ def _joint_is_proportional_to(target: str, geometry: str = "aligned") -> Outcome
     return worst
 
 
+def _one_cosine_gives_a_mixture(cosine: float) -> Outcome:
+    """w (M2/B + (1-1/B) mu (1-rho) s2) / s1 should be A + C s1 with A, C >= 0 where every two mean gradients have cosine rho."""
+    p = np.linspace(0.05, 0.95, 12)
+    s1 = p**0.5 * (1 - p) ** 0.25
+    m2 = s1**2 + 0.3 + p
+    cosines = np.full((12, 12), cosine) + (1 - cosine) * np.eye(12)
+    if cosine < 0:  # one gradient against all others, which are parallel
+        cosines = np.outer(side := np.where(p > 0.9, -1.0, 1.0), side)
+    values, vectors = np.linalg.eigh(cosines)
+    gradients = s1[:, None] * (vectors * np.sqrt(np.maximum(values, 0.0)))
+    for size in (1, 4, 32):
+        w = joint_optimal_weights(mean_gradients=gradients, second_moments=m2, batch_size=size)
+        line = w * (m2 / size + (1 - 1 / size) * (1 - max(cosine, 0.0)) * s1**2 / 12) / s1
+        slope, start = np.polyfit(s1, line, 1)
+        if w.min() < 0 or min(slope, start) < -1e-9:
+            return refuted("a weight or a part of the mixture is negative", B=size, smallest_weight=float(w.min()))
+        outcome = agree(line, start + slope * s1, rtol=1e-8, p=p, B=size)
+        if outcome.result is Result.REFUTED:
+            return outcome
+    return supported(36)
+
+
+def _opposed_numbers() -> dict[str, float]:
+    w = joint_optimal_weights(mean_gradients=[[1.0], [1.0], [-0.5]], second_moments=[2.0, 2.0, 2.0], batch_size=4)
+    return dict(zip(("first", "second", "opposed"), w.tolist(), strict=True))
+
+
 def _joint_numbers() -> dict[str, float]:
     p = np.array([0.1, 0.5])
     s1 = np.sqrt(p * (1 - p))
@@ -217,9 +244,15 @@ CLAIMS: tuple[Claim, ...] = (
         functions=(joint_optimal_weights, batch_descent),
         depends_on=("def2", "a3a", "a3b"),
         proof="E over iid batches of Eq. (20) is a concave quadratic. For parallel gradients the rank-one part of Gamma w is "
-        "a multiple of mu s1, so mu M2 w is one too.",
-        repair="The shape depends on how mean gradients align: exponents between (2a'-a, 2b'-b) and (2a', 2b').",
-        numbers=_joint_numbers,
+        "a multiple of mu s1, so mu M2 w is one too. With a common cosine the row sums leave rho s1 T and rho s1 S, whose difference is "
+        "non-negative because the orthogonal part alone gains at most S.",
+        repair="The shape depends on how mean gradients align. With one cosine rho in [0, 1] between every two of them w is (A s1 + C s2)/(M2/B + (1-1/B) mu (1-rho) s2), "
+        "A, C >= 0: for N >> B its exponents lie between (2a'-a, 2b'-b) and (2a', 2b'). Where a mean gradient opposes the others its weight is negative, and no exponents "
+        "describe the weights: solve Gamma w = gamma/(eta L) then.",
+        numbers=lambda: {
+            **_joint_numbers(),
+            **{f"w of gradients 1, 1, -1/2, {k}": x for k, x in _opposed_numbers().items()},
+        },
         counterexample=Counterexample(
             "Two problems with parallel mean gradients sqrt(pq), M2 = 1, B = 32: the best weights are 0.6 : 1, not 0.36 : 1.",
             _joint_numbers,
@@ -247,6 +280,15 @@ CLAIMS: tuple[Claim, ...] = (
                 "40 problems, B in {1, 8, 32}",
                 lambda: _joint_is_proportional_to("orthogonal", "orthogonal"),
                 Result.SUPPORTED,
+            ),
+            Check(
+                "numeric",
+                "repaired: a mixture of s1 and s2 for a common cosine",
+                "cosine 0.4, 12 problems, B in {1, 4, 32}",
+                _one_cosine_gives_a_mixture,
+                Result.SUPPORTED,
+                given={"cosine": 0.4},
+                fails={"with one opposed gradient": {"cosine": -1.0}},
             ),
             Check(
                 "numeric",

@@ -159,7 +159,7 @@ def _positivity(condition: str) -> Outcome:
         return unsatisfiable(*hypotheses, 3 * v < m * (1 - m), z3.Not(both))
     if condition == "sum":
         total = m * (1 - m) - 3 * v > 0
-        return unsatisfiable(*hypotheses, total != (3 * v < m * (1 - m)))
+        return unsatisfiable(total != (3 * v < m * (1 - m)))
     left = z3.If(m <= 1 - m, m, 1 - m) if condition == "repair" else z3.If(m <= 1 - m, 1 - m, m)
     return unsatisfiable(*hypotheses, (v * (1 + left) < m * (1 - m) * left) != both)
 

@@ -77,9 +77,8 @@ def _one_peak_while_bend_is_small(low: float, high: float) -> Outcome:
     from hypothesis import strategies as st
 
     allowed = float(np.min(0.5 / GRID**2 + 1.5 / (1 - GRID) ** 2)) / 2
-    return holds_for_all(
-        st.floats(low * allowed, high * allowed), lambda bend: num_peaks(_bent_quality(bend)) == 1, examples=40
-    )
+    ends = low * allowed, high * allowed
+    return holds_for_all(st.floats(*ends), lambda bend: num_peaks(_bent_quality(bend)) == 1, ends=ends, examples=40)
 
 
 def _has_interior_maximum(snr: np.ndarray) -> Outcome:

@@ -9,9 +9,18 @@ import mpmath
 import numpy as np
 
 from paced.theory.claims.extension import counted
-from paced.theory.facts.extensions import ess_fraction, rollout_ess_fraction, sampling_ratio
-from paced.theory.ledger.claim import Check, Claim, Outcome, Result, Verdict
-from paced.theory.ledger.engines import agree, all_of, mean_is, refuted, supported, symbolic_zero
+from paced.theory.facts.extensions import ess_fraction, rollout_ess_fraction, sampling_ratio, weighting_and_sampling
+from paced.theory.ledger.claim import Check, Claim, Counterexample, Outcome, Result, Verdict
+from paced.theory.ledger.engines import (
+    agree,
+    all_of,
+    equal_exactly,
+    holds_for_all,
+    mean_is,
+    refuted,
+    supported,
+    symbolic_zero,
+)
 from paced.weights import normalise, sampling_probabilities
 
 
@@ -79,6 +88,72 @@ def _sampling_numbers() -> Outcome:
     return agree(sampling_ratio(tau), expected, rtol=1e-11, tau=tau)
 
 
+def _gap_is_a_covariance(shift: int = 0) -> Outcome:
+    """E[w̃² M2] - E[w̃ M2] = sum over pairs of mu_i mu_j (w̃_i - w̃_j)(w̃_i M2_i - w̃_j M2_j), three problems, by SymPy."""
+    import sympy
+
+    w, m2, mu = (sympy.symbols(f"{name}0:3", positive=True) for name in ("w", "M", "mu"))
+    total = sum(mu)
+    mean = sum(m * x for m, x in zip(mu, w, strict=True)) / total
+    unit = [x / mean for x in w]
+
+    def expected(values: list[sympy.Expr]) -> sympy.Expr:
+        return sum(m * x for m, x in zip(mu, values, strict=True)) / total
+
+    gap = expected([u**2 * m for u, m in zip(unit, m2, strict=True)]) - expected(
+        [u * m for u, m in zip(unit, m2, strict=True)]
+    )
+    pairs = sum(
+        mu[i] * mu[j] * (unit[i] - unit[j]) * (unit[i] * m2[i] - (unit[j] + shift) * m2[j])
+        for i, j in ((0, 1), (0, 2), (1, 2))
+    )
+    return symbolic_zero(sympy.factor(gap - pairs / total**2))
+
+
+GRID = [Fr(i, 8) for i in range(1, 8)]
+
+
+def _grid_moments(tau: int) -> tuple[Fr, Fr]:
+    """(weighting, sampling) on the grid p = i/8 for the default kernel and M2 = (pq)^tau, in rationals."""
+    w = [p * (1 - p) for p in GRID]
+    mean = sum(w, Fr(0)) / len(w)
+    powers = [Fr(x**tau) for x in w]
+    return (
+        sum(((x / mean) ** 2 * m for x, m in zip(w, powers, strict=True)), Fr(0)) / len(w),
+        sum((x / mean * m for x, m in zip(w, powers, strict=True)), Fr(0)) / len(w),
+    )
+
+
+def _sampling_has_less(tau: int) -> Outcome:
+    weighting, sampling = _grid_moments(tau)
+    computed = weighting_and_sampling([float(p * (1 - p)) for p in GRID], [float(p * (1 - p)) ** tau for p in GRID])
+    same = agree(computed, [float(weighting), float(sampling)])
+    if same.result is not Result.SUPPORTED:
+        return same
+    if sampling > weighting:
+        return refuted("sampling has the larger second moment", sampling=str(sampling), weighting=str(weighting))
+    return supported(1)
+
+
+def _order_for_every_law(low: float = -1.0, high: float = 3.0) -> Outcome:
+    """Random laws of the pass rate, default kernel, M2 = (pq)^tau: sampling has no more than weighting."""
+    from hypothesis import strategies as st
+
+    rates = st.lists(st.floats(0.02, 0.98), min_size=2, max_size=7)
+
+    def law(case: tuple[list[float], float]) -> bool:
+        w = np.array([p * (1 - p) for p in case[0]])
+        weighting, sampling = weighting_and_sampling(w, w ** case[1], 1 + np.arange(w.size))
+        return sampling <= weighting * (1 + 1e-12)
+
+    return holds_for_all(st.tuples(rates, st.floats(low, high)), law, examples=200)
+
+
+def _equal_at_minus_one(tau: int = -1) -> Outcome:
+    weighting, sampling = _grid_moments(tau)
+    return equal_exactly([({"tau": tau}, weighting, sampling)])
+
+
 def _same_target(weight_too: bool = False) -> Outcome:
     """Problems drawn with ``sampling_probabilities``: the mean of g is E[w̃ g], the gradient of the weighted objective."""
     rng = np.random.default_rng(11)
@@ -133,17 +208,54 @@ CLAIMS = (
     Claim(
         id="x11",
         where="extension",
-        title="Drawing problems in proportion has the same target and less variance",
-        verdict=Verdict.TRUE,
+        title="Drawing problems in proportion has the same target, and less variance unless the extremes are too hot",
+        verdict=Verdict.CONDITIONAL,
         statement="Problems drawn with probability w/sum(w) and unit weight have the gradient of the weighted objective as their mean, and second moment "
-        "E[w~ M2] in place of E[w~^2 M2]: for the default kernel and uniform p 3(1+tau)/(3+2tau), never above Eq. (38).",
-        latex=r"\frac{\mathbb E[\tilde w M_2]}{\mathbb E[M_2]}=\frac{3(1+\tau)}{3+2\tau}\le\frac{9(1+\tau)(2+\tau)}{(3+2\tau)(5+2\tau)}",
-        functions=(sampling_ratio, sampling_probabilities),
-        hypotheses=("M2 = (pq)^tau, tau > -1", "uniform p for the closed form"),
-        depends_on=("eq4",),
-        proof="E over draws of g is sum w g/sum w. The difference to (38) is 3(1+tau)^2/((3+2tau)(5+2tau)).",
+        "E[w~ M2] in place of E[w~^2 M2]. The difference is Cov(w~ M2, w~): for M2 = w^tau sampling has less when tau > -1, the same at tau = -1 and more "
+        "when tau < -1, for every law of the pass rates. For the default kernel and uniform p it is 3(1+tau)/(3+2tau), never above Eq. (38).",
+        latex=r"\mathbb E[\tilde w^2M_2]-\mathbb E[\tilde wM_2]=\operatorname{Cov}(\tilde wM_2,\tilde w),\qquad \frac{\mathbb E[\tilde w M_2]}{\mathbb E[M_2]}=\frac{3(1+\tau)}{3+2\tau}\le\frac{9(1+\tau)(2+\tau)}{(3+2\tau)(5+2\tau)}",
+        functions=(weighting_and_sampling, sampling_ratio, sampling_probabilities),
+        hypotheses=("w M2 does not fall where w rises: tau >= -1 for M2 = w^tau", "uniform p for the closed form"),
+        depends_on=("eq4", "a3c"),
+        proof="E over draws of g is sum w g/sum w. E[w~ - 1] = 0, so that the gap is a covariance; w^(1+tau) rises with w for tau > -1 and falls for tau < -1 "
+        "(Chebyshev's sum inequality). The gap to (38) is 3(1+tau)^2/((3+2tau)(5+2tau)).",
+        repair="Compare the two with measured second moments (weighting_and_sampling): Assumption 3(c) on a truncated support allows tau < -1.",
         numbers=lambda: {f"tau = {t:g}": float(sampling_ratio(t)) for t in (-0.5, 0.0)},
+        counterexample=Counterexample(
+            "Pass rates 1/8, ..., 7/8, default kernel, M2 = (pq)^-2: sampling has 7744/245, weighting 256/9.",
+            evaluate=lambda: dict(zip(("weighting", "sampling"), map(float, _grid_moments(-2)), strict=True)),
+        ),
         checks=(
+            Check(
+                "sympy",
+                "the gap is a covariance",
+                "three problems, any weights and moments",
+                _gap_is_a_covariance,
+                fails={"with a unit added to one weight": {"shift": 1}},
+            ),
+            Check(
+                "hypothesis",
+                "sampling has no more, for every law",
+                "up to 7 problems, tau in [-1, 3]",
+                _order_for_every_law,
+                Result.SUPPORTED,
+                fails={"with tau in [-4, -1.1]": {"low": -4.0, "high": -1.1}},
+            ),
+            Check(
+                "exact",
+                "the same at tau = -1",
+                "p = 1/8, ..., 7/8",
+                _equal_at_minus_one,
+                fails={"at tau = 0": {"tau": 0}},
+            ),
+            Check(
+                "numeric",
+                "sampling has less whatever tau",
+                "p = 1/8, ..., 7/8, tau = -2",
+                _sampling_has_less,
+                Result.REFUTED,
+                given={"tau": -2},
+            ),
             Check(
                 "sympy",
                 "the ratio, and its gap to (38)",

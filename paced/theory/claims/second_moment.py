@@ -8,7 +8,7 @@ import numpy as np
 
 from paced.theory.facts.boundary import mastery_population
 from paced.theory.ledger.claim import Check, Claim, Counterexample, Outcome, Result, Verdict
-from paced.theory.ledger.engines import agree, all_of, equal_exactly, symbolic_zero
+from paced.theory.ledger.engines import agree, all_of, equal_exactly, refuted, supported, symbolic_zero
 from paced.weights import BetaKernel
 
 
@@ -46,6 +46,18 @@ def _moments_agree_at_mastery(tau1: float) -> Outcome:
     )
 
 
+def _one_bound_holds(closest: float) -> Outcome:
+    """A1 (iii) with A3(c): is (pq)^(-1/2) below one bound, that of eps = 1/16, on every rate up to 1 - ``closest``?"""
+    bound = float((Fraction(1, 16) * Fraction(15, 16)) ** -1) ** 0.5
+    q = np.geomspace(closest, 0.5, 60)
+    moments = ((1 - q) * q) ** -0.5
+    if moments.max() > bound * (1 + 1e-12):
+        return refuted(
+            "the second moment passes the bound", p=float(1 - q[0]), moment=float(moments.max()), bound=bound
+        )
+    return supported(60)
+
+
 def _two_ended_values() -> Outcome:
     f = Fraction
     return equal_exactly(
@@ -77,25 +89,27 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         id="a3c.consistent",
         where="Assumption 3(c) against Proposition 2(a) and Assumption 1 (iii)",
-        title="Hot extremes contradict alignment at mastery",
-        verdict=Verdict.LOOSE,
+        title="Hot extremes and alignment at mastery go together on [eps, 1-eps], and contradict each other as p -> 1",
+        verdict=Verdict.CONDITIONAL,
         paper="Assumptions 1-3 and condition (a) hold together.",
         statement=(
-            "(a) forces M2 -> 0 as p -> 1, A3(c) forces M2 -> infinity, A1 (iii) bounds it. A consistent regime has "
-            "tau0 < 0 < tau1; there the default kernel gains less or nothing."
+            "On [eps, 1-eps], where A3(c) is stated, they do: the second moment is at most (eps(1-eps))^min(tau0, tau1) there, and (a), a limit, says "
+            "nothing about those rates. As p -> 1, where Propositions 1-3 use A3(b), they do not: (a) forces M2 -> 0, A3(c) forces M2 -> infinity, "
+            "A1 (iii) bounds it. A regime that is consistent on all of (0, 1) has tau0 < 0 < tau1; there the default kernel gains less or nothing."
         ),
         latex=r"R=\frac{36(1+\tau_0)(2+\tau_0)(1+\tau_1)(2+\tau_1)}{(T+2)(T+3)(T+4)(T+5)},\quad T=\tau_0+\tau_1",
         functions=(BetaKernel,),
+        hypotheses=("pass rates in [eps, 1-eps] for a fixed eps > 0, bounds that depend on eps",),
         depends_on=("a1", "a3c", "prop2.a", "eq3"),
-        proof="Read off the limits. For uniform p and the default kernel R = B(3+tau0, 3+tau1)/(B(2,2)^2 B(1+tau0, 1+tau1)).",
-        repair="Use tau0 < 0 < tau1: at (-1/2, 1) the ratio is 288/385, at (-1/4, 1) it is 24192/24035 > 1.",
+        proof="(pq)^tau is bounded on [eps, 1-eps]; logits whose distance is constant there and falls beyond meet (a). In the limit read off both sides. For uniform p and the default kernel R = B(3+tau0, 3+tau1)/(B(2,2)^2 B(1+tau0, 1+tau1)).",
+        repair="State Propositions 1-3 on [eps, 1-eps] too, or use tau0 < 0 < tau1: at (-1/2, 1) the ratio is 288/385, at (-1/4, 1) it is 24192/24035 > 1.",
         numbers=lambda: {
             "R(-1/2, 1)": float(_default_kernel_ratio(Fraction(-1, 2), Fraction(1))),
             "R(-1/4, 1)": float(_default_kernel_ratio(Fraction(-1, 4), Fraction(1))),
             "R(0, 2)": float(_default_kernel_ratio(Fraction(0), Fraction(2))),
         },
         counterexample=Counterexample(
-            "At p = 1 - 1e-8 alignment makes the second moment 5e-16, A3(c) with tau1 = -1/2 makes it 1e4.",
+            "Without the truncation: at p = 1 - 1e-8 alignment makes the second moment 5e-16, A3(c) with tau1 = -1/2 makes it 1e4.",
             lambda: {
                 "by Prop. 2(a)": float(np.mean(np.sum(mastery_population(1 - 1e-8) ** 2, axis=1))),
                 "by A3(c)": 1e-8**-0.5,
@@ -104,7 +118,16 @@ CLAIMS: tuple[Claim, ...] = (
         checks=(
             Check(
                 "numeric",
-                "the paper's wording: both describe one second moment",
+                "one bound holds for hot extremes",
+                "p in [1/2, 15/16]",
+                _one_bound_holds,
+                Result.SUPPORTED,
+                given={"closest": 1 / 16},
+                fails={"without the truncation": {"closest": 1e-8}},
+            ),
+            Check(
+                "numeric",
+                "both describe one second moment as p -> 1",
                 "tau1 = -1/2, 1-p from 1e-4 to 1e-8",
                 _moments_agree_at_mastery,
                 Result.REFUTED,

@@ -131,6 +131,13 @@ def _population():  # type: ignore[no-untyped-def]
     return st.lists(row, min_size=2, max_size=7)
 
 
+POPULATION_ENDS = (
+    [(0.05, -3.0, 1.0), (1.0, 3.0, 0.05)],
+    [(0.05, 3.0, 0.05), (1.0, -3.0, 1.0), (0.5, 0.1, 0.3)] + [(1.0, 1.0, 1.0)] * 4,
+)
+"""Two and seven problems; every entry is at both its ends."""
+
+
 def _of(rows: list[tuple[float, float, float]]) -> VarianceTerms:
     w, g, mass = map(np.array, zip(*rows, strict=True))
     return variance_terms(w, g, masses=mass)
@@ -144,7 +151,7 @@ def _exact_condition() -> Outcome:
         gap = t.weighted_variance - t.uniform_variance
         return None if abs(gap) < 1e-9 * (1 + t.mean_second_moment) else t.meets_exact_condition == (gap < 0)
 
-    return holds_for_all(_population(), law)
+    return holds_for_all(_population(), law, ends=POPULATION_ENDS)
 
 
 def _condition_36_suffices(with_means: bool = True) -> Outcome:
@@ -169,7 +176,7 @@ def _condition_36_flags() -> Outcome:
         right = -(mass @ unit**2 - 1) * (mass @ g**2)
         return None if abs(left - right) < 1e-9 else _of(rows).meets_condition_36 == bool(left < right)
 
-    return holds_for_all(_population(), law)
+    return holds_for_all(_population(), law, ends=POPULATION_ENDS)
 
 
 def _two_problems() -> VarianceTerms:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from paced.arrays import Floats
+from paced.arrays import Floats, Integers
 from paced.errors import interval_rule
 
 
@@ -38,6 +38,27 @@ def positives(place: str, name: str, values: ArrayLike) -> Floats:
         [2.0, 1.0]
     """
     return reals(place, name, values, low=0, low_open=True)
+
+
+def whole_numbers(place: str, name: str, values: ArrayLike, *, low: float = -np.inf) -> Integers:
+    """Values as int64, all whole and >= ``low``; 8.0 is 8.
+
+    Raises:
+        ValueError: an entry that is not a whole number, or below ``low``.
+
+    Example:
+        >>> whole_numbers("snr_floor", "num_rollouts", [2, 8.0], low=2).tolist()
+        [2, 8]
+        >>> whole_numbers("snr_floor", "num_rollouts", 2.5, low=2)
+        Traceback (most recent call last):
+        ValueError: snr_floor: num_rollouts must be a whole number, got 2.5.
+    """
+    array = reals(place, name, values, low=low)
+    fractional = array != np.rint(array)
+    if fractional.any():
+        first = float(np.ravel(array)[np.argmax(np.ravel(fractional))])
+        raise ValueError(f"{place}: {name} must be a whole number, got {first}.")
+    return array.astype(np.int64)
 
 
 def masses_of(place: str, masses: ArrayLike | None, size: int) -> Floats:

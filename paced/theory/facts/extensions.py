@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import betainc, betaln, gammaln
+from scipy.special import betainc
 
 from paced.arrays import Floats, Pair
 from paced.errors import check_number
+from paced.theory.facts.domains import masses_of, positives, reals
+from paced.weights.betabinomial import log_pmf
 from paced.weights.normalise import effective_sample_size
+from paced.weights.rising import log_beta_ratio
 from paced.zone import Zone
 
 
@@ -76,10 +79,7 @@ def rollout_quality(
         >>> round(rollout_quality(plugin, signal_exponents=(0.5, 0.5)), 6)
         0.861538
     """
-    h = np.asarray(weights, dtype=np.float64)
-    if h.ndim != 1 or h.size < 2 or (h < 0).any() or not h.any():
-        raise ValueError("rollout_quality: weights must be h(0), ..., h(K), >= 0 and not all 0.")
-    h = h / h.max()  # the scale does not matter, and squares of tiny weights would vanish
+    h = _count_weights("rollout_quality", weights)
     (a, b), (t0, t1) = signal_exponents, second_moment_exponents
     signal, noise = _count_moments(h.size - 1, 2 * a, 2 * b, law), _count_moments(h.size - 1, t0, t1, law)
     best = np.exp(_log_moment(4 * a - t0, 4 * b - t1, law))
@@ -104,8 +104,8 @@ def rollout_ess_fraction(weights: ArrayLike, *, law: Pair = (1.0, 1.0)) -> float
         >>> round(rollout_ess_fraction([s * (8 - s) for s in range(9)]), 6)
         0.717949
     """
-    h = np.asarray(weights, dtype=np.float64)
-    return effective_sample_size(h / h.max(), _count_moments(h.size - 1, 0.0, 0.0, law))
+    h = _count_weights("rollout_ess_fraction", weights)
+    return effective_sample_size(h, _count_moments(h.size - 1, 0.0, 0.0, law))
 
 
 def zpd_mass(law: Pair, epsilon: float) -> float:
@@ -152,25 +152,62 @@ def sampling_ratio(tau: ArrayLike) -> Floats:
     return 3 * (1 + t) / (3 + 2 * t)
 
 
+def weighting_and_sampling(weights: ArrayLike, second_moments: ArrayLike, masses: ArrayLike | None = None) -> Pair:
+    """(E[w̃² M2], E[w̃ M2]): the second moment of a step by weighting, and by drawing problems ∝ w (``x11``).
+
+    Their difference is Cov(w̃ M2, w̃): drawing has less exactly where w M2 rises with w, and more where it falls. For
+    M2 ∝ w^τ that is τ > -1 against τ < -1, whatever the law of the pass rates.
+
+    Args:
+        weights: w >= 0 of each problem, not all 0, shape [num_problems].
+        second_moments: M2 > 0 of each problem.
+        masses: probabilities of the problems; equal ones by default.
+
+    Example:
+        >>> weighting_and_sampling([1.0, 3.0], [1.0, 1.0]), weighting_and_sampling([1.0, 3.0], [9.0, 1.0])
+        ((1.25, 1.0), (2.25, 3.0))
+    """
+    place = "weighting_and_sampling"
+    w, m2 = reals(place, "weights", weights, low=0), positives(place, "second_moments", second_moments)
+    if w.ndim != 1 or m2.shape != w.shape or not w.any():
+        raise ValueError(f"{place}: weights must be one-dimensional and not all 0, with one second moment for each.")
+    mass = masses_of(place, masses, w.size)
+    unit = w / w.max()
+    unit = unit / (mass @ unit)
+    return float(mass @ (unit**2 * m2)), float(mass @ (unit * m2))
+
+
+def _count_weights(place: str, weights: ArrayLike) -> Floats:
+    """h(0), ..., h(K) over their largest: the scale does not matter, and squares of tiny weights would vanish."""
+    h = np.asarray(weights, dtype=np.float64)
+    if h.ndim != 1 or h.size < 2 or not np.isfinite(h).all() or (h < 0).any() or not h.any():
+        raise ValueError(f"{place}: weights must be h(0), ..., h(K), >= 0 and not all 0.")
+    return h / h.max()
+
+
 def _log_moment(x: float, y: float, law: Pair) -> float:
     """log e(x, y)."""
     a, b = _law("extensions", law)
+    for name, value in (("x", x), ("y", y)):
+        check_number("extensions", f"the exponent {name} of E[p^x (1-p)^y]", value)
     if a + x <= 0 or b + y <= 0:
         raise ValueError(
             f"extensions: E[p^{x:g} (1-p)^{y:g}] is infinite under Beta({a:g}, {b:g}). The exponents must stay above "
             "minus the law's parameters."
         )
-    return float(betaln(a + x, b + y) - betaln(a, b))
+    return float(log_beta_ratio(a, b, x, y))
 
 
 def _count_moments(num_rollouts: int, x: float, y: float, law: Pair) -> Floats:
     """E[1{s} p^x (1-p)^y] for s = 0..K."""
     a, b = _law("extensions", law)
     s = np.arange(num_rollouts + 1)
+    for name, value in (("x", x), ("y", y)):
+        check_number("extensions", f"the exponent {name} of E[p^x (1-p)^y]", value)
     if a + x <= 0 or b + y <= 0:
         raise ValueError(f"extensions: E[p^{x:g} (1-p)^{y:g}] is infinite under Beta({a:g}, {b:g}).")
-    choose = gammaln(num_rollouts + 1) - gammaln(s + 1) - gammaln(num_rollouts - s + 1)
-    return np.asarray(np.exp(choose + betaln(a + s + x, b + num_rollouts - s + y) - betaln(a, b)))
+    failed = num_rollouts - s
+    return np.exp(log_pmf(num_rollouts, a, b) + log_beta_ratio(a + s, b + failed, x, y))
 
 
 def _law(place: str, law: Pair) -> Pair:

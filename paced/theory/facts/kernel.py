@@ -12,7 +12,9 @@ from scipy.special import betaln, digamma, xlogy
 
 from paced.arrays import Floats
 from paced.errors import check_number
+from paced.theory.facts.domains import whole_numbers
 from paced.weights import BetaKernel
+from paced.weights.rising import log_beta_ratio
 
 
 def kernel_peak_value(alpha: ArrayLike, beta: ArrayLike) -> Floats:
@@ -52,6 +54,20 @@ def lipschitz_constant(alpha: float, beta: float) -> float:
     return max(abs(float(kernel_slope(p, alpha=a, beta=b))) for p in points)
 
 
+def unit_mean_lipschitz_constant(alpha: float, beta: float, *, law: tuple[float, float] = (1.0, 1.0)) -> float:
+    """sup |w̃'(p)| of the unit-mean weight w̃ = w/E[w] under Beta(A, A') pass rates: what training multiplies by.
+
+    sup |w'| · B(A, A')/B(A+α, A'+β): 6 for the default and uniform pass rates, where the kernel itself has 1.
+
+    Example:
+        >>> round(unit_mean_lipschitz_constant(1, 1), 9), round(unit_mean_lipschitz_constant(1, 1, law=(0.5, 0.5)), 9)
+        (6.0, 8.0)
+    """
+    place = "unit_mean_lipschitz_constant"
+    a, b = (check_number(place, f"law[{i}]", x, low=0, low_open=True) for i, x in enumerate(law))
+    return lipschitz_constant(alpha, beta) * float(np.exp(-log_beta_ratio(a, b, alpha, beta)))
+
+
 def kernel_slope(pass_rate: float, *, alpha: float, beta: float) -> float:
     """w'(p) = α p^(α-1) (1-p)^β - β p^α (1-p)^(β-1), for exponents that are 0 or >= 1.
 
@@ -76,7 +92,7 @@ def zeroed_probability(pass_rate: ArrayLike, num_rollouts: ArrayLike) -> Floats:
         0.430467
     """
     p, k = np.asarray(pass_rate, dtype=np.float64), np.asarray(num_rollouts, dtype=np.float64)
-    if np.any(~((p >= 0) & (p <= 1))) or np.any(k < 1):
+    if np.any(~((p >= 0) & (p <= 1))) or np.any(~(k >= 1)):
         raise ValueError("zeroed_probability: pass_rate must be in [0, 1] and num_rollouts >= 1. Give rates and K.")
     return p**k + (1.0 - p) ** k
 
@@ -91,8 +107,8 @@ def zeroed_share(num_rollouts: ArrayLike, *, prior: tuple[float, float] = (1.0, 
         0.222222
     """
     a, b = (check_number("zeroed_share", f"prior[{i}]", x, low=0, low_open=True) for i, x in enumerate(prior))
-    k = np.asarray(num_rollouts, dtype=np.float64)
-    return np.exp(betaln(a + k, b) - betaln(a, b)) + np.exp(betaln(a, b + k) - betaln(a, b))
+    k = whole_numbers("zeroed_share", "num_rollouts", num_rollouts, low=1)
+    return np.exp(log_beta_ratio(a, b, k, 0)) + np.exp(log_beta_ratio(a, b, 0, k))
 
 
 def expected_logs(a: float, b: float) -> tuple[float, float]:

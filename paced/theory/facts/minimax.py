@@ -80,6 +80,7 @@ def worst_efficiency(scale: ArrayLike, delta: ArrayLike) -> Floats:
         [0.0, 0.64]
     """
     c, d = reals("worst_efficiency", "scale", scale, low=0), reals("worst_efficiency", "delta", delta, low=0)
+    _refuse_overflow("worst_efficiency", d + np.log(np.maximum(c, 1.0)))
     return np.minimum(efficiency(c * np.exp(-d)), efficiency(c * np.exp(d)))
 
 
@@ -92,7 +93,9 @@ def unit_mean_value(delta: ArrayLike) -> Floats:
         >>> float(unit_mean_value(0.1).round(6))
         0.950981
     """
-    return efficiency(np.exp(2.0 * reals("unit_mean_value", "delta", delta, low=0)))
+    d = reals("unit_mean_value", "delta", delta, low=0)
+    _refuse_overflow("unit_mean_value", 2.0 * d)
+    return efficiency(np.exp(2.0 * d))
 
 
 def delta_of_range(fraction: ArrayLike) -> Floats:
@@ -141,7 +144,8 @@ def saturated_minimax_weight(nominal: ArrayLike, delta: ArrayLike) -> Floats:
         0.444444444444
     """
     s0 = reals("saturated_minimax_weight", "nominal", nominal, low=0)
-    return s0 / (s0 + np.cosh(reals("saturated_minimax_weight", "delta", delta, low=0)))
+    r = _over_cosh(s0, reals("saturated_minimax_weight", "delta", delta, low=0))
+    return r / (1.0 + r)
 
 
 def saturated_minimax_value(nominal: ArrayLike, delta: ArrayLike) -> Floats:
@@ -153,7 +157,12 @@ def saturated_minimax_value(nominal: ArrayLike, delta: ArrayLike) -> Floats:
     """
     s0 = reals("saturated_minimax_value", "nominal", nominal, low=0)
     d = reals("saturated_minimax_value", "delta", delta, low=0)
-    return 1.0 - (np.sinh(d) / (s0 + np.cosh(d))) ** 2
+    r, sech = _over_cosh(s0, d), minimax_scale(d)
+    # (r² + 2r + sech² δ)/(1 + r)²; the second form where r² could overflow.
+    small = np.minimum(r, 1.0)
+    return np.where(
+        r < 1, (small * (small + 2.0) + sech**2) / (1.0 + small) ** 2, 1.0 - (1.0 - sech**2) / (1.0 + r) / (1.0 + r)
+    )
 
 
 def kernel_for_saturated_value(largest_snr_squared: ArrayLike, delta: ArrayLike) -> Floats:
@@ -172,7 +181,7 @@ def kernel_for_saturated_value(largest_snr_squared: ArrayLike, delta: ArrayLike)
     place = "kernel_for_saturated_value"
     largest = reals(place, "largest_snr_squared", largest_snr_squared, low=0)
     d = reals(place, "delta", delta, low=0)
-    return 1.0 / np.cosh(d + 0.5 * np.log1p(largest * np.exp(-d))) ** 2
+    return minimax_value(d + 0.5 * np.log1p(largest * np.exp(-d)))
 
 
 # --- Theorem 6 (iii) and x4: the mean over problems -------------------------------------------------------------------
@@ -245,7 +254,7 @@ def signal_worst_share(delta: ArrayLike) -> Floats:
         0.354344
     """
     d = reals("signal_worst_share", "delta", delta, low=0)
-    return np.exp(-d) / (2.0 * np.cosh(d))
+    return np.exp(-2.0 * d) / (1.0 + np.exp(-2.0 * d))
 
 
 def aggregate_minimax_value(delta: float, *, masses: ArrayLike | None = None) -> float:
@@ -268,7 +277,23 @@ def aggregate_minimax_value(delta: float, *, masses: ArrayLike | None = None) ->
     if mass.size > 20:
         raise ValueError(f"aggregate_minimax_value: masses must be at most 20, got {mass.size}. Use None: no atoms.")
     shares = np.array(list(product((0.0, 1.0), repeat=mass.size))) @ mass
-    return float(1.0 / (1.0 + 4.0 * np.max(shares * (1.0 - shares)) * np.sinh(d) ** 2))
+    shrunk = np.exp(-2.0 * d)  # sinh² δ = (1 - e^-2δ)²/(4e^-2δ)
+    return float(shrunk / (shrunk + np.max(shares * (1.0 - shares)) * (1.0 - shrunk) ** 2))
+
+
+def _over_cosh(nominal: Floats, delta: Floats) -> Floats:
+    """r = S0/cosh δ, also where cosh δ overflows."""
+    log_nominal = np.log(np.maximum(nominal, 1e-320))
+    return np.where(delta < 700, nominal * minimax_scale(delta), np.exp(log_nominal + np.log(2.0) - delta))
+
+
+def _refuse_overflow(place: str, log_ratio: Floats) -> None:
+    """Efficiencies below -1e300 are not numbers of float64."""
+    if np.any(log_ratio > 345.0):
+        raise ValueError(
+            f"{place}: delta must be smaller, got an optimum that may be e^{float(np.max(log_ratio)):g} times off: the "
+            "efficiency there is below -1e299."
+        )
 
 
 # --- tables for the pages ---------------------------------------------------------------------------------------------

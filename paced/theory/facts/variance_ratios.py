@@ -19,6 +19,7 @@ from paced.arrays import Floats
 from paced.errors import check_number
 from paced.theory.facts.domains import positives, reals
 from paced.weights import BetaKernel
+from paced.weights.rising import log_beta_ratio
 
 NODES, NODE_MASSES = roots_legendre(20)
 """Gauss-Legendre rule of one panel on [-1, 1]."""
@@ -50,8 +51,7 @@ def power_law_ratio(
     s, t = (reals(place, "second_moment_exponents", x) for x in second_moment_exponents)
     x, y = (positives(place, "law", z) for z in law)
     _refuse_divergent(place, x + s, y + t)
-    log_ratio = betaln(x + 2 * a + s, y + 2 * b + t) + 2 * betaln(x, y)
-    return np.exp(log_ratio - 2 * betaln(x + a, y + b) - betaln(x + s, y + t))
+    return np.exp(log_beta_ratio(x + s, y + t, 2 * a, 2 * b) - 2 * log_beta_ratio(x, y, a, b))
 
 
 def default_kernel_ratio(tau: ArrayLike) -> Floats:

@@ -90,7 +90,11 @@ class Outcome:
     witness: Mapping[str, Any] | None = None
     """The point that refutes; required for REFUTED."""
     samples: int | None = None
-    """How many points, examples or draws support; required for SUPPORTED."""
+    """How many points, examples or draws support, or exact cases prove; required for SUPPORTED."""
+    reached: tuple[str, ...] = ()
+    """That the domain is not empty: where a z3 query's hypotheses hold, the ends at which a law was tried."""
+    tolerance: float | None = None
+    """The largest difference between two float64 routes that counted as agreement, relative to the expected value."""
 
     def __post_init__(self) -> None:
         assert self.result is not Result.REFUTED or self.witness, "a refutation names its witness"
@@ -100,8 +104,12 @@ class Outcome:
         text = str(self.result)
         if self.witness:
             text += " at " + ", ".join(f"{name}={_short(value)}" for name, value in self.witness.items())
-        if self.samples:
+        if self.samples and self.result is not Result.PROVED:
             text += f" by {self.samples} samples"
+        if self.tolerance:
+            text += f" to {self.tolerance:.3g}"
+        if self.reached:
+            text += f" ({'; '.join(self.reached)})"
         return f"{text}: {self.detail}" if self.detail else text
 
 

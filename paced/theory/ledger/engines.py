@@ -11,18 +11,28 @@
 | monte_carlo | :func:`mean_is` | (never: *supported*) | the mean is over five standard errors off |
 
 What cannot be decided is *undecided*: that a simplification fails proves nothing.
-sympy, z3, flint and hypothesis are imported when their engine runs.
+The three that prove over a continuum are in ``provers.py``, how outcomes are written and combined in ``outcomes.py``;
+claims import them all from here. sympy, z3, flint and hypothesis are imported when their engine runs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from numbers import Rational
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from paced.theory.ledger.claim import Engine, Outcome, Result
+from paced.theory.ledger.claim import Outcome
+from paced.theory.ledger.outcomes import all_of, assumed, proved, refuted, supported, undecided
+from paced.theory.ledger.provers import positive_on, symbolic_zero, unsatisfiable
+
+__all__ = [
+    "agree", "all_of", "assumed", "equal_exactly", "holds_for_all", "mean_is", "positive_on", "proved", "refuted",
+    "supported", "symbolic_zero", "undecided", "unsatisfiable",
+]  # fmt: skip
 
 F64 = 1e-12
 """Relative; a closed form in float64 against another."""
@@ -30,146 +40,13 @@ QUADRATURE = 1e-9
 """Relative; against quadrature or mpmath at fewer digits."""
 MC_SE = 5.0
 """Standard errors of a simulation with a fixed seed."""
-WEAKEST_FIRST: tuple[Engine, ...] = ("monte_carlo", "hypothesis", "numeric", "interval", "exact", "z3", "sympy")
-"""What decides where several engines take part; among the four that prove, the order says nothing."""
-
-
-def proved(engine: Engine, detail: str = "") -> Outcome:
-    """The statement is proved by this engine."""
-    return Outcome(Result.PROVED, engine, detail)
-
-
-def refuted(detail: str = "", /, *, engine: Engine = "numeric", **witness: Any) -> Outcome:
-    """The statement is false at ``witness``."""
-    return Outcome(Result.REFUTED, engine, detail, witness=witness)
-
-
-def supported(samples: int, detail: str = "", *, engine: Engine = "numeric") -> Outcome:
-    """The statement is true at all of ``samples`` points."""
-    return Outcome(Result.SUPPORTED, engine, detail, samples=samples)
-
-
-def undecided(engine: Engine, detail: str) -> Outcome:
-    """Neither proved nor refuted by this engine."""
-    return Outcome(Result.UNDECIDED, engine, detail)
-
-
-def assumed(detail: str = "") -> Outcome:
-    """Nobody proves it."""
-    return Outcome(Result.ASSUMED, "assumed", detail)
-
-
-def symbolic_zero(expression: Any, *, points: int = 4, detail: str = "") -> Outcome:
-    """Prove that a SymPy expression is identically 0.
-
-    Args:
-        expression: lhs - rhs; its symbols' assumptions (positive, real) are the domain.
-        points: random values of the symbols in (0.1, 0.9), tried when no simplification reaches 0.
-        detail: what a proof shows.
-
-    Returns: proved; refuted with the point where it is not 0; undecided when it is 0 at all points but not by rule.
-
-    Example:
-        >>> import sympy
-        >>> x = sympy.symbols("x", positive=True)
-        >>> print(symbolic_zero((x + 1) ** 2 - x**2 - 2 * x - 1), "|", symbolic_zero(x - 0.5 * x).result)
-        proved | refuted
-    """
-    import sympy
-
-    expression = sympy.sympify(expression)
-    for rule in (sympy.expand, sympy.simplify, sympy.gammasimp, lambda e: sympy.simplify(e.rewrite(sympy.exp))):
-        try:
-            if rule(expression) == 0:
-                return proved("sympy", detail)
-        except (NotImplementedError, ValueError, TypeError):
-            continue
-    rng = np.random.default_rng(0)
-    symbols = sorted(expression.free_symbols, key=str)
-    for _ in range(points):
-        place = {symbol: sympy.Rational(int(rng.integers(10, 90)), 100) for symbol in symbols}
-        value = complex(sympy.N(expression.subs(place), 50))
-        if abs(value) > 1e-30:
-            where: dict[str, Any] = {str(s): str(v) for s, v in place.items()} or {"difference": value.real}
-            return refuted(f"the two sides differ by {value.real:.6g}", **where, engine="sympy")
-    return undecided("sympy", "zero at every point tried, but no simplification reaches 0")
-
-
-def unsatisfiable(*constraints: Any, seconds: float = 20.0, detail: str = "") -> Outcome:
-    """Prove a statement over the reals: pass its hypotheses and its negation as z3 constraints.
-
-    Example:
-        >>> import z3
-        >>> x = z3.Real("x")
-        >>> print(unsatisfiable(x * x < 0), "|", unsatisfiable(x * x < x).result)
-        proved | refuted
-    """
-    import z3
-
-    solver = z3.Solver()
-    solver.set("timeout", int(seconds * 1000))
-    solver.add(*constraints)
-    answer = solver.check()
-    if answer == z3.unsat:
-        return proved("z3", detail)
-    if answer == z3.sat:
-        model = solver.model()
-        return refuted("z3 found a model", **{str(name): str(model[name]) for name in model.decls()}, engine="z3")
-    return undecided("z3", f"z3 gave up after {seconds:g} s: {solver.reason_unknown()}")
-
-
-def positive_on(
-    function: Callable[..., Any],
-    *intervals: tuple[float, float],
-    max_boxes: int = 20_000,
-    detail: str = "",
-) -> Outcome:
-    """Prove f > 0 on a box by ball arithmetic with bisection; rounding errors are inside the balls.
-
-    Args:
-        function: of one ``flint.arb`` for each interval; uses arb methods (exp, log, cosh, ...).
-        intervals: [low, high] of each argument, exact binary floats.
-        max_boxes: pieces after which it gives up.
-        detail: what a proof shows.
-
-    Returns: proved; refuted at the middle of a box where f < 0 for certain; undecided when pieces run out.
-
-    Edges: f = 0 inside or at the edge cannot be proved positive; divide the zero out first.
-
-    Example:
-        >>> print(positive_on(lambda x: x.exp() - 1 - x / 2, (0.125, 3.0)).result)
-        proved
-        >>> print(positive_on(lambda x: x - 1, (0.0, 3.0)).result)
-        refuted
-    """
-    from flint import arb
-
-    queue: list[tuple[tuple[float, float], ...]] = [tuple(intervals)]
-    done = 0
-    while queue:
-        box = queue.pop()
-        done += 1
-        if done > max_boxes:
-            return undecided("interval", f"{max_boxes} boxes were not enough; the next is {box}")
-        middles = [(low + high) / 2 for low, high in box]
-        value = function(*(arb(mid, (high - low) / 2) for (low, high), mid in zip(box, middles, strict=True)))
-        if value > 0:
-            continue
-        point = function(*(arb(mid) for mid in middles))
-        if point < 0:
-            names = [f"x{i}" for i in range(len(middles))] if len(middles) > 1 else ["x"]
-            return refuted(f"f = {float(point.mid()):.6g}", **dict(zip(names, middles, strict=True)), engine="interval")
-        widest = max(range(len(box)), key=lambda i: box[i][1] - box[i][0])
-        for half in ((box[widest][0], middles[widest]), (middles[widest], box[widest][1])):
-            queue.append((*box[:widest], half, *box[widest + 1 :]))
-    return proved("interval", detail or f"{done} boxes")
 
 
 def equal_exactly(pairs: Iterable[tuple[Mapping[str, Any], Any, Any]], *, detail: str = "") -> Outcome:
     """Prove that two exact values agree on a finite domain.
 
     Args:
-        pairs: (where, left, right) with rationals or integers; floats are refused.
+        pairs: (where, left, right) with integers, rationals or tuples of them; floats are refused.
         detail: what a proof shows; by default the number of cases.
 
     Example:
@@ -179,13 +56,19 @@ def equal_exactly(pairs: Iterable[tuple[Mapping[str, Any], Any, Any]], *, detail
     """
     count = 0
     for where, left, right in pairs:
-        assert not isinstance(left, float), "exact means no floats"
-        assert not isinstance(right, float), "exact means no floats"
+        assert _is_exact(left), f"exact means no floats, got {left!r}"
+        assert _is_exact(right), f"exact means no floats, got {right!r}"
         count += 1
         if left != right:
             return refuted(f"{left} is not {right}", **where, engine="exact")
     assert count, "an empty domain proves nothing"
-    return proved("exact", detail or f"all {count} cases")
+    return replace(proved("exact", detail or f"all {count} cases"), samples=count)
+
+
+def _is_exact(value: Any) -> bool:
+    if isinstance(value, tuple | list):
+        return all(map(_is_exact, value))
+    return isinstance(value, Rational) or bool(getattr(value, "is_rational", False))
 
 
 def agree(
@@ -209,62 +92,57 @@ def agree(
 
     Example:
         >>> print(agree(np.tanh([0.1, 0.2]), np.sinh([0.1, 0.2]) / np.cosh([0.1, 0.2])))
-        supported by 2 samples
+        supported by 2 samples to 1e-12
         >>> print(agree([1.0, 2.0], [1.0, 2.1], x=[7, 8]))
         refuted at x=8, got=2, want=2.1
     """
     left, right = np.broadcast_arrays(np.asarray(computed, dtype=np.float64), np.asarray(expected, dtype=np.float64))
-    error = np.abs(left - right) - atol - rtol * np.abs(right)
-    error = np.where(np.isfinite(error), error, np.inf).ravel()
+    with np.errstate(invalid="ignore"):  # inf - inf
+        error = np.abs(left - right) - atol - rtol * np.abs(right)
+    error = np.where(left == right, 0.0, np.where(np.isfinite(error), error, np.inf)).ravel()
     worst = int(np.argmax(error))
     if error[worst] > 0:
         place = {name: np.broadcast_to(np.asarray(v), left.shape).ravel()[worst].item() for name, v in where.items()}
         return refuted(detail, **place, got=float(left.ravel()[worst]), want=float(right.ravel()[worst]))
-    return supported(error.size, detail)
-
-
-def all_of(*outcomes: Outcome, detail: str = "") -> Outcome:
-    """One outcome for several: the first that is not proved or supported, else the weaker kind with samples added up.
-
-    It carries the weakest engine among the parts of that kind: a proof beside a simulation is decided by simulation.
-
-    Example:
-        >>> both = all_of(proved("sympy"), supported(3), supported(4))
-        >>> print(both, "|", both.engine)
-        supported by 7 samples | numeric
-    """
-    for outcome in outcomes:
-        if outcome.result not in (Result.PROVED, Result.SUPPORTED):
-            return outcome
-    supports = [outcome for outcome in outcomes if outcome.result is Result.SUPPORTED]
-    engine = min((outcome.engine for outcome in supports or outcomes), key=WEAKEST_FIRST.index)
-    if not supports:
-        return proved(engine, detail)
-    return supported(sum(outcome.samples or 0 for outcome in supports), detail, engine=engine)
+    return replace(supported(error.size, detail), tolerance=max(rtol, atol))
 
 
 def holds_for_all(
-    strategy: Any, law: Callable[[Any], bool | None], *, examples: int = 200, detail: str = ""
+    strategy: Any, law: Callable[[Any], bool | None], *, ends: Sequence[Any] = (), examples: int = 200, detail: str = ""
 ) -> Outcome:
     """Search for an example that breaks a law, with Hypothesis; deterministic, and the witness is shrunk.
 
     Args:
         strategy: a Hypothesis strategy for the argument.
         law: returns True where the law holds, False where it is broken, None where it does not apply.
+        ends: examples at the ends of the domain, tried first. Together they hold the smallest and the largest of every
+            number that the strategy draws, sizes of lists included; an example beyond them shows that they do not, and
+            an end where the law does not apply was not reached.
         examples: how many to try.
         detail: what support shows.
 
     Example:
         >>> from hypothesis import strategies as st
-        >>> print(holds_for_all(st.integers(0, 9), lambda n: n * n >= n, examples=20).result)
-        supported
+        >>> print(holds_for_all(st.integers(0, 9), lambda n: n * n >= n, ends=(0, 9), examples=20))
+        supported by 12 samples (tried at the ends of [0, 9])
         >>> print(holds_for_all(st.integers(0, 9), lambda n: n < 5, examples=50))
         refuted at example=5
+        >>> print(holds_for_all(st.integers(0, 9), lambda n: n * n >= n, ends=(0, 8), examples=50))
+        undecided: the example 9 is beyond the ends [0, 8]
     """
     from hypothesis import HealthCheck, Phase, assume, given, settings
+    from hypothesis.errors import Unsatisfiable
 
-    tried = 0
+    for end in ends:
+        answer = law(end)
+        if answer is None:
+            return undecided("hypothesis", f"the law does not apply at the end {end!r}")
+        if not answer:
+            return refuted(detail, example=end, engine="hypothesis")
+    domain = _extent(ends)
+    tried = len(ends)
     broken: list[Any] = []
+    beyond: list[Any] = []
 
     @settings(
         max_examples=examples, derandomize=True, database=None, deadline=None,
@@ -279,14 +157,51 @@ def holds_for_all(
         if not answer:
             broken.append(example)
             raise _Broken
+        if not _covers(domain, _extent([example])):
+            beyond.append(example)
 
     try:
         search()
     except _Broken:
         return refuted(detail, example=broken[-1], engine="hypothesis")
-    if not tried:
+    except Unsatisfiable:
         return undecided("hypothesis", "no example met the law's conditions")
-    return supported(tried, detail, engine="hypothesis")
+    ranges = " x ".join(f"[{low:.6g}, {high:.6g}]" for low, high in domain.values())
+    if ends and beyond:
+        return undecided("hypothesis", f"the example {beyond[0]!r} is beyond the ends {ranges}")
+    outcome = supported(tried, detail, engine="hypothesis")
+    return replace(outcome, reached=(f"tried at the ends of {ranges}",)) if ends else outcome
+
+
+def _extent(examples: Sequence[Any]) -> dict[tuple[str, ...], tuple[float, float]]:
+    """Smallest and largest of every number of some examples: by place in a tuple, of all items of a list or array."""
+    extent: dict[tuple[str, ...], tuple[float, float]] = {}
+
+    def visit(value: Any, place: tuple[str, ...]) -> None:
+        if isinstance(value, tuple):
+            for number, item in enumerate(value):
+                visit(item, (*place, str(number)))
+        elif isinstance(value, list | np.ndarray):
+            visit(len(value), (*place, "size"))
+            for item in value:
+                visit(item, (*place, "item"))
+        else:
+            low, high = extent.get(place, (value, value))
+            extent[place] = min(low, value), max(high, value)
+
+    for example in examples:
+        visit(example, ())
+    return extent
+
+
+def _covers(outer: Mapping[Any, tuple[float, float]], inner: Mapping[Any, tuple[float, float]]) -> bool:
+    """Whether every range of ``inner`` is within that of ``outer``, to rounding."""
+    return all(
+        place in outer
+        and outer[place][0] - F64 * abs(outer[place][0]) <= low
+        and high <= outer[place][1] + F64 * abs(outer[place][1])
+        for place, (low, high) in inner.items()
+    )
 
 
 def mean_is(draws: ArrayLike, expected: float, *, detail: str = "") -> Outcome:
@@ -304,6 +219,8 @@ def mean_is(draws: ArrayLike, expected: float, *, detail: str = "") -> Outcome:
         refuted
     """
     values = np.asarray(draws, dtype=np.float64)
+    if values.size < 2 or not np.all(np.isfinite(values)):
+        return undecided("monte_carlo", f"{values.size} draws, {int(np.isfinite(values).sum())} of them finite")
     mean, error = float(values.mean()), float(values.std(ddof=1) / np.sqrt(values.size))
     if not abs(mean - expected) <= MC_SE * error:
         return refuted(detail, mean=mean, claimed=expected, standard_error=error, engine="monte_carlo")

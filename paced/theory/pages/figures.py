@@ -98,6 +98,45 @@ def zpd_fit(table: Table) -> Figure:
     return curves(table, x="cutoff of the zone", y="fitted alpha")
 
 
+def misspecified_weights(table: Table) -> Figure:
+    """Share of the nominal efficiency that is left against δ, for four distances of the two laws."""
+    return curves(table, x="delta, largest misjudgement of log SNR²", y="share of the nominal efficiency")
+
+
+def gain_over_a_filter(table: Table) -> Figure:
+    """The most that weighting gains over a filter to [ε, 1-ε], and the kernel's gain for uniform pass rates."""
+    figure = curves(table, x="cutoff of the filter", y="times as efficient as the filter")
+    figure.axes[0].set_ylim(1.0, 2.0)
+    return figure
+
+
+def efficiency_of_counts(table: Table) -> Figure:
+    """Efficiency of weights from K rollouts, against K."""
+    return curves(table, x="rollouts K", y="efficiency")
+
+
+def price_of_rollouts(table: Table) -> Figure:
+    """What training must cost for K rollouts to pay, against K."""
+    figure = curves(table, x="rollouts K", y="break-even training cost, in rollouts")
+    figure.axes[0].set_yscale("log")
+    return figure
+
+
+def noise_of_weights(table: Table) -> Figure:
+    """Mean squared error of the unit-mean weight by method, against K."""
+    return curves(table, x="rollouts K", y="mean squared error of the weight")
+
+
+def slots_that_count(table: Table) -> Figure:
+    """Effective share of a step's slots by weight and batching, against K."""
+    return curves(table, x="rollouts K", y="effective share of the slots")
+
+
+def bells_of_baselines(table: Table) -> Figure:
+    """s2/M2 of the score-function gradient over its largest value, for three baselines."""
+    return curves(table, x="pass rate p", y="share of the largest value")
+
+
 DRAWINGS: dict[str, Callable[[Table], Figure]] = {
     "zeroed_problems": zeroed_problems,
     "signal_quality": signal_quality,
@@ -108,5 +147,12 @@ DRAWINGS: dict[str, Callable[[Table], Figure]] = {
     "variance_ratio": variance_ratio,
     "noise_in_natural_bins": noise_in_natural_bins,
     "zpd_fit": zpd_fit,
+    "misspecified_weights": misspecified_weights,
+    "gain_over_a_filter": gain_over_a_filter,
+    "efficiency_of_counts": efficiency_of_counts,
+    "price_of_rollouts": price_of_rollouts,
+    "noise_of_weights": noise_of_weights,
+    "slots_that_count": slots_that_count,
+    "bells_of_baselines": bells_of_baselines,
 }
 """Name of a claim's picture -> the function that draws it."""

@@ -12,6 +12,7 @@ from paced.theory.ledger.ledger import ledger
 from paced.theory.ledger.runner import Ran, Report
 from paced.theory.pages.explain import VERDICTS, index, number_text, page, page_name
 from paced.theory.pages.graph import svg
+from paced.theory.pages.manifest import replace_listed
 
 
 def pages() -> dict[str, str]:
@@ -33,26 +34,20 @@ def picture(claim: Claim) -> bytes:
 
 
 def write_docs(folder: Path) -> list[Path]:
-    """Write all pages and figures; pages of claims that are gone are removed.
+    """Write all pages and figures; pages of claims that are gone are removed, files of others never.
 
     Args:
         folder: for instance ``docs/theory``.
 
-    Returns: the files written.
+    Returns: the files written, which ``manifest.txt`` there lists.
+
+    Raises:
+        ConfigError: a page would replace a file that an earlier call did not write; nothing is written then.
     """
-    written = []
-    for name, text in pages().items():
-        write_atomic(folder / name, text)
-        written.append(folder / name)
-    for claim in ledger().values():
-        if claim.picture is not None:
-            path = folder / "figures" / f"{page_name(claim.id)}.png"
-            write_atomic(path, picture(claim))
-            written.append(path)
-    for old in [*folder.glob("*.md"), *folder.glob("figures/*.png")]:
-        if old not in written:
-            old.unlink()
-    return written
+    figures = {
+        f"figures/{page_name(claim.id)}.png": picture(claim) for claim in ledger().values() if claim.picture is not None
+    }
+    return replace_listed(folder, {**pages(), **figures})
 
 
 def write_html(report: Report, path: Path) -> None:

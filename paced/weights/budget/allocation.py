@@ -11,19 +11,20 @@ from math import comb
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import betaln
 
-from paced.arrays import Floats, Integers
-from paced.errors import check_counts, check_number
+from paced.arrays import Floats, Integers, check_counts
+from paced.errors import check_number
 from paced.weights.betabinomial import log_choose
 from paced.weights.counts import by_pair
 from paced.weights.kernels import check_pass_rate
+from paced.weights.rising import log_beta_ratio
 
 
 def rollout_variance(pass_rate: ArrayLike, *, alpha: float = 1.0, beta: float = 1.0) -> Floats:
     """v(p) with Var w(p̂) ≈ v(p)/K for K rollouts: p^(2α-1) (1-p)^(2β-1) (α - (α+β)p)².
 
-    Edges: inf at p = 0 when α < 1/2 and at p = 1 when β < 1/2; zero at the kernel's peak, to this order.
+    Edges: inf at p = 0 when 0 < α < 1/2 and at p = 1 when 0 < β < 1/2; 0 at p = 0 for α = 0, where the kernel is flat
+    in its first factor; zero at the kernel's peak, to this order.
 
     Example:
         >>> rollout_variance([0.5, 0.25]).round(7).tolist()
@@ -31,8 +32,12 @@ def rollout_variance(pass_rate: ArrayLike, *, alpha: float = 1.0, beta: float = 
     """
     _check_exponents("rollout_variance", alpha, beta)
     p = check_pass_rate("rollout_variance", pass_rate)
+    if alpha == 0 or beta == 0:  # one factor of the kernel is 1, and its slope has no term to cancel p^-1 with
+        only, rate = (beta, p) if alpha == 0 else (alpha, 1 - p)
+        with np.errstate(divide="ignore"):
+            return only**2 * rate * _power(1 - rate, 2 * only - 1) if only else np.zeros_like(p)
     with np.errstate(divide="ignore"):
-        return _power(p, 2 * alpha - 1) * _power(1 - p, 2 * beta - 1) * np.square(alpha - (alpha + beta) * p)
+        return _power(p, 2 * alpha - 1) * _power(1 - p, 2 * beta - 1) * np.square(alpha * (1 - p) - beta * p)
 
 
 def value_of_rollouts(
@@ -60,16 +65,17 @@ def value_of_rollouts(
     first, second = np.broadcast_arrays(np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64))
     if not ((first > 0) & (second > 0)).all():
         raise ValueError("value_of_rollouts: a and b must be > 0, got a smaller one. Add the prior to the counts.")
-    if num_more < 1:
-        raise ValueError(f"value_of_rollouts: num_more must be >= 1, got {num_more}.")
+    if num_more != int(num_more) or num_more < 1:
+        raise ValueError(f"value_of_rollouts: num_more must be a whole number >= 1, got {num_more}.")
+    num_more = int(num_more)
     before = _mean_weight(first, second, alpha, beta)
     if num_more == 1:
         tilt = np.square(alpha * second - beta * first)
         return before**2 * tilt / (first * second * np.square(first + second + alpha + beta))
     x = np.arange(num_more + 1)
     up, down = first[..., None] + x, second[..., None] + (num_more - x)
-    log_mass = log_choose(np.full(x.shape, num_more), x) + betaln(up, down)
-    mass = np.exp(log_mass - betaln(first, second)[..., None])
+    more = log_beta_ratio(first[..., None], second[..., None], x, num_more - x)
+    mass = np.exp(log_choose(np.full(x.shape, num_more), x) + more)
     # Summed as squared differences: a variance of the posterior mean, never negative by rounding.
     return np.sum(mass * np.square(_mean_weight(up, down, alpha, beta) - before[..., None]), axis=-1)
 
@@ -136,7 +142,7 @@ def _screened(s: int, num_first: int, num_all: int, alpha: int, beta: int) -> fl
 
 
 def _mean_weight(a: Floats, b: Floats, alpha: float, beta: float) -> Floats:
-    return np.exp(betaln(a + alpha, b + beta) - betaln(a, b))
+    return np.exp(log_beta_ratio(a, b, alpha, beta))
 
 
 def _power(base: Floats, exponent: float) -> Floats:

@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import betaln
 
 from paced.arrays import Floats
 from paced.errors import check_number
@@ -23,6 +22,7 @@ from paced.weights import estimates
 from paced.weights.betabinomial import log_pmf
 from paced.weights.budget import allocation
 from paced.weights.normalise import effective_sample_size
+from paced.weights.rising import log_beta_ratio
 
 State = tuple[int, int]
 """(s, k): passes and rollouts so far."""
@@ -110,8 +110,7 @@ def plan_rollouts(
 
     pilot = max(2, size // 2)
     if share > pilot:
-        batches = _neyman_batches(law, kernel, pilot, share)
-        stops = walk(law, lambda s, k: pilot if k == 0 else (batches[s] if k == pilot else 0))
+        stops = _pilot_then_neyman(law, kernel, pilot, share)
         add(f"pilot {pilot}, then Neyman", "posterior", stops, posterior)
 
     price, stops = _sequential(law, kernel, share)
@@ -238,27 +237,47 @@ def _judge(
     )  # fmt: skip
 
 
-def _neyman_batches(law: tuple[float, float], kernel: tuple[float, float], pilot: int, share: float) -> list[int]:
-    """Further rollouts after s of ``pilot`` passes: total ∝ sqrt(E[v | s]), whole numbers within the budget."""
+def _pilot_then_neyman(
+    law: tuple[float, float], kernel: tuple[float, float], pilot: int, share: float
+) -> dict[State, float]:
+    """After s of ``pilot`` passes K ∝ sqrt(E[v | s]) rollouts in all, rounded down; the whole budget is spent."""
     s = np.arange(pilot + 1)
     mass = np.exp(log_pmf(pilot, *law))
     a, b = (law[0] + s).astype(np.float64), (law[1] + pilot - s).astype(np.float64)
     spread = np.sqrt(np.maximum(_posterior_variance_rate(a, b, kernel), 0.0))
+    if not spread.any():  # a constant weight: no rollout is better than another
+        spread = np.ones_like(spread)
 
     def batches(scale: float) -> Floats:
         return np.floor(np.maximum(scale * spread - pilot, 0.0))
 
-    low, high = 0.0, 64 * share / max(float(spread.max()), 1e-300)
+    def stops_at(scale: float) -> dict[State, float]:
+        further = batches(scale).astype(int).tolist()
+        return walk(law, lambda s, k: pilot if k == 0 else (further[s] if k == pilot else 0))
+
+    low, high = 0.0, 1.0
+    while pilot + mass @ batches(high) <= share:
+        low, high = high, 2 * high
     for _ in range(80):
         middle = (low + high) / 2
         low, high = (middle, high) if pilot + mass @ batches(middle) <= share else (low, middle)
-    return [int(batch) for batch in batches(low)]
+    return _mixed(stops_at(low), stops_at(high), share)
+
+
+def _mixed(cheaper: dict[State, float], dearer: dict[State, float], share: float) -> dict[State, float]:
+    """Some problems by one rule and the others by the next dearer one, so that the mean cost is the budget's share."""
+    low, high = (sum(mass * k for (_, k), mass in stops.items()) for stops in (cheaper, dearer))
+    part = min(1.0, (share - low) / (high - low)) if high > low else 0.0
+    stops = {state: (1 - part) * mass for state, mass in cheaper.items()}
+    for state, mass in dearer.items():
+        stops[state] = stops.get(state, 0.0) + part * mass
+    return {state: mass for state, mass in stops.items() if mass}
 
 
 def _sequential(
     law: tuple[float, float], kernel: tuple[float, float], share: float
 ) -> tuple[float, dict[State, float]]:
-    """The lowest price whose stopping rule stays within the budget, and where that rule stops."""
+    """The lowest price whose stopping rule stays within the budget, and where it stops when the budget is spent."""
     limit = int(4 * share)
     ks, ss = np.array([(k, s) for k in range(limit) for s in range(k + 1)]).T
     a, b = law[0] + ss, law[1] + ks - ss
@@ -278,19 +297,19 @@ def _sequential(
         return walk(law, more)
 
     low, high = float(value.min()) / 2, float(value.max())
-    affordable = (high, stops_at(high))
+    affordable, dearer = (high, stops_at(high)), None
     for _ in range(30):
         price = float(np.sqrt(low * high))
         stops = stops_at(price)
         if sum(mass * k for (_, k), mass in stops.items()) <= share:
             high, affordable = price, (price, stops)
         else:
-            low = price
-    return affordable
+            low, dearer = price, stops
+    return affordable[0], _mixed(affordable[1], dearer or stops_at(low), share)
 
 
 def _posterior_weight(a: Floats | float, b: Floats | float, kernel: tuple[float, float]) -> Floats:
-    return np.asarray(np.exp(betaln(a + kernel[0], b + kernel[1]) - betaln(a, b)))
+    return np.exp(log_beta_ratio(a, b, kernel[0], kernel[1]))
 
 
 def _posterior_variance_rate(a: Floats, b: Floats, kernel: tuple[float, float]) -> Floats:
@@ -300,7 +319,7 @@ def _posterior_variance_rate(a: Floats, b: Floats, kernel: tuple[float, float]) 
     finite = (a + first > 0) & (b + second > 0)
     x, y = np.where(finite, a + first, 1.0), np.where(finite, b + second, 1.0)
     terms = ((alpha**2, 0, 2), (-2 * alpha * beta, 1, 1), (beta**2, 2, 0))
-    mean = sum(factor * np.exp(betaln(x + i, y + j) - betaln(a, b)) for factor, i, j in terms)
+    mean = sum(factor * np.exp(log_beta_ratio(a, b, x + i - a, y + j - b)) for factor, i, j in terms)
     return np.where(finite, mean, allocation.rollout_variance(a / (a + b), alpha=alpha, beta=beta))
 
 

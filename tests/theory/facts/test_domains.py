@@ -24,26 +24,54 @@ from paced.theory.facts.descent import (
 )
 from paced.theory.facts.estimation import (
     debiased_signal,
+    debiased_signal_variance,
     debiased_snr_variance,
+    effective_degrees,
     expected_weight,
     raw_cross_problem_floor,
     snr_floor,
+    snr_ratio_bias,
     unbiased_snr_floor,
 )
-from paced.theory.facts.extensions import combined_weights, kernel_quality, rollout_quality, sampling_ratio, zpd_mass
+from paced.theory.facts.extensions import (
+    combined_weights,
+    ess_fraction,
+    kernel_quality,
+    rollout_ess_fraction,
+    rollout_quality,
+    sampling_ratio,
+    weighting_and_sampling,
+    zpd_mass,
+)
 from paced.theory.facts.kernel import (
     fisher_information,
     kernel_peak_value,
     kernel_slope,
     logit_fisher_information,
+    unit_mean_lipschitz_constant,
     zeroed_probability,
     zeroed_share,
 )
-from paced.theory.facts.minimax import aggregate_minimax_value, delta_of_range
+from paced.theory.facts.likelihood import likelihood_bias
+from paced.theory.facts.minimax import (
+    aggregate_minimax_value,
+    delta_of_range,
+    unit_mean_value,
+    worst_efficiency,
+)
 from paced.theory.facts.representation import log_remainder, smallest_delta
+from paced.theory.facts.screening import (
+    exited_kernel_mass,
+    naive_screening_bias,
+    screening_cost,
+    screening_cost_of_law,
+)
 from paced.theory.facts.tables import reachable
 from paced.theory.facts.variance import variance_terms
 from paced.theory.facts.variance_ratios import grid_ratio, log_truncated_beta, rollout_ratio, two_term_ratio
+from paced.weights.budget.allocation import value_of_rollouts
+
+NAN = float("nan")
 
 
 def bound(rate: float) -> object:
@@ -95,8 +123,69 @@ OUTSIDE = (
         "optimal_weight: second_moment must be finite and > 0",
     ),
     (lambda: optimal_weight_from_snr(-0.01), "optimal_weight_from_snr: snr_squared must be >= 0"),
-    (lambda: snr_floor(1), "snr_floor: num_rollouts must be >= 2"),
-    (lambda: unbiased_snr_floor(1), "unbiased_snr_floor: num_rollouts must be >= 2"),
+    (lambda: snr_floor(1), "snr_floor: num_rollouts must be finite and >= 2, got 1.0."),
+    (lambda: snr_floor(2.5), "snr_floor: num_rollouts must be a whole number, got 2.5."),
+    (lambda: unbiased_snr_floor(1), "unbiased_snr_floor: num_rollouts must be finite and >= 2"),
+    (
+        lambda: debiased_signal_variance([0.0], [[-1.0]], 3),
+        "debiased_signal_variance: covariance must be symmetric without a negative eigenvalue.",
+    ),
+    (lambda: debiased_signal_variance([0.0], [[1.0]], 2.7), "debiased_signal_variance: num_rollouts must be a whole"),
+    (lambda: effective_degrees([[0.0]], 3), "effective_degrees: covariance must not be 0"),
+    (lambda: snr_ratio_bias(-0.1, [1.0], 8), "snr_ratio_bias: snr_squared must be finite and >= 0, got -0.1."),
+    (lambda: snr_ratio_bias(0.0, [0.0], 8), "snr_ratio_bias: eigenvalues must be one-dimensional and not all 0."),
+    (lambda: snr_ratio_bias(0.0, [1.0, 0.0], 3), "snr_ratio_bias: (K-1) times the number of eigenvalues > 0 must be"),
+    (lambda: rollout_ess_fraction([0.0, 0.0]), "rollout_ess_fraction: weights must be h(0), ..., h(K), >= 0 and not"),
+    (lambda: rollout_ess_fraction([1.0, NAN]), "rollout_ess_fraction: weights must be h(0), ..., h(K), >= 0 and not"),
+    (lambda: rollout_ess_fraction([1.0, -1.0]), "rollout_ess_fraction: weights must be h(0), ..., h(K), >= 0 and not"),
+    (lambda: rollout_quality([1.0, NAN], signal_exponents=(0.5, 0.5)), "rollout_quality: weights must be h(0), ..."),
+    (
+        lambda: rollout_quality([1.0, 1.0], signal_exponents=(NAN, 0.5)),
+        "extensions: the exponent x of E[p^x (1-p)^y] must be finite, got nan.",
+    ),
+    (
+        lambda: kernel_quality((NAN, 0), signal_exponents=(0.5, 0.5)),
+        "extensions: the exponent x of E[p^x (1-p)^y] must be finite, got nan.",
+    ),
+    (lambda: ess_fraction((1, NAN)), "extensions: the exponent y of E[p^x (1-p)^y] must be finite, got nan."),
+    (
+        lambda: screening_cost(0.5, num_first=0, num_all=8),
+        "screening_cost: num_first must be finite and >= 1, got 0.0.",
+    ),
+    (
+        lambda: screening_cost(0.5, num_first=8, num_all=4),
+        "screening_cost: num_all must be > num_first, got num_first=8",
+    ),
+    (
+        lambda: screening_cost_of_law((1, 1), num_first=0, num_all=8),
+        "screening_cost_of_law: num_first must be finite and >= 1",
+    ),
+    (lambda: exited_kernel_mass((1, 1), 0), "exited_kernel_mass: num_first must be finite and >= 1"),
+    (lambda: exited_kernel_mass((1, 1), 2, alpha=-2), "exited_kernel_mass: alpha must be finite and >= 0, got -2."),
+    (
+        lambda: naive_screening_bias(0.5, num_first=9, num_all=8),
+        "naive_screening_bias: num_all must be > num_first, got num_first=9, num_all=8.",
+    ),
+    (lambda: zeroed_probability(0.3, -2), "zeroed_probability: pass_rate must be in [0, 1] and num_rollouts >= 1"),
+    (lambda: zeroed_probability(NAN, 2), "zeroed_probability: pass_rate must be in [0, 1] and num_rollouts >= 1"),
+    (lambda: zeroed_probability(0.3, NAN), "zeroed_probability: pass_rate must be in [0, 1] and num_rollouts >= 1"),
+    (lambda: zeroed_share(0), "zeroed_share: num_rollouts must be finite and >= 1, got 0.0."),
+    (lambda: value_of_rollouts(1.0, 1.0, 2.5), "value_of_rollouts: num_more must be a whole number >= 1, got 2.5."),
+    (lambda: worst_efficiency(1.0, 800.0), "worst_efficiency: delta must be smaller, got an optimum that may be e^800"),
+    (lambda: unit_mean_value(400.0), "unit_mean_value: delta must be smaller, got an optimum that may be e^800 times"),
+    (
+        lambda: likelihood_bias((0.0, 1.0), num_rollouts=8, num_problems=9),
+        "likelihood_bias: law must be finite and > 0",
+    ),
+    (
+        lambda: weighting_and_sampling([0.0], [1.0]),
+        "weighting_and_sampling: weights must be one-dimensional and not all 0",
+    ),
+    (lambda: weighting_and_sampling([1.0], [0.0]), "weighting_and_sampling: second_moments must be finite and > 0"),
+    (
+        lambda: unit_mean_lipschitz_constant(1, 1, law=(0, 1)),
+        "unit_mean_lipschitz_constant: law[0] must be finite and > 0",
+    ),
     (lambda: debiased_signal([[1.0]]), "debiased_signal: gradients must be finite and [K >= 2, d], got shape (1, 1)."),
     (
         lambda: kernel_quality((0, 0), signal_exponents=(0, 0), second_moment_exponents=(-3, 0)),
@@ -180,7 +269,7 @@ OUTSIDE = (
     (lambda: expected_weight([1.0], 0.5), "expected_weight: weights must be h(0), ..., h(K), got shape (1,)."),
     (lambda: debiased_snr_variance([1.0], [[0.0]], 2), "debiased_snr_variance: covariance must not be 0"),
     (lambda: debiased_snr_variance([1.0], [[1.0]], 1), "debiased_snr_variance: num_rollouts must be finite and >= 2"),
-    (lambda: raw_cross_problem_floor(0), "raw_cross_problem_floor: num_problems must be >= 1"),
+    (lambda: raw_cross_problem_floor(0), "raw_cross_problem_floor: num_problems must be finite and >= 1"),
     (lambda: reachable("10.0", num_problems=0, num_samples=8), "reachable: num_problems must be finite and >= 1"),
     (lambda: reachable("10.0", num_problems=8, num_samples=0), "reachable: num_samples must be finite and >= 1"),
     (

@@ -8,11 +8,13 @@ import sys
 from itertools import product
 from pathlib import Path
 
+import mpmath
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
-from tolerances import F64
+from hypothesis.errors import NoSuchExample
+from tolerances import F64, QUADRATURE
 
 from paced.theory import check_weighting, strategies
 from paced.theory.facts.boundary import population_snr
@@ -50,6 +52,62 @@ def test_perturbations_laws_and_rates_stay_inside(r, law, rates):
     assert np.all(np.abs(r) <= 0.4)
     assert min(law) > 0
     assert np.all((rates > 0) & (rates < 1))
+
+
+REACHED = {
+    "perturbations, all of them at an end": (
+        strategies.perturbations(delta=0.4, size=6), lambda r: {*r} == {-0.4, 0.4},
+    ),
+    "pass rates 0 and 1": (strategies.pass_rates(), lambda p: {0.0, 1.0} & {*p}),
+    "the smallest exponent": (strategies.kernels(smallest=0.3), lambda k: 0.3 in (k.alpha, k.beta)),
+    "the largest exponent": (strategies.kernels(largest=7.5), lambda k: 7.5 in (k.alpha, k.beta)),
+    "the smallest law": (strategies.pass_rate_laws(smallest=0.3), lambda law: 0.3 in law),
+    "the largest law": (strategies.pass_rate_laws(largest=7.5), lambda law: 7.5 in law),
+    "all failed": (strategies.counts(max_rollouts=5), lambda c: (c[0] == 0).any() and 5 in c[1]),
+    "all passed": (strategies.counts(max_rollouts=5), lambda c: (c[0] == c[1]).any() and 1 in c[1]),
+    "the largest ripple": (strategies.snr_profiles(largest_ripple=0.4), lambda s: abs(s.ripple) == 0.4),
+    "four waves": (strategies.snr_profiles(), lambda s: s.num_waves == 4),
+    "the largest gradient": (strategies.gradient_populations(), lambda g: abs(g).max() == 3),
+    "the largest population": (strategies.gradient_populations(max_problems=4), lambda g: g.shape == (4, 4)),
+}  # fmt: skip
+SEARCH = settings(max_examples=2000, database=None, derandomize=True, deadline=None, phases=(Phase.generate,))
+
+
+@pytest.mark.parametrize("end", REACHED)
+def test_strategies_reach_the_ends_of_their_domains(end):
+    strategy, reached = REACHED[end]
+    find(strategy, reached, settings=SEARCH)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "outside"),
+    [
+        (strategies.pass_rates(ends=False, max_size=3), lambda p: min(p) == 0 or max(p) == 1),
+        (strategies.perturbations(delta=0.4, size=2), lambda r: max(abs(r)) > 0.4),
+        (strategies.kernels(smallest=0.3, largest=7.5), lambda k: not 0.3 <= k.alpha <= 7.5),
+        (strategies.snr_profiles(largest_ripple=0.4), lambda s: abs(s.ripple) > 0.4),
+    ],
+)
+def test_strategies_stay_inside_their_domains(strategy, outside):
+    with pytest.raises(NoSuchExample, match="No examples found"):
+        find(strategy, outside, settings=settings(SEARCH, max_examples=200))
+
+
+@pytest.mark.parametrize("amplitude", [0.1, 3.0])
+def test_the_efficiency_under_a_profile_is_the_integral_of_lemma_5(amplitude):
+    """F = E[w w*]²/(E[w²] E[w*²]) over the uniform law on [ε, 1-ε], w* = SNR²/(1 + SNR²), by mpmath's quadrature."""
+    low, high = mpmath.mpf("0.125"), mpmath.mpf("0.875")
+
+    def mean(function):
+        return mpmath.quad(function, [low, high]) / (high - low)
+
+    def best(p):
+        return amplitude**2 * p**2 * (1 - p) / (1 + amplitude**2 * p**2 * (1 - p))
+
+    expected = mean(lambda p: p * best(p)) ** 2 / (mean(lambda p: p**2) * mean(lambda p: best(p) ** 2))
+    report = check_weighting(lambda p: p, snr=lambda p: amplitude * p * np.sqrt(1 - p), epsilon=0.125)
+    assert report.efficiency == pytest.approx(float(expected), rel=QUADRATURE)
+    assert report.guarantee == pytest.approx(float(mpmath.sech("0.3") ** 2), rel=F64)
 
 
 @given(strategies.gradient_populations())

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from theory.ledger.coverage import COVERED
+from theory.ledger.sizes import RECORDED, is_smaller, name_of
 
 from paced.theory.ledger.claim import Check, Claim, Control, Outcome, Result, Verdict
 from paced.theory.ledger.engines import all_of, proved, refuted, supported
@@ -29,22 +30,49 @@ ITEMS = (
 )  # fmt: skip
 
 
+COARSE = {
+    ("eq8", "the delta-method variance of the ratio"): "a simulation",
+    ("fig3", "noise makes a bell, debiased noise does not"): "a simulation",
+    ("x2", "the fit is a root of the score"): "the score at an optimiser's point, absolute",
+    ("x2", "zone counts give the law back"): "an optimiser on counts rounded to whole problems",
+    ("x10", "the ceiling kernel is a Beta kernel of p/c"): "the step of a grid",
+}
+"""Checks whose tolerance is above a millionth, and why."""
+
+
+NEEDS_NO_HYPOTHESIS = {
+    ("prop2.i", "the Jacobian's norm is at most 1/2"),
+    ("prop11.condition", "it does give alpha + beta > 0, and only then"),
+}
+"""A quadratic form of all real p, x, y; one inequality written in two ways."""
+
+
 @pytest.mark.parametrize("name", list(ledger()))
 def test_claim_has_the_recorded_outcomes_and_every_control_is_refuted(name):
     for ran in map(run_task, tasks_of([ledger()[name]])):
         assert ran.outcome is not None, ran.error
-        assert ran.outcome.result is ran.expected, f"{ran.task}: {ran.says}: {ran.outcome}"
+        assert ran.as_expected, f"{ran.task}: {ran.says}: {ran.outcome}, decided by {ran.engine}"
         if ran.task.kind == "control":
             assert ran.outcome.witness
+            continue
+        if ran.engine == "hypothesis" or (ran.engine == "z3" and ran.outcome.result is Result.PROVED):
+            assert ran.outcome.reached or (name, ran.says) in NEEDS_NO_HYPOTHESIS, f"{name}: {ran.says} may be empty"
+        assert not is_smaller(ran), (
+            f"{name}: {ran.says}: {ran.outcome.samples} decided it, {RECORDED[name_of(ran)]} before"
+        )
+        coarse = (ran.outcome.tolerance or 0) > 1.01e-6
+        assert coarse == ((name, ran.says) in COARSE), f"{name}: {ran.says} to {ran.outcome.tolerance}"
 
 
-def test_every_check_is_decided_by_the_engine_that_it_declares():
-    wrong = [
-        f"{ran.task.claim}: {ran.says}: {ran.declared}, decided by {ran.engine}"
-        for ran in map(run_task, tasks_of(ledger().values()))
-        if ran.task.kind == "check" and ran.engine != ran.declared
-    ]
-    assert wrong == []
+def test_the_size_of_most_checks_is_recorded():
+    """A sentence that changes loses its number until ``python -m theory.ledger.sizes`` writes it again."""
+    sentences = {f"{claim.id}: {check.says}" for claim in ledger().values() for check in claim.checks}
+    assert len(sentences & set(RECORDED)) > 150
+
+
+def test_what_is_named_as_an_exception_is_in_the_ledger():
+    sentences = {(claim.id, check.says) for claim in ledger().values() for check in claim.checks}
+    assert {*COARSE, *NEEDS_NO_HYPOTHESIS} <= sentences
 
 
 def test_an_outcome_of_another_engine_is_not_the_recorded_one(monkeypatch):

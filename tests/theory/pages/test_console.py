@@ -41,3 +41,9 @@ def test_the_first_part_of_an_id_explains_every_claim_that_has_it_and_a_whole_id
 
     assert shown("x7") == ["x7.neyman", "x7.value", "x7.screening"]
     assert shown("THM6") == ["thm6"]
+
+
+def test_an_explained_claim_shows_a_point_where_the_hypotheses_of_its_z3_checks_hold():
+    console = Console(width=150, file=io.StringIO())
+    show_claim("thm6", console)
+    assert console.file.getvalue().count("proved (the hypotheses hold at") == 2

@@ -44,6 +44,15 @@ def test_every_policy_stays_within_the_budget(a, b, share, alpha, beta):
     assert efficiencies == sorted(efficiencies, reverse=True)
 
 
+@pytest.mark.parametrize("law", [(0.1, 0.1), (3.0, 0.7)])
+@pytest.mark.parametrize("share", [4, 6.5])
+def test_a_pilot_with_neyman_and_the_price_rule_spend_the_whole_budget(law, share):
+    plans = plan_rollouts(law, num_problems=100, budget=int(100 * share))
+    spent = {plan.policy: plan.rollouts_per_problem for plan in plans if plan.policy.startswith(("pilot", "stop"))}
+    assert any(policy.startswith("pilot") for policy in spent)
+    assert spent == {policy: pytest.approx(share, rel=1e-9) for policy in spent}
+
+
 def test_the_posterior_mean_is_the_best_weight_of_each_policy():
     """Its square loss is least given the counts, and with flat second moments that is efficiency."""
     plans = plan_rollouts((0.6, 0.9), num_problems=100, budget=600)
@@ -91,3 +100,51 @@ def test_text_has_a_line_for_each_plan():
 def test_plans_that_cannot_be_made_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         plan_rollouts(**arguments)
+
+
+def stopping_rule_efficiency(share: int, longest: int) -> float:
+    """Efficiency of posterior weights of the uniform law when the budget is spent under a price, in rationals.
+
+    Some problems follow the lowest affordable price and the others the next lower one. A batch of m <= longest is made
+    where its value for a rollout is above the price, the best m first.
+    """
+    limit, one = 4 * share, Fraction(1)
+    worth = {
+        (s, k): max((oracle.value_of_rollouts(one + s, one + k - s, m, 1, 1) / m, -m) for m in range(1, longest + 1))
+        for k in range(limit)
+        for s in range(k + 1)
+    }
+
+    def outcome(price: Fraction) -> tuple[Fraction, Fraction]:
+        """Rollouts of a problem, and the mean square of its posterior weight."""
+        mass, total, square = {(0, 0): one}, Fraction(0), Fraction(0)
+        for k in range(limit + 1):
+            for s in range(k + 1):
+                here = mass.pop((s, k), Fraction(0))
+                if k == limit or worth[s, k][0] <= price:
+                    total += here * k
+                    square += here * oracle.posterior_weight(s, k, 1, 1, one, one) ** 2
+                    continue
+                batch = min(-worth[s, k][1], limit - k)
+                for x in range(batch + 1):
+                    chance = oracle.beta_binomial(x, batch, one + s, one + k - s)
+                    mass[s + x, k + batch] = mass.get((s + x, k + batch), Fraction(0)) + here * chance
+        return total, square
+
+    prices = sorted({value for value, _ in worth.values()})  # the cost falls as the price rises
+    low, high = 0, len(prices) - 1
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if outcome(prices[middle])[0] <= share else (middle + 1, high)
+    (cheap, less), (dear, more) = outcome(prices[low]), outcome(prices[low - 1])
+    part = (share - cheap) / (dear - cheap)
+    return float(30 * ((1 - part) * less + part * more))  # E[p²(1-p)²] = 1/30
+
+
+def test_the_sequential_policy_looks_four_ahead_and_spends_the_budget():
+    share = 8
+    plans = plan_rollouts((1, 1), num_problems=10, budget=10 * share)
+    (plan,) = [plan for plan in plans if plan.policy.startswith("stop below price")]
+    assert plan.rollouts_per_problem == pytest.approx(share, rel=1e-9)
+    assert plan.efficiency == pytest.approx(stopping_rule_efficiency(share, 4), rel=1e-9)
+    assert plan.efficiency != pytest.approx(stopping_rule_efficiency(share, 3), rel=1e-6)
