@@ -56,15 +56,20 @@ COMMON = {"vocab_size": 8000, "num_hidden_layers": 6}
 
 
 def cells() -> list[dict[str, Any]]:
-    """Every architecture in float32 with and without gradient checkpointing; three in bfloat16, under FSDP alone."""
+    """Every architecture in float32 with and without gradient checkpointing; three in bfloat16, under FSDP alone; and
+    three with LoRA adapters, whose teacher is their base."""
     rows = [
         {"name": name, "dtype": "float32", "checkpointing": checkpointing}
         for name in SIZES
         for checkpointing in (False, True)
     ]
     return rows + [
-        {"name": name, "dtype": "bfloat16", "checkpointing": checkpointing}
-        for name in ("llama", "gemma", "qwen3")
+        {"name": name, "dtype": dtype, "checkpointing": checkpointing} | more
+        for name, dtype, more in [
+            *((name, "bfloat16", {}) for name in ("llama", "gemma", "qwen3")),
+            *((name, "float32", {"adapter": {"rank": 16}}) for name in ("llama", "qwen3")),
+            ("qwen3", "bfloat16", {"adapter": {"rank": 16}}),
+        ]
         for checkpointing in (False, True)
     ]
 
@@ -95,6 +100,7 @@ def train_cell(cell: dict[str, Any]) -> dict[str, float]:
     from paced.run.progress import Silent
     from paced.train.examples import Example, FixedExamples
     from paced.train.inputs import StageInputs
+    from paced.train.lora import add_adapters, lora_of, new_adapters
     from paced.train.native.loop import train_stage
     from paced.train.native.stage import Models
 
@@ -107,13 +113,15 @@ def train_cell(cell: dict[str, Any]) -> dict[str, float]:
             {
                 "name": "bench",
                 "problems": {"path": "none.jsonl"},
-                "student": {"dtype": cell["dtype"]},
+                "student": {"dtype": cell["dtype"], "adapter": cell.get("adapter")},
                 "teacher": {"dtype": cell["dtype"]},
                 "stages": [{"divergence": "reverse_kl", "num_steps": STEPS}],
                 "training": {"batch_size": BATCH, "micro_batch_tokens": micro_tokens, "checkpoint_every": 0},
                 "parallel": {"gradient_checkpointing": cell["checkpointing"]},
             }
         )
+
+        lora = lora_of(config.student)
 
         class Tokens:
             """A tokenizer of as many tokens as the model has rows, so that the loss works on all of them."""
@@ -132,10 +140,12 @@ def train_cell(cell: dict[str, Any]) -> dict[str, float]:
             torch.manual_seed(0)
             before = status("VmRSS")
             student = AutoModelForCausalLM.from_config(model_settings).eval()
-            teacher = AutoModelForCausalLM.from_config(model_settings, dtype=getattr(torch, cell["dtype"])).eval()
-            models = Models(
-                student=student, teacher=teacher.requires_grad_(False), tokenizer=Tokens(model_settings.vocab_size)
-            )
+            if lora:
+                student, teacher = add_adapters(student, lora, new_adapters(0)), None
+            else:
+                teacher = AutoModelForCausalLM.from_config(model_settings, dtype=getattr(torch, cell["dtype"])).eval()
+                teacher.requires_grad_(False)
+            models = Models(student=student, teacher=teacher, tokenizer=Tokens(model_settings.vocab_size))
             Path("/proc/self/clear_refs").write_text("5")  # forget the peak of loading
             own = ModelConfig(dtype=cell["dtype"])
             inputs = StageInputs(
@@ -162,11 +172,14 @@ def train_cell(cell: dict[str, Any]) -> dict[str, float]:
             small.layer_types = small.layer_types[:1]
         stage(small, f"{folder}/warm", examples(16))  # code and kernels are loaded before anything is measured
         measured = stage(settings, f"{folder}/run", examples(1))
-        shape = shape_of(ModelConfig(path=folder), who="student")
+        shape = shape_of(ModelConfig(path=folder), who="teacher")
+        trained = shape_of(ModelConfig(path=folder), who="student", lora=lora)
         micro = largest_micro_batch(
             config, num_ranks=1, student_prompt=prompt, teacher_prompt=shown, completion=completion
         )
-        phases = training_phases(config, student=shape, teacher=shape, micro=micro, num_ranks=1, device_kind="cpu")[1:]
+        phases = training_phases(config, student=trained, teacher=shape, micro=micro, num_ranks=1, device_kind="cpu")[
+            1:
+        ]
         worst = max(phases, key=lambda phase: phase.total)
         parts = {name: round(size / 1e6, 1) for name, size in worst.device.items()}
         return {"measured": measured, "planned": worst.total, "phase": worst.name, "parts": parts}
@@ -195,7 +208,8 @@ def main() -> None:
     }  # fmt: skip
     errors = []
     for cell in cells():
-        if asked.only not in cell["name"]:
+        name = f"{cell['name']}, LoRA" if cell.get("adapter") else cell["name"]
+        if asked.only not in name:
             continue
         command = [sys.executable, __file__, "--cell", json.dumps(cell)]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
@@ -204,7 +218,7 @@ def main() -> None:
         row = json.loads(done.stdout.splitlines()[-1])
         errors.append(row["planned"] / row["measured"] - 1)
         print(
-            f"| {cell['name']} | {cell['dtype']} | {'yes' if cell['checkpointing'] else 'no'} | {row['phase']} "
+            f"| {name} | {cell['dtype']} | {'yes' if cell['checkpointing'] else 'no'} | {row['phase']} "
             f"| {row['planned'] / 1e6:.0f} | {row['measured'] / 1e6:.0f} | {1 + errors[-1]:.2f} |",
             row["parts"] if asked.parts else "",
             flush=True,

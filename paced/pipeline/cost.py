@@ -71,7 +71,7 @@ def estimate_cost(config: RunConfig, inputs: Inputs) -> Cost:
         rolls = needs_rollouts(config, number) and source_of(config, "rollout", number) is None
         rollouts += (share * config.rollouts.num_samples if rolls else 0) + (examples if stage.fresh_rollouts else 0)
         sampled = stage.along == "reference" and not config.references.from_
-        references += share * config.references.num_samples if sampled else 0
+        references += share * config.references.num_samples * (1 + config.references.retries) if sampled else 0
         trained += examples * (seen + limit.max_new_tokens)
         steps += stage_steps
         operations += examples * 2 * teacher * (shown + limit.max_new_tokens)

@@ -183,3 +183,71 @@ def test_a_rank_of_eight_holds_what_was_planned_within_15_percent():
     assert parts.keys() == {"parameters", "gradients", "optimiser"}
     for planned, tracked in parts.values():
         assert planned == pytest.approx(tracked, rel=0.15)
+
+
+def small(**sections):
+    """A recipe of a shipped model, with what is given in place of its sections."""
+    student = {"path": "Qwen/Qwen3-0.6B", "dtype": "bfloat16"} | sections.pop("student", {})
+    return build_config(
+        {"name": "x", "student": student, "problems": {"path": "absent.jsonl", "limit": 100}} | sections
+    )
+
+
+def test_a_lora_student_has_gradients_and_moments_of_its_adapters_alone_and_one_copy_of_the_weights():
+    """Qwen3-0.6B, 28 layers: q 1024x2048 and v 1024x1024 with rank 16 have 16 (1024 + 2048) + 16 (1024 + 1024)."""
+    adapter = {"rank": 16, "targets": ["q_proj", "v_proj"]}
+    question = Question(gpus=2, device="h100")
+    lora, whole = (make_plan(small(student=one, teacher={"dtype": "bfloat16"}), question)
+                   for one in ({"adapter": adapter}, {}))  # fmt: skip
+    base, adapters = lora.student.parameters, lora.student.adapter_parameters
+    assert adapters == 28 * 16 * ((1024 + 2048) + (1024 + 1024))
+    assert base == whole.student.parameters
+    step = {phase.name: phase.device for phase in lora.phases}["optimiser"]
+    assert step["parameters"] == 4 * (base + adapters) / 2
+    assert step["gradients"] == 4 * adapters / 2
+    assert step["optimiser"] < 2 * 4 * adapters  # both moments of half of them, and the scratch of one tensor
+    assert step["teacher"] == 2 * lora.teacher.head_parameters  # its head alone
+    assert lora.worst.total < whole.worst.total
+    other = make_plan(small(student={"adapter": adapter}, teacher={"path": "Qwen/Qwen3-1.7B", "dtype": "bfloat16"}),
+                      question)  # fmt: skip
+    assert other.worst.device["teacher"] > other.teacher.parameters  # a model of its own, 2 bytes over 2 ranks
+    training, full = (next(one.task for one in plan.tasks if one.task.name == "training") for plan in (lora, whole))
+    saved = 2 * lora.student.multiplied_parameters - 3 * 2 * adapters  # a product a token; three with the adapters
+    assert full.operations - training.operations == pytest.approx(saved * full.tokens, rel=1e-9)
+    assert lora.disk["checkpoints"] == pytest.approx(whole.disk["checkpoints"] * adapters / base)
+
+
+def test_references_are_counted_with_all_samples_and_retries():
+    def references(**settings):
+        plan = make_plan(small(references={"sampling_temperature": 1.0} | settings), Question(gpus=1, device="h100"))
+        return next(one for one in plan.tasks if one.task.name == "references")
+
+    one, several = references(), references(num_samples=4, retries=2)
+    assert (one.task.num_sequences, several.task.num_sequences) == (100, 1200)
+    assert several.task.tokens == 12 * one.task.tokens
+    assert several.hours == pytest.approx(12 * one.hours, rel=0.1)  # more rows share a read of the weights at most
+
+
+def test_evaluation_is_counted_set_by_set_as_its_preset_samples():
+    sets = [
+        {"name": "math-500", "path": "absent-math.jsonl", "preset": "math-500"},
+        {"name": "mmlu", "path": "absent-mmlu.jsonl", "preset": "mmlu"},
+        {"name": "own", "path": "absent-own.jsonl"},
+    ]
+    sampling = {"num_samples": 2, "max_new_tokens": 1000}
+    plan = make_plan(small(evaluation={"sets": sets, "sampling": sampling}), Question(gpus=1, device="h200"))
+    tasks = {one.task.name: one.task for one in plan.tasks}
+    before_and_after = 2
+    assert tasks["evaluation math-500"].tokens == before_and_after * 500 * 8 * 30_000
+    assert tasks["evaluation mmlu"].tokens == before_and_after * 14_042 * 1 * 4096
+    assert tasks["evaluation own"].tokens == before_and_after * 500 * 2 * 1000
+    assert all(one.hours > 0 and one.task.operations > 2 * one.task.tokens * 5e8 for one in plan.tasks
+               if one.task.name.startswith("evaluation"))  # fmt: skip
+
+
+def test_what_a_file_takes_the_place_of_is_not_sampled(tmp_path):
+    plan = make_plan(
+        small(rollouts={"from": "absent-rollouts.jsonl"}, references={"from": "absent-references.jsonl"}),
+        Question(gpus=1, device="h100"),
+    )
+    assert {one.task.name for one in plan.tasks} == {"teacher states", "training"}

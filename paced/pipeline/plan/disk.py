@@ -34,14 +34,13 @@ def disk_bytes(
     stages = len(config.stages)
     sampled = sum(task.tokens for task in tasks if task.kind == "sampling")
     checkpoints = config.training.checkpoint_every or config.training.keep_checkpoints
+    trained = student.trained_parameters
     sizes = {
         "completions": BYTES_PER_TOKEN * sampled,
         "checkpoints": float(
-            stages * (room_for(student.parameters, config.training.keep_checkpoints) - FOUR * student.parameters)
-            if checkpoints
-            else 0
+            stages * (room_for(trained, config.training.keep_checkpoints) - FOUR * trained) if checkpoints else 0
         ),
-        "exported students": float(stages * FOUR * student.parameters),
+        "exported students": float(stages * FOUR * (student.parameters + student.adapter_parameters)),
     }
     if config.parallel.cache_teacher:
         sizes["teacher states"] = cache_bytes(config, counts, teacher)

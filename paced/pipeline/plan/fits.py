@@ -90,9 +90,13 @@ def _candidates(plan: Plan) -> Iterator[dict[str, Any]]:
     """Changes that the recipe does not have yet, cheap ones first."""
     config, parallel = plan.config, plan.config.parallel
     for section in ("rollouts", "references", "evaluation.sampling"):
-        decoding = plan.sampling.get(section.partition(".")[0])
-        if decoding is not None and decoding.phase.total > plan.usable and decoding.rows_that_fit:
-            yield {f"{section}.engine": {"name": "hf", "parameters": {"max_rows": decoding.rows_that_fit}}}
+        task = section.partition(".")[0]
+        tight = [
+            one for name, one in plan.sampling.items() if name.split()[0] == task and one.phase.total > plan.usable
+        ]
+        rows = min((one.rows_that_fit for one in tight), default=0)
+        if rows:
+            yield {f"{section}.engine": {"name": "hf", "parameters": {"max_rows": rows}}}
     for who in ("student", "teacher"):
         if getattr(config, who).dtype == "float32":
             yield {f"{who}.dtype": "bfloat16"}

@@ -12,10 +12,13 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from paced.errors import ConfigError
-from paced.pipeline.plan.shapes import BYTES, Shape
+from paced.pipeline.plan.shapes import BYTES, Shape, with_adapters
+
+if TYPE_CHECKING:
+    from paced.train.lora import Lora
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +45,7 @@ def layer_bytes(shape: Shape, *, attention: str, dtype: str, rows: int, length: 
     """Run one layer of a model on the meta device.
 
     Args:
-        shape: the model.
+        shape: the model, with its adapters where it has any.
         attention: as the recipe asks; ``eager`` holds all scores, the others are fused.
         dtype: type of the forward passes.
         rows: sequences of the micro-batch.
@@ -51,7 +54,7 @@ def layer_bytes(shape: Shape, *, attention: str, dtype: str, rows: int, length: 
     Raises:
         ConfigError: the model's shapes depend on its numbers.
     """
-    return _run(_Key(shape.settings, shape.name), attention == "eager", dtype, rows, length)
+    return _run(_Key(shape.settings, shape.name, shape.lora), attention == "eager", dtype, rows, length)
 
 
 @dataclass(frozen=True)
@@ -60,12 +63,15 @@ class _Key:
 
     settings: Any
     name: str
+    lora: Lora | None
 
     def __hash__(self) -> int:
-        return hash(self.settings.to_json_string())
+        return hash((self.settings.to_json_string(), self.lora))
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Key) and self.settings.to_json_string() == other.settings.to_json_string()
+        if not isinstance(other, _Key) or self.lora != other.lora:
+            return False
+        return bool(self.settings.to_json_string() == other.settings.to_json_string())
 
 
 @lru_cache(maxsize=256)
@@ -78,6 +84,8 @@ def _run(key: _Key, eager: bool, dtype: str, rows: int, length: int) -> LayerByt
     model = _one_layer(key, eager, dtype)
     layer = layers_of(model)[0]
     width = model.get_input_embeddings().weight.shape[1]
+    if key.lora is not None:
+        with_adapters(model, key.lora).to(getattr(torch, dtype))  # in place; PEFT keeps adapters of bfloat16 in float32
     states = torch.empty(rows, length, width, dtype=getattr(torch, dtype), device="meta", requires_grad=True)
     marks: dict[str, int] = {}
 

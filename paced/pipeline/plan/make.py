@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from paced.errors import ConfigError, check_number
 from paced.lab.world import build_untrained_world
@@ -20,8 +21,11 @@ from paced.pipeline.plan.shapes import Shape, shape_of
 from paced.pipeline.plan.work import Task, count_work, total_steps
 from paced.pipeline.preflight import one_refusal
 from paced.pipeline.preflight_options import option_faults
-from paced.run.config import ModelConfig, RunConfig, SamplingConfig
+from paced.run.config import RunConfig
 from paced.run.folder import RunFolder
+
+if TYPE_CHECKING:
+    from paced.train.lora import Lora
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +144,8 @@ def make_plan(config: RunConfig, question: Question) -> Plan:
 def _plan(config: RunConfig, question: Question, *, recipe: RunConfig) -> Plan:
     """The plan of ``recipe``, whose paths are filled in in ``config``."""
     device = device_of(question.device)
-    student, teacher = shape_of(config.student, who="student"), shape_of(teacher_model(config), who="teacher")
+    student = shape_of(config.student, who="student", lora=_lora(config))
+    teacher = shape_of(teacher_model(config), who="teacher")
     check_question(config, question, student, teacher)
     counts = counts_of(
         config,
@@ -182,7 +187,7 @@ def _plan(config: RunConfig, question: Question, *, recipe: RunConfig) -> Plan:
                 task,
                 decoding=sampling.get(task.name),
                 device=device,
-                num_devices=_num_devices(task, config, question.gpus),
+                num_devices=_num_devices(task, question.gpus),
                 rates=question.rates,
             )
             for task in tasks
@@ -190,6 +195,12 @@ def _plan(config: RunConfig, question: Question, *, recipe: RunConfig) -> Plan:
         num_steps=total_steps(config, counts.num_problems),
         disk=disk_bytes(config, counts, tasks, student=student, teacher=teacher),
     )
+
+
+def _lora(config: RunConfig) -> Lora | None:
+    from paced.train.lora import lora_of
+
+    return lora_of(config.student)
 
 
 def check_question(config: RunConfig, question: Question, student: Shape, teacher: Shape) -> None:
@@ -232,12 +243,12 @@ def _micro(config: RunConfig, counts: Counts, num_ranks: int) -> Micro:
 
 
 def _decoding(task: Task, config: RunConfig, counts: Counts, shape: Shape, device: Device, usable: float) -> Decoding:
-    model, sampling = _sampled(task, config)
+    assert task.sampling is not None
     return decoding(
         task.name,
-        model=model,
+        model=config.student if task.who == "student" else teacher_model(config),
         shape=shape,
-        sampling=sampling,
+        sampling=task.sampling,
         prompt=counts.longest_student_prompt if task.who == "student" else counts.longest_teacher_prompt,
         num_completions=task.num_sequences,
         device=device,
@@ -245,20 +256,9 @@ def _decoding(task: Task, config: RunConfig, counts: Counts, shape: Shape, devic
     )
 
 
-def _sampled(task: Task, config: RunConfig) -> tuple[ModelConfig, SamplingConfig]:
-    settings: dict[str, SamplingConfig] = {
-        "rollouts": config.rollouts,
-        "references": config.references,
-        "evaluation": config.evaluation.sampling,
-    }
-    return config.student if task.who == "student" else teacher_model(config), settings[task.name]
-
-
-def _num_devices(task: Task, config: RunConfig, gpus: int) -> int:
+def _num_devices(task: Task, gpus: int) -> int:
     """The engine ``hf`` samples in one process; the others, and training, use all devices."""
-    if task.kind == "training":
-        return gpus
-    return 1 if _sampled(task, config)[1].engine.name == "hf" else gpus
+    return 1 if task.sampling is not None and task.sampling.engine.name == "hf" else gpus
 
 
 def faults_of(plan: Plan) -> Sequence[str]:

@@ -1,9 +1,10 @@
 """Memory of one training step on one device, phase by phase and part by part.
 
-Notation: S, T parameters of student and teacher; N ranks that shard; P Ulysses degree; n = tokens/P and
-m = loss tokens/P of a micro-batch on one device; b, b' bytes of a number in the forward passes of student and teacher
-(master weights, gradients and moments have 4); R root parameters (embedding, final norm, head); l parameters of a
-layer; V·d the head.
+Notation: S, T parameters of student and teacher; A those of adapters; N ranks that shard; P Ulysses degree;
+n = tokens/P and m = loss tokens/P of a micro-batch on one device; b, b' bytes of a number in the forward passes of
+student and teacher (master weights, gradients and moments have 4); R root parameters (embedding, final norm,
+head); l parameters of a layer; V·d the head. With LoRA gradients and moments are the adapters', and a teacher that is
+the student's base has no memory but its head's.
 The largest phase decides. ``docs/plan.md`` holds the formulas with the measurements that they were held against.
 Left out: what the allocator rounds or cannot use and the context of a GPU, for which the plan keeps a reserve.
 """
@@ -15,6 +16,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from paced.models.loading import teacher_model
 from paced.pipeline.plan.layers import LayerBytes, layer_bytes
 from paced.pipeline.plan.shapes import BYTES, FOUR, Shape
 from paced.pipeline.plan.tiles import tile_bytes
@@ -105,8 +107,9 @@ def training_phases(
 
     Args:
         config: the recipe; its ``parallel``, ``training``, ``stages`` and the models' types are read.
-        student: its sizes.
-        teacher: its sizes; the student's for a self-teacher, of which the run keeps a second copy.
+        student: its sizes, with those of its adapters.
+        teacher: its sizes; the student's for a self-teacher, of which the run keeps a second copy unless it trains
+            adapters.
         micro: the largest micro-batch.
         num_ranks: processes, one for each device.
         device_kind: ``cuda`` or ``cpu``.
@@ -117,6 +120,13 @@ def training_phases(
 def is_sharded(config: RunConfig, num_ranks: int) -> bool:
     """Whether the step runs under FSDP: several ranks, offloading, or a forward that is not in float32."""
     return num_ranks > 1 or config.parallel.offload or config.student.dtype != "float32"
+
+
+def shares_base(config: RunConfig) -> bool:
+    """Whether the teacher is the base of the student's adapters, so that one copy of the weights serves both."""
+    from paced.train.lora import is_base
+
+    return config.student.adapter is not None and is_base(teacher_model(config), config.student)
 
 
 class _Step:
@@ -130,6 +140,7 @@ class _Step:
         self.on_cuda = device_kind == "cuda"
         self.sharded = is_sharded(config, num_ranks)
         self.in_parts = num_ranks > 1  # each rank reads its part of the weights
+        self.shares_base = shares_base(config)
         self.ranks = num_ranks if parallel.shard else 1  # N
         self.degree = parallel.sequence_parallel  # P
         self.offload = parallel.offload
@@ -140,7 +151,9 @@ class _Step:
             micro.teacher_tokens,
         )  # fmt: skip
         self.m = micro.rows * min(math.ceil(micro.student_tokens / self.degree), micro.completion_tokens)
-        self.head = FOUR * student.head_parameters  # 4Vd
+        self.head = 0 if student.lora else FOUR * student.head_parameters  # its gradient, 4Vd
+        self.weights = FOUR * (student.parameters + student.adapter_parameters)  # 4(S + A)
+        self.trained = FOUR * student.trained_parameters  # 4S or 4A
         self.tiles = tile_bytes(config, vocab=student.head_rows, num_tokens=self.m, device_kind=device_kind)
 
     def _layer(self, shape: Shape, attention: str, dtype: str, tokens: int) -> LayerBytes:
@@ -163,8 +176,8 @@ class _Step:
         device = dict.fromkeys(PARTS, 0.0) | dict(phase.device)
         host: dict[str, float] = dict.fromkeys(PARTS, 0.0)
         states = host if self.offload else device
-        states["parameters"] += FOUR * self.student.parameters / self.ranks
-        states["optimiser"] += 2 * FOUR * self.student.parameters / self.ranks
+        states["parameters"] += self.weights / self.ranks
+        states["optimiser"] += 2 * self.trained / self.ranks
         if self.offload:  # gradients leave the device as they are reduced
             host["gradients"], device["gradients"] = device["gradients"], 0.0
         states["teacher"] += self.b_teacher * self._teacher_trunk() / self.ranks
@@ -177,6 +190,8 @@ class _Step:
 
     def _teacher_trunk(self) -> int:
         """Parameters that are sharded; without sharding, all of them."""
+        if self.shares_base:
+            return 0
         untied_head = self.sharded and not self.teacher.is_tied
         return self.teacher.parameters - (self.teacher.head_parameters if untied_head else 0)
 
@@ -184,6 +199,8 @@ class _Step:
         """Parameters that every rank keeps whole: the head for the loss, in one process beside an untied head itself,
         and the root of the trunk, which FSDP gathers in the first forward and never lets go, as no backward follows."""
         head = self.teacher.head_parameters
+        if self.shares_base:
+            return head
         untied = 0 if self.teacher.is_tied else head
         root = self.teacher.root_parameters - untied
         return head + (0 if self.in_parts else untied) + root
@@ -193,7 +210,7 @@ class _Step:
 
     def _earlier_gradients(self) -> float:
         """Gradients that are there while a micro-batch runs: those of the ones before it."""
-        return FOUR * self.student.parameters / self.ranks if self.micro.rounds > 1 else 0.0
+        return self.trained / self.ranks if self.micro.rounds > 1 else 0.0
 
     def _activations(self) -> float:
         """What all layers keep: everything, or with gradient checkpointing their inputs."""
@@ -208,7 +225,9 @@ class _Step:
 
     def _teacher_forward(self) -> Phase:
         layer = self.teacher_layer
-        gathered = 2 * self.b_teacher * self.teacher.layer_parameters if self.sharded else 0
+        gathered = 2.0 * self.b_teacher * self.teacher.layer_parameters if self.sharded else 0.0
+        if self.shares_base and self.sharded:  # the student's own layers and root
+            gathered = 2 * self._gathered_layer() + self._root()
         return Phase(
             name="teacher forward",
             device={
@@ -221,12 +240,12 @@ class _Step:
     def _loss(self) -> Phase:
         """The last layer's forward is over; logits, both gradients of the head, and the cast of its weight's."""
         states = 2 * self.m * self.student.hidden_size * self.b + self._states()
-        cast = self.b * self.student.head_parameters if self.sharded and self.b < FOUR else 0
+        cast = self.head / FOUR * self.b if self.sharded and self.b < FOUR else 0
         return Phase(
             name="loss",
             device={
                 "gradients": self._earlier_gradients(),
-                "gathered": self._root() + (self.b * self.student.layer_parameters if self.sharded else 0),
+                "gathered": self._root() + self._gathered_layer(),
                 "activations": self._activations() + states,
                 "loss": self.head + cast,
             },
@@ -239,8 +258,9 @@ class _Step:
         inside = self.layer.backward if first or self.sharded else self.layer.accumulating
         gathered = 0.0
         if self.sharded:
-            gathered = self._root() + (3 * self.b + FOUR) * self.student.layer_parameters  # two layers, one's gradients
-        waiting = self.b * self.student.head_parameters if self.sharded else self.head
+            gradients = (self.b + FOUR) * self.student.trained_layer_parameters  # of one layer, as they are reduced
+            gathered = self._root() + 2 * self._gathered_layer() + gradients
+        waiting = self.head / FOUR * self.b if self.sharded else self.head
         if not (self.sharded or self.student.is_tied or first):
             waiting = 0  # added to the gradients already
         return Phase(
@@ -255,12 +275,13 @@ class _Step:
 
     def _last_backward(self) -> Phase:
         """Embedding, head and final norm: reduced as one under FSDP; else a dense gradient of the embedding."""
+        reduced = 0 if self.student.lora else self.student.root_parameters
         if self.sharded:
             return Phase(
                 name="root reduce",
                 device={
-                    "gradients": FOUR * self.student.parameters / self.ranks,
-                    "gathered": (self.b + FOUR) * self.student.root_parameters,
+                    "gradients": self.trained / self.ranks,
+                    "gathered": (self.b + FOUR) * reduced,
                     "activations": 2 * self.layer.entry + self._states(),
                 },
             )
@@ -268,16 +289,16 @@ class _Step:
         return Phase(
             name="embedding backward",
             device={
-                "gradients": FOUR * self.student.parameters + copies * self.head,
+                "gradients": self.trained + copies * self.head,
                 "activations": 2 * self.layer.entry + self._states(),
             },
         )
 
     def _optimiser(self) -> Phase:
         """AdamW: on CUDA all parameters at once (a list of square roots), else one tensor after the other."""
-        whole = FOUR * self.student.parameters / self.ranks
+        whole = self.trained / self.ranks
         at_once = self.on_cuda and not self.sharded
-        scratch = whole if at_once else 2 * FOUR * self.student.largest_parameter / self.ranks
+        scratch = whole if at_once else 2 * FOUR * self.student.largest_trained / self.ranks
         if self.offload:
             return Phase(name="optimiser", device={"gradients": whole})
         return Phase(name="optimiser", device={"gradients": whole, "optimiser": scratch})
@@ -285,7 +306,8 @@ class _Step:
     def _loading(self) -> Phase:
         """Several ranks read each its part of both models, tensor by tensor; one process loads them whole, on CUDA by
         way of the host, one after the other."""
-        student, teacher = FOUR * self.student.parameters, self.b_teacher * self.teacher.parameters
+        student = self.weights
+        teacher = 0 if self.shares_base else self.b_teacher * self.teacher.parameters
         if not self.in_parts:
             host = {"parameters": float(max(student, teacher))} if self.on_cuda else {}
             return Phase(name="loading", device={"parameters": student, "teacher": teacher}, host=host)
@@ -313,6 +335,11 @@ class _Step:
     def _root(self) -> float:
         """Root parameters, gathered from the forward's begin to the end of the backward."""
         return self.b * self.student.root_parameters if self.sharded else 0.0
+
+    def _gathered_layer(self) -> float:
+        """A whole layer with its adapters, in the type of the forward passes."""
+        numbers = self.student.layer_parameters + self.student.adapter_layer_parameters
+        return self.b * numbers if self.sharded else 0.0
 
 
 def _present(parts: Parts) -> dict[str, float]:

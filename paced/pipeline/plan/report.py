@@ -8,7 +8,7 @@ from typing import Any
 
 from paced.pipeline.plan.fits import Alternative, single_changes, smallest_change, teacher_cache
 from paced.pipeline.plan.make import Plan, faults_of
-from paced.pipeline.plan.memory import PARTS, Phase
+from paced.pipeline.plan.memory import PARTS, Phase, shares_base
 from paced.pipeline.plan.sampling import ENGINE_SHARE
 
 GB = 1e9
@@ -96,14 +96,19 @@ def assumptions(plan: Plan) -> list[str]:
         sentences.append("the engine hf samples on one device; a server or vLLM would use all of them")
     else:
         sentences.append(f"other engines than hf take {100 * ENGINE_SHARE:g} % of every device and keep it full")
+    retries = plan.config.references.retries
+    if "references" in plan.sampling and retries:
+        sentences.append(f"every reference is flagged and sampled again {retries} times, the most that retries allow")
     return [*sentences, *plan.counts.assumptions]
 
 
 def _head(plan: Plan) -> Iterator[str]:
     parallel = plan.config.parallel
+    adapters = f" frozen with {plan.student.adapter_parameters:,} in adapters" if plan.student.lora else ""
+    base = " (the student's base, one copy)" if shares_base(plan.config) else ""
     yield (
-        f"{plan.config.name}: {plan.question.gpus} x {plan.device.name}, student {plan.student.parameters:,}, "
-        f"teacher {plan.teacher.parameters:,} parameters"
+        f"{plan.config.name}: {plan.question.gpus} x {plan.device.name}, student {plan.student.parameters:,}"
+        f"{adapters}, teacher {plan.teacher.parameters:,} parameters{base}"
     )
     yield (
         f"micro-batch of {plan.micro.rows} x {plan.micro.student_tokens:,} tokens (teacher "

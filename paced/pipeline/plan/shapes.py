@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from paced.errors import ConfigError, did_you_mean
 from paced.models.loading import build_empty, context_limit, load_config
 from paced.run.config import ModelConfig
 from paced.run.yamltext import parse_yaml
+
+if TYPE_CHECKING:
+    from paced.train.lora import Lora
 
 FOUR = 4
 """Bytes of a float32 number: master weights, gradients, moments, logits."""
@@ -54,6 +57,24 @@ class Shape:
     """Numbers that one token leaves in the cache of keys and values, all layers together."""
     num_positions: int | None
     """Positions that the model was made for; None where its configuration does not say."""
+    trained_parameters: int
+    """Those that training changes: all, or with LoRA those of the adapters, which are beside ``parameters``."""
+    trained_layer_parameters: int
+    """Those of the largest layer."""
+    largest_trained: int
+    """Numbers of the largest tensor that is trained."""
+    lora: Lora | None = None
+    """The adapters of a student whose own weights are frozen."""
+
+    @property
+    def adapter_parameters(self) -> int:
+        """Numbers of all adapters; 0 where all weights are trained."""
+        return self.trained_parameters if self.lora else 0
+
+    @property
+    def adapter_layer_parameters(self) -> int:
+        """Those of the largest layer."""
+        return self.trained_layer_parameters if self.lora else 0
 
     @property
     def head_parameters(self) -> int:
@@ -66,15 +87,17 @@ class Shape:
         return self.parameters - (0 if self.is_tied else self.head_parameters)
 
 
-def shape_of(model: ModelConfig, *, who: str) -> Shape:
+def shape_of(model: ModelConfig, *, who: str, lora: Lora | None = None) -> Shape:
     """The sizes of a model.
 
     Args:
         model: a folder with ``config.json``, a name in ``models.yaml``, or a hub name in the local cache.
         who: ``student`` or ``teacher``, for an error's sentence.
+        lora: adapters that are trained on the frozen model, if any.
 
     Raises:
-        ConfigError: no configuration is known, or transformers cannot build a model from it.
+        ConfigError: no configuration is known, transformers cannot build a model from it, or it has no layers for
+            the adapters.
 
     Example:
         >>> shape_of(ModelConfig(path="Qwen/Qwen3-8B"), who="student").parameters
@@ -84,7 +107,11 @@ def shape_of(model: ModelConfig, *, who: str) -> Shape:
     built, faults = build_empty(settings, attention=model.attention, who=who)
     if built is None:
         raise ConfigError(" ".join(faults))
-    return _measured(model.path, settings, built)
+    if lora is not None:
+        faults = lora.faults(built)
+        if faults:
+            raise ConfigError(" ".join(faults))
+    return _measured(model.path, settings, built, lora)
 
 
 def settings_of(model: ModelConfig, *, who: str) -> Any:
@@ -119,7 +146,17 @@ def shipped_models() -> dict[str, dict[str, Any]]:
     return models
 
 
-def _measured(name: str, settings: Any, built: Any) -> Shape:
+def with_adapters(model: Any, lora: Lora) -> Any:
+    """A model on the meta device with adapters, frozen but for these; changed in place."""
+    import torch
+
+    from paced.train.lora import add_adapters, new_adapters
+
+    with torch.device("meta"):
+        return add_adapters(model, lora, new_adapters(0))
+
+
+def _measured(name: str, settings: Any, built: Any, lora: Lora | None) -> Shape:
     from paced.train.layers import layers_of
     from paced.train.loss import head_of
 
@@ -127,10 +164,16 @@ def _measured(name: str, settings: Any, built: Any) -> Shape:
     layers = layers_of(built)
     sizes = [sum(parameter.numel() for parameter in layer.parameters()) for layer in layers]
     total = sum(parameter.numel() for parameter in built.parameters())
+    largest = max(parameter.numel() for parameter in built.parameters())
     head = head_of(built).weight
+    is_tied = built.get_input_embeddings().weight is head
     heads = text.num_attention_heads
     head_size = getattr(text, "head_dim", None) or text.hidden_size // heads
     kv_heads = getattr(text, "num_key_value_heads", None) or heads
+    if lora is not None:
+        with_adapters(built, lora)
+    trained = [one.numel() for one in built.parameters() if one.requires_grad]
+    by_layer = [sum(one.numel() for one in layer.parameters() if one.requires_grad) for layer in layers]
     return Shape(
         name=name,
         settings=settings,
@@ -140,9 +183,13 @@ def _measured(name: str, settings: Any, built: Any) -> Shape:
         num_layers=len(layers),
         hidden_size=head.shape[1],
         head_rows=head.shape[0],
-        largest_parameter=max(parameter.numel() for parameter in built.parameters()),
-        is_tied=built.get_input_embeddings().weight is head,
+        largest_parameter=largest,
+        is_tied=is_tied,
         attention_width=heads * head_size,
         kv_width=2 * kv_heads * head_size * len(layers),
         num_positions=context_limit(text),
+        trained_parameters=sum(trained),
+        trained_layer_parameters=max(by_layer),
+        largest_trained=max(trained),
+        lora=lora,
     )

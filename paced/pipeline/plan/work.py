@@ -2,8 +2,9 @@
 
 A token costs 2 operations a parameter forward (an untied embedding is read, not multiplied), and attention over a
 sequence of s tokens 2·a·s² a layer, a the query heads times their size: half of all pairs, two products. A training
-pass is three forwards, four where activations are recomputed. What the methods of a recipe share is counted once in
-each.
+pass is three forwards, four where activations are recomputed; a frozen base has no gradient of its weights, which
+saves one of them. What the methods of a recipe share is counted once in each; what a file takes the place of, not at
+all.
 Left out: seconds (``hours.py``).
 """
 
@@ -15,7 +16,8 @@ from typing import Literal
 
 from paced.pipeline.plan.inputs import Counts
 from paced.pipeline.plan.shapes import Shape
-from paced.run.config import EvaluationSet, RunConfig, SamplingConfig, StageConfig
+from paced.pipeline.taken import needs_rollouts, source_of
+from paced.run.config import RunConfig, SamplingConfig, StageConfig
 from paced.run.presets import set_sampling
 from paced.train.batches import number_of_steps
 
@@ -25,7 +27,7 @@ class Task:
     """One kind of work of a run."""
 
     name: str
-    """rollouts, references, training, teacher, evaluation."""
+    """rollouts, references, teacher states, training, or evaluation with the name of its set."""
     kind: Literal["sampling", "training"]
     """Whether tokens are sampled one after the other, or sequences are read whole."""
     who: Literal["student", "teacher"]
@@ -36,6 +38,8 @@ class Task:
     """Tokens sampled, or read with their prompts."""
     operations: float
     """Floating-point operations."""
+    sampling: SamplingConfig | None = None
+    """How completions are sampled; None for sequences that are read whole."""
 
 
 def count_work(config: RunConfig, counts: Counts, *, student: Shape, teacher: Shape) -> list[Task]:
@@ -51,28 +55,29 @@ def count_work(config: RunConfig, counts: Counts, *, student: Shape, teacher: Sh
     limit = fill * config.rollouts.max_new_tokens
     rolled = referred = trained = taught = 0.0
     training = teaching = 0.0
-    passes = 4 if config.parallel.gradient_checkpointing else 3
-    for stage in config.stages:
+    for number, stage in enumerate(config.stages, start=1):
         share, steps = stage.share * count, steps_of(config, stage, count)
         examples = steps * config.training.batch_size
         along = config.references if stage.along == "reference" else config.rollouts
         completion = fill * along.max_new_tokens
         renewals = (steps - 1) // stage.recompute_every if stage.recompute_every else 0
-        rolled += share * config.rollouts.num_samples * (1 + renewals) + (examples if stage.fresh_rollouts else 0)
-        referred += share if stage.along == "reference" else 0
+        first = needs_rollouts(config, number) and source_of(config, "rollout", number) is None
+        rolled += share * config.rollouts.num_samples * (first + renewals) + (examples if stage.fresh_rollouts else 0)
+        referred += share if stage.along == "reference" and config.references.from_ is None else 0
         repeated = config.parallel.cache_teacher and not stage.fresh_rollouts
         shown = min(examples, share) if repeated else examples
         trained += examples * (counts.student_prompt + completion)
         taught += shown * (counts.teacher_prompt + completion)
-        training += examples * passes * forward(student, counts.student_prompt + completion)
+        training += examples * forward_and_backward(
+            student, counts.student_prompt + completion, recomputed=config.parallel.gradient_checkpointing
+        )
         teaching += shown * forward(teacher, counts.teacher_prompt + completion)
     if config.evaluation.rate_training:
         rolled += count * config.rollouts.num_samples
+    samples = config.references.num_samples * (1 + config.references.retries)
     tasks = [
-        _sampling("rollouts", "student", student, counts.student_prompt, rolled, limit),
-        _sampling(
-            "references", "teacher", teacher, counts.teacher_prompt, referred, fill * config.references.max_new_tokens
-        ),
+        _sampling("rollouts", config.rollouts, "student", student, counts, num_sequences=rolled),
+        _sampling("references", config.references, "teacher", teacher, counts, num_sequences=referred * samples),
         Task(
             name="teacher states",
             kind="training",
@@ -89,14 +94,7 @@ def count_work(config: RunConfig, counts: Counts, *, student: Shape, teacher: Sh
             tokens=trained,
             operations=training,
         ),
-        _sampling(
-            "evaluation",
-            "student",
-            student,
-            counts.student_prompt,
-            2 * sum(counts.num_heldout[item.name] * sampling.num_samples for item, sampling in _sets(config)),
-            fill * config.evaluation.sampling.max_new_tokens,
-        ),
+        *_evaluation(config, counts, student),
     ]
     return [task for task in tasks if task.tokens]
 
@@ -110,6 +108,21 @@ def forward(shape: Shape, tokens: float) -> float:
     """
     attention = 2.0 * shape.num_layers * shape.attention_width * tokens**2
     return 2.0 * shape.multiplied_parameters * tokens + attention
+
+
+def forward_and_backward(shape: Shape, tokens: float, *, recomputed: bool) -> float:
+    """Operations of a training pass over one sequence: with adapters the frozen base has one product less a weight.
+
+    Args:
+        shape: the model, with its adapters where it has any.
+        tokens: length of the sequence.
+        recomputed: whether the backward pass runs every layer's forward again.
+    """
+    passes = 4 if recomputed else 3
+    if shape.lora is None:
+        return passes * forward(shape, tokens)
+    base = passes * forward(shape, tokens) - 2.0 * shape.multiplied_parameters * tokens
+    return base + passes * 2.0 * shape.adapter_parameters * tokens
 
 
 def steps_of(config: RunConfig, stage: StageConfig, num_problems: int) -> int:
@@ -127,19 +140,36 @@ def total_steps(config: RunConfig, num_problems: int) -> int:
     return sum(steps_of(config, stage, num_problems) for stage in config.stages)
 
 
+def _evaluation(config: RunConfig, counts: Counts, student: Shape) -> Sequence[Task]:
+    """A task for each held-out set, as its preset or the recipe samples it, before training and after it."""
+    samplings = [(item.name, set_sampling(config, item)) for item in config.evaluation.sets]
+    return [
+        _sampling(
+            f"evaluation {name}", sampling, "student", student, counts,
+            num_sequences=2 * counts.num_heldout[name] * sampling.num_samples,
+        )
+        for name, sampling in samplings
+    ]  # fmt: skip
+
+
 def _sampling(
-    name: str, who: Literal["student", "teacher"], shape: Shape, prompt: float, sequences: float, completion: float
+    name: str,
+    sampling: SamplingConfig,
+    who: Literal["student", "teacher"],
+    shape: Shape,
+    counts: Counts,
+    *,
+    num_sequences: float,
 ) -> Task:
     """Completions of one length; each is counted as if its prompt had been read for itself."""
+    completion = counts.fill * sampling.max_new_tokens
+    prompt = counts.student_prompt if who == "student" else counts.teacher_prompt
     return Task(
         name=name,
         kind="sampling",
         who=who,
-        num_sequences=sequences,
-        tokens=sequences * completion,
-        operations=sequences * forward(shape, prompt + completion),
+        num_sequences=num_sequences,
+        tokens=num_sequences * completion,
+        operations=num_sequences * forward(shape, prompt + completion),
+        sampling=sampling,
     )
-
-
-def _sets(config: RunConfig) -> Sequence[tuple[EvaluationSet, SamplingConfig]]:
-    return [(item, set_sampling(config, item)) for item in config.evaluation.sets]
