@@ -85,7 +85,8 @@ def _signs(at: float = -1.0) -> Outcome:
         same = (drawn < refilled) == (sampling_margin(weights, m2) > 0)
         return same and (drawn < refilled) == (tau > at)
 
-    return holds_for_all(problems, law, examples=80)
+    ends = (([0.05, 1.0], -3.0), ([0.05, 1.0] * 3, 2.0))
+    return holds_for_all(problems, law, ends=ends, examples=80)
 
 
 def _one_pass_is_the_same(repeat: bool = False) -> Outcome:
