@@ -32,9 +32,10 @@ ITEMS = (
 
 COARSE = {
     ("eq8", "the delta-method variance of the ratio"): "a simulation",
-    ("fig3", "noise makes a bell, debiased noise does not"): "a simulation",
+    ("fig3", "across problems noise makes a bell, debiased noise does not"): "a simulation",
     ("x2", "the fit is a root of the score"): "the score at an optimiser's point, absolute",
     ("x2", "zone counts give the law back"): "an optimiser on counts rounded to whole problems",
+    ("x7.neyman", "the same by search"): "the step of a grid",
     ("x10", "the ceiling kernel is a Beta kernel of p/c"): "the step of a grid",
 }
 """Checks whose tolerance is above a millionth, and why."""
