@@ -130,25 +130,28 @@ def _delta_is_half_the_range(factor: float = 1.0) -> Outcome:
     return holds_for_all(arrays, law, ends=([-3.0, 3.0], [-3.0, 3.0] * 20))
 
 
-def _b_is_delta_zero() -> Outcome:
+def _b_is_delta_zero(ripple: float = 0.2) -> Outcome:
     """The paper's wording: under (b), delta = 0."""
     p = GRID
-    r = log_remainder(p, np.sqrt(BetaKernel().at(p)) * np.exp(0.2 * np.sin(6 * p)), exponents=(0.5, 0.5))
+    r = log_remainder(p, np.sqrt(BetaKernel().at(p)) * np.exp(ripple * np.sin(6 * p)), exponents=(0.5, 0.5))
     delta = smallest_delta(r)
     return (
-        refuted("(b) holds with a bounded, continuous r", r="0.2 sin(6p)", delta=delta)
+        refuted("(b) holds with a bounded, continuous r", r=f"{ripple} sin(6p)", delta=delta)
         if delta > 1e-9
         else supported(1)
     )
 
 
-def _arguments_are_independent() -> Outcome:
+def _arguments_are_independent(bump: float = 40.0) -> Outcome:
     """The paper's wording: two independent lines. One remainder breaks both, so neither holds without r = const."""
-    snr_squared = two_peak_profile(GRID)
+    snr_squared = two_peak_profile(GRID, bump=bump)
     structural, descent = num_peaks(snr_squared), num_peaks(snr_squared / (1 + snr_squared))
     if structural != 1 and descent != 1:
         return refuted(
-            "the same r breaks both arguments", r="40 (p-1/2)^2", peaks_structural=structural, peaks_descent=descent
+            "the same r breaks both arguments",
+            r=f"{bump:g} (p-1/2)^2",
+            peaks_structural=structural,
+            peaks_descent=descent,
         )
     return supported(2)
 
