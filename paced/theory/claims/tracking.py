@@ -47,7 +47,7 @@ def _simulated_floor(with_floor: bool = True) -> Outcome:
 
 
 def _tracks(largest: float) -> Outcome:
-    """Eq. (8) is within 0.1 of p(1-p) at the middles of eight bins, both over their peak."""
+    """Eq. (8) of an SNR in proportion to p(1-p) is within 0.1 of it at the middles of eight bins, both over their peak."""
     gap = distance_from_kernel(CENTRES, largest, 8)
     if gap > 0.1:
         return refuted("far from the kernel", S=largest, largest_gap=gap)
@@ -76,10 +76,10 @@ CLAIMS: tuple[Claim, ...] = (
             "S that this needs": snr_squared_for_end(4 * (1 / 16) * (15 / 16), 8),
         },
         counterexample=Counterexample(
-            "SNR^2 = 0.4 p(1-p), exactly the kernel's shape: Eq. (8) differs from it by more than half of the peak.",
+            "SNR in proportion to p(1-p), with SNR^2 = 0.1 at the peak: Eq. (8) differs from it by more than half of the peak.",
             evaluate=lambda: {"largest gap": distance_from_kernel(CENTRES, 0.1, 8)},
         ),
-        picture=Picture("tracking_the_kernel", tracking_table, "What Eq. (8) shows at K = 8 of SNR² = 4 S p(1-p), over its largest value."),
+        picture=Picture("tracking_the_kernel", tracking_table, "What Eq. (8) shows at K = 8 of an SNR in proportion to p(1-p) with SNR² = S at the peak, over its largest value."),
         checks=(
             Check("sympy", "end over peak and its inverse", "S, K > 0", _ratio, fails={"KS + 2": {"extra": 1}}),
             Check("numeric", "the public functions", "4 S, K = 8", _public, Result.SUPPORTED),
@@ -87,6 +87,8 @@ CLAIMS: tuple[Claim, ...] = (
                   fails={"without the floor": {"with_floor": False}}),
             Check("numeric", "Eq. (8) tracks p(1-p) within a tenth at SNR^2 = 0.1", "eight bins, K = 8", _tracks, Result.REFUTED, given={"largest": 0.1}),
             Check("numeric", "nor does it at SNR^2 = 1", "eight bins, K = 8", _tracks, Result.REFUTED, given={"largest": 1.0}),
+            Check("numeric", "it does at SNR^2 = 10", "eight bins, K = 8", _tracks, Result.SUPPORTED, given={"largest": 10.0},
+                  fails={"at SNR^2 = 1": {"largest": 1.0}}),
         ),
     ),
 )  # fmt: skip

