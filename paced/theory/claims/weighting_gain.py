@@ -64,7 +64,8 @@ def _no_population_is_below(shrink: float = 1.0) -> Outcome:
         floor = float(kantorovich_floor(weights.min(), shrink * weights.max() + (1 - shrink) * weights.min()))
         return equal_weight_efficiency(weights, masses=masses) >= floor - 1e-12
 
-    return holds_for_all(problems, law, examples=60)
+    ends = [(1e-3, 1.0)], [(1e-3, 1.0), (1e3, 1e-3)] * 4
+    return holds_for_all(problems, law, ends=ends, examples=60)
 
 
 def _closed_numbers() -> Outcome:
