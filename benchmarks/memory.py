@@ -8,6 +8,7 @@ the same process before the first problem. Jobs:
 - *collect*: K rollouts of every prompt from an engine that computes nothing, killed prompts' order and all: sampled
   in random order, appended, put into the canonical order (``collect.py``);
 - *grade*: these rollouts graded and counted, verdicts written (``stream.py``);
+- *read*: ``read_problems`` on a problem file, and a table of rates beside it, which are in memory as a whole;
 - *completions*: ``paced rate --completions`` on a dump of K rows for each problem, in random order.
 
 Problems are short (about 40 characters), completions have 32 tokens and 100 characters.
@@ -32,14 +33,15 @@ from numpy.typing import NDArray
 
 from paced.pipeline.rate import rate_completions
 from paced.pipeline.rate_config import read_grading_config
+from paced.problems.files import read_problems
 from paced.problems.prompts import Prompt
-from paced.records import Problem, Rollout, SampledCompletion
+from paced.records import PassRate, Problem, Rollout, SampledCompletion
 from paced.rollouts.collect import collect_rollouts
 from paced.run.config import GradingConfig, SamplingConfig
 from paced.run.progress import Silent
 from paced.run.recordfile import RecordFile, Spool
 
-JOBS = ("collect", "grade", "completions")
+JOBS = ("collect", "grade", "read", "completions")
 TEXT = "so the answer must be near to the one that was asked for, and it is what follows here, namely: "
 
 
@@ -134,7 +136,16 @@ def measure(job: str, count: int, num_samples: int) -> dict[str, float]:
     sampling = SamplingConfig(num_samples=num_samples)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        if job == "completions":
+        if job == "read":
+            problems_file, _ = write_dump(folder, count, 0)
+            before, start = peak(), time.perf_counter()
+            file = read_problems(problems_file)
+            rates = tuple(
+                PassRate(problem_id=problem.problem_id, num_passed=1, num_rollouts=num_samples)
+                for problem in file.problems
+            )
+            assert len(rates) == count
+        elif job == "completions":
             problems_file, dump = write_dump(folder, count, num_samples)
             columns = {"problem_id": "uid", "text": "response", "sample_index": "n", "finish_reason": "why"}
             config = read_grading_config({"problems.path": str(problems_file), "grading.answer_format": "last_number"})

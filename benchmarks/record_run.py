@@ -5,7 +5,7 @@
 
 The page keeps its text; what stands between ``<!-- recorded -->`` and ``<!-- end -->`` is replaced. The run goes to a
 fresh folder with a fresh cache of lab models, so the time is that of a first run. A third argument names a folder that
-receives the run's figure of gain against forgetting.
+receives the run's figure of gain against forgetting and the picture of the idea (``idea_figure.py``).
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+from idea_figure import draw
 
 from paced.records import PassRate
 from paced.run.configfile import load_config
@@ -49,6 +51,7 @@ def record(recipe: Path, page: Path, figures: Path | None = None) -> None:
         if figures is not None:
             for picture in run.figures.glob("gain-forgetting.*"):
                 shutil.copy(picture, figures)
+            draw(run.root, figures / "idea.png")
     lines = [
         f"`paced run {recipe}`, {platform.machine()}, {environment.get('OMP_NUM_THREADS', 'all')} thread: "
         f"{seconds:.0f} s of wall time, {usage.ru_utime + usage.ru_stime:.0f} s of processor time, "

@@ -1,8 +1,8 @@
 """Useful tokens a second of the ``hf`` sampler against ``generate``, on a small Qwen3 whose completions end at random.
 
-    OMP_NUM_THREADS=1 python benchmarks/rollouts.py
+    OMP_NUM_THREADS=1 python benchmarks/rollouts.py --hidden 64 256 --num-samples 4 8 16
 
-Contenders sample the same K completions a problem from the same model, interleaved in one process, best of the repeats:
+Contenders sample the same K completions a problem from the same model, interleaved in one process:
 
 - *generate, one prompt*: ``model.generate(num_return_sequences=K)`` for one prompt after another, the common loop;
 - *generate, batches*: the same with as many left-padded prompts at once as fit the rows of the sampler;
@@ -16,21 +16,23 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
-import platform
+import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 import transformers
+from machine import head, load, versus
 
 from paced.rollouts.hf import sample_completions
 from paced.run.seeds import sample_keys
 
-PAD, EOS, VOCAB, MEAN_LENGTH, ROWS = 0, 1, 512, 40, 128
+PAD, EOS, VOCAB, MEAN_LENGTH = 0, 1, 512, 40
+LAYERS = {64: 2, 256: 4}
+"""Hidden size -> number of layers."""
 Prompts = list[list[int]]
 
 
@@ -101,45 +103,84 @@ def gate(model: Any, prompts: Prompts) -> None:
     assert together == alone, "the sampler's completions depend on the batch"
 
 
+def measure(contenders: Mapping[str, Callable[[], int]], repeats: int) -> dict[str, list[tuple[float, float, int]]]:
+    """(CPU seconds, wall seconds, useful tokens) of each repeat, contenders one after another in each."""
+    measured: dict[str, list[tuple[float, float, int]]] = {name: [] for name in contenders}
+    for _ in range(repeats):
+        for name, run in contenders.items():
+            wall, start = time.perf_counter(), time.process_time()
+            useful = run()
+            measured[name].append((time.process_time() - start, time.perf_counter() - wall, useful))
+    return measured
+
+
+def profile(model: Any, prompts: Prompts, K: int, limit: int, rows: int) -> None:
+    """The operations that take the most CPU time of the sampler, and how much of it."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as recorded:
+        paced(model, prompts, K, limit, rows)
+    operations = sorted(recorded.key_averages(), key=lambda one: -one.self_cpu_time_total)
+    whole = sum(one.self_cpu_time_total for one in operations)
+    print("\n| operation | calls | share |\n|---|---|---|")
+    for one in operations[:12]:
+        print(f"| {one.key} | {one.count:,} | {100 * one.self_cpu_time_total / whole:.0f} % |")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--problems", type=int, default=48)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--hidden", type=int, choices=[64, 256], help="only this model; default both")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--hidden", type=int, choices=LAYERS, nargs="+", default=list(LAYERS), help="which models")
+    parser.add_argument("--num-samples", type=int, nargs="+", default=[4, 8, 16], help="which K")
     parser.add_argument("--limit", type=int, default=192, help="largest completion, in tokens")
+    parser.add_argument("--rows", type=int, default=1024, help="completions side by side; the engine's own by default")
+    parser.add_argument("--only-one-prompt", action="store_true", help="leave out generate in batches")
+    parser.add_argument("--profile", action="store_true", help="where the sampler's time goes, and no timing")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     transformers.utils.logging.set_verbosity_error()
+    print(head("torch", "transformers"))
     print(
-        f"torch {torch.__version__} transformers {transformers.__version__}; {platform.machine()}, 1 thread; load "
-        f"{os.getloadavg()[0]:.1f}; {arguments.problems} problems, limit {arguments.limit}, best of {arguments.repeats}"
+        f"{arguments.problems} problems, limit {arguments.limit}, {arguments.rows} rows; medians of "
+        f"{arguments.repeats} interleaved repeats; ratios of CPU time for each useful token, of wall time in brackets"
     )
     print("\n| model | K | generate, one prompt | generate, batches | paced | paced / one prompt | paced / batches |")
     print("|---|---|---|---|---|---|---|")
     prompts = make_prompts(arguments.problems)
-    for hidden, layers in ((64, 2), (256, 4)):
-        if arguments.hidden not in (None, hidden):
-            continue
-        model = build_model(hidden, layers)
+    for hidden in arguments.hidden:
+        model = build_model(hidden, LAYERS[hidden])
         gate(model, prompts)
-        for K in (4, 8, 16):
-            contenders: dict[str, Callable[[], int]] = {
-                "one": partial(generate, model, prompts, K, arguments.limit, 1),
-                "batches": partial(generate, model, prompts, K, arguments.limit, ROWS // K),
-                "paced": partial(paced, model, prompts, K, arguments.limit, ROWS),
-            }
-            best = dict.fromkeys(contenders, 0.0)
-            for _ in range(arguments.repeats):
-                for name, run in contenders.items():
-                    start = time.process_time()
-                    useful = run()
-                    best[name] = max(best[name], useful / (time.process_time() - start))
-            print(
-                f"| d {hidden}, {layers} layers | {K} | {best['one']:,.0f} tok/s | {best['batches']:,.0f} tok/s "
-                f"| {best['paced']:,.0f} tok/s | **{best['paced'] / best['one']:.1f}** "
-                f"| {best['paced'] / best['batches']:.1f} |",
-                flush=True,
-            )
+        for K in arguments.num_samples:
+            if arguments.profile:
+                profile(model, prompts, K, arguments.limit, arguments.rows)
+                continue
+            contenders = {"one": partial(generate, model, prompts, K, arguments.limit, 1)}
+            if not arguments.only_one_prompt:
+                at_once = max(1, arguments.rows // K)
+                contenders["batches"] = partial(generate, model, prompts, K, arguments.limit, at_once)
+            contenders["paced"] = partial(paced, model, prompts, K, arguments.limit, arguments.rows)
+            print(row(f"d {hidden}, {LAYERS[hidden]} layers | {K}", measure(contenders, arguments.repeats)), flush=True)
+    print(f"\nAt the end: {load()}.")
+
+
+def row(name: str, measured: Mapping[str, list[tuple[float, float, int]]]) -> str:
+    """One line of the table."""
+
+    def seconds(contender: str, clock: int) -> list[float]:
+        """For each useful token, in each repeat."""
+        return [one[clock] / one[2] for one in measured[contender]]
+
+    cells = [name]
+    for contender in ("one", "batches", "paced"):
+        there = contender in measured
+        cells.append(f"{1 / statistics.median(seconds(contender, 0)):,.0f} tok/s" if there else "-")
+    for contender in ("one", "batches"):
+        cpu, wall = (
+            (versus(seconds(contender, clock), seconds("paced", clock)) for clock in (0, 1))
+            if contender in measured
+            else ("-", "-")
+        )
+        cells.append(f"**{cpu}** ({wall})")
+    return f"| {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":

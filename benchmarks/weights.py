@@ -5,15 +5,18 @@ the median of the rounds is reported with the ratio of each to the per-row form.
 that only makes the problems, weighs them and fits them, Python and the input included.
 
     python benchmarks/weights.py [--problems 10000000] [--rounds 5]
+    python benchmarks/weights.py --file          # `paced fit` of parquet files of as many rows, each in a process
     python benchmarks/weights.py --tables        # the reference tables of docs/weights.md, exact, no clock
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 
@@ -32,6 +35,8 @@ LIMITS = {
     "fit, MLE": 2.0,
 }
 MEMORY_LIMIT = 1 << 30
+FILE_SECONDS = 4.0
+"""CPU seconds of a process that fits a file of ten million rows, its start included."""
 
 
 def problems(count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -123,6 +128,43 @@ def peak(count: int) -> int:
     return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
+NAMES: dict[str, Callable[[int], object]] = {
+    "numbers": np.arange,
+    "texts": lambda count: np.char.add("p", np.arange(count).astype("U9")).tolist(),
+    "none": lambda count: None,
+}
+"""What the problems of a file are called."""
+
+
+def write_file(kind: str, count: int, path: str) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    passed, rollouts = problems(count)
+    names = NAMES[kind](count)
+    columns = {} if names is None else {"problem_id": names}
+    pq.write_table(pa.table({**columns, "num_passed": passed, "num_rollouts": rollouts}), path)
+
+
+def fit_files(count: int) -> bool:
+    """CPU seconds and peak memory of `paced fit`; files come from other processes, whose memory is not counted."""
+    print("| names | CPU, s | peak memory, MiB |\n|---|---|---|")
+    good = True
+    with tempfile.TemporaryDirectory() as folder:
+        for kind in NAMES:
+            file = f"{folder}/{kind}.parquet"
+            write = [sys.executable, __file__, "--problems", str(count), "--write", kind, file]
+            subprocess.run(write, check=True)
+            child = subprocess.Popen(
+                [sys.executable, "-m", "paced", "fit", file, "--no-figure"], stdout=subprocess.DEVNULL
+            )
+            _, status, usage = os.wait4(child.pid, 0)
+            seconds, largest = usage.ru_utime + usage.ru_stime, 1024 * usage.ru_maxrss
+            print(f"| {kind} | {seconds:.1f} | {largest / 2**20:,.0f} |")
+            good &= status == 0 and seconds <= FILE_SECONDS and largest <= MEMORY_LIMIT
+    return good
+
+
 def tables() -> None:
     """What K rollouts give under uniform pass rates, w = p(1-p), flat second moment: extension X1, exactly."""
     print("| K | efficiency, posterior | efficiency, plug-in | ESS/N, posterior | ESS/N, plug-in | zero, plug-in |")
@@ -140,11 +182,18 @@ def main() -> int:
     parser.add_argument("--problems", type=int, default=10_000_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--tables", action="store_true")
+    parser.add_argument("--file", action="store_true", help="fit parquet files by the command and stop")
+    parser.add_argument("--write", nargs=2, metavar=("NAMES", "FILE"), help="write one of these files and stop")
     parser.add_argument("--peak", action="store_true", help="print the peak memory in bytes and stop")
     options = parser.parse_args()
     if options.tables:
         tables()
         return 0
+    if options.write:
+        write_file(options.write[0], options.problems, options.write[1])
+        return 0
+    if options.file:
+        return 0 if fit_files(options.problems) else 1
     if options.peak:
         print(peak(options.problems))
         return 0

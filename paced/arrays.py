@@ -63,8 +63,29 @@ def check_counts(place: str, num_passed: ArrayLike, num_rollouts: ArrayLike) -> 
     return passed, rollouts
 
 
+def refuse_masked(place: str, name: str, values: ArrayLike) -> None:
+    """Refuse a NumPy array with masked entries, whose values NumPy would hand out as if they were there.
+
+    Example:
+        >>> refuse_masked("fit", "num_passed", np.ma.array([3, 99], mask=[False, True]))
+        Traceback (most recent call last):
+        ValueError: fit: num_passed must not have masked entries, got 1 of 2. Leave those problems out of every array.
+    """
+    if np.ma.is_masked(values):
+        mask = np.ma.getmaskarray(values)
+        raise ValueError(
+            f"{place}: {name} must not have masked entries, got {int(mask.sum())} of {mask.size}. Leave those problems "
+            "out of every array."
+        )
+
+
 def _integers(place: str, name: str, values: ArrayLike) -> Integers:
+    refuse_masked(place, name, values)
     array = np.asarray(values)
+    if array.dtype.kind in "uf":
+        with np.errstate(invalid="ignore"):
+            huge = np.isfinite(array) & (np.abs(array) >= 2.0**63)
+        _refuse(place, name, huge, array, "be below 2^63", "Check the number: it is not a count.")
     if array.dtype.kind in "iu":
         return array.astype(np.int64, copy=False)
     if array.dtype.kind not in "fb":

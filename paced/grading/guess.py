@@ -11,18 +11,21 @@ import re
 from paced.grading.numerals import read_quantity
 
 _OPTION = re.compile(r"\(?[A-J]\)?")
-_MATHEMATICS = re.compile(r"[0-9\\^_=<>+*/|π∞√]|^[a-zA-Z]$|^[(\[{].*[)\]}]$")
+_MATHEMATICS = re.compile(r"[0-9\\^_=<>+*/|π∞√]|^[-−]?\s*[a-zA-Z](?:\s*[-−]\s*[a-zA-Z])*$|^[(\[{].*[)\]}]$")
 
 
 def answer_type_of(answer: str) -> str:
     r"""``integer``, ``choice``, ``math`` or ``exact``: the first that a gold answer looks like.
 
     An integer is one number with an integer value and no unit; an option one of the letters A to J, with brackets or
-    without; mathematics has a digit, a command of LaTeX, an operator or brackets, or is one letter; all else is words.
+    without; mathematics has a digit, a command of LaTeX, an operator or brackets, or is letters one by one with signs
+    between; all else is words, which a hyphen may join.
 
     Example:
-        >>> [answer_type_of(gold) for gold in ("073", "1,024", "B", r"\frac{1}{2}", "3.5", "(1, 2)", "Evelyn", "x")]
-        ['integer', 'integer', 'choice', 'math', 'math', 'math', 'exact', 'math']
+        >>> [answer_type_of(gold) for gold in ("073", "1,024", "B", r"\frac{1}{2}", "3.5", "(1, 2)", "x", "p - q")]
+        ['integer', 'integer', 'choice', 'math', 'math', 'math', 'math', 'math']
+        >>> answer_type_of("Evelyn"), answer_type_of("well-known")
+        ('exact', 'exact')
     """
     quantity = read_quantity(answer)
     if (

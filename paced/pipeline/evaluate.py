@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Literal
 
-from paced.grading.grade import count_passes, grade_all
+from paced.grading.stream import grade_stream
 from paced.models.loading import student_model
 from paced.pipeline.held import HELD_OUT_FILE, also_read, computing, contents, finished, student_contents, written
 from paced.pipeline.prompts import stored_prompts
@@ -25,8 +25,9 @@ from paced.run.config import TRAINING, RunConfig, SamplingConfig
 from paced.run.folder import RunFolder
 from paced.run.presets import set_grading, set_sampling
 from paced.run.progress import Progress
+from paced.run.recordfile import RecordFile
 from paced.run.steprecord import Step
-from paced.run.storage import encode_line, read_parquet, read_records, write_atomic, write_parquet
+from paced.run.storage import read_parquet, write_parquet
 
 Checkpoint = Literal["base", "final"]
 """The student before training, and after the last stage."""
@@ -54,11 +55,13 @@ def evaluate(run: RunFolder, checkpoint: Checkpoint, progress: Progress) -> None
             rated = _read_set(run, config, name)
             rollouts = run.evaluation_rollouts(checkpoint, name)
             with computing(run, step, rated.contents | contents(run, rollouts)):
-                grades = grade_all(rated.problems, read_records(rollouts, Rollout), set_grading(config, name))
-                write_atomic(
-                    run.evaluation_grades(checkpoint, name), "".join(f"{encode_line(grade)}\n" for grade in grades)
+                graded = grade_stream(
+                    rated.problems,
+                    RecordFile.read(rollouts, Rollout),
+                    set_grading(config, name),
+                    file=run.evaluation_grades(checkpoint, name),
                 )
-                write_parquet(run.counts(checkpoint, name), count_passes(rated.problems, grades), PassRate)
+                write_parquet(run.counts(checkpoint, name), graded.rates, PassRate)
             if rated.labels:
                 write_parquet(run.evaluation_labels(name), rated.labels, ProblemLabels)
 

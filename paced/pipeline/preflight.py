@@ -171,7 +171,7 @@ def _look(config: RunConfig, once: Once) -> tuple[Inputs | None, list[Fault]]:
         refusals, said = taken_faults(config, file.problems, prompts, student_tokenizer)
         faults += refusals
         notes += said
-    held_out: list[Prompt] = []
+    held_out: dict[str, list[Prompt]] = {}
     num_heldout = 0
     for item in config.evaluation.sets:
         unseen = _try(faults, once, read_problems, item.path, adapter=item.adapter)
@@ -186,7 +186,7 @@ def _look(config: RunConfig, once: Once) -> tuple[Inputs | None, list[Fault]]:
         if student_tokenizer is not None:
             asked = {"reader": "student", "config": config.prompts, "tokenizer": student_tokenizer}
             made = _try(faults, once, make_prompts, unseen.problems, file=item.path, rows=unseen.rows, **asked)
-            held_out += made or []
+            held_out[item.name] = made or []
     faults += _try(faults, _length_faults, config, prompts, held_out) or []
     if "training.backend" not in options:
         faults += _try(faults, _backend_faults, config) or []
@@ -239,23 +239,30 @@ def _report_notes(config: RunConfig) -> list[str]:
     ]
 
 
-def _length_faults(config: RunConfig, prompts: Mapping[Reader, list[Prompt]], held_out: list[Prompt]) -> list[str]:
+def _length_faults(
+    config: RunConfig, prompts: Mapping[Reader, list[Prompt]], held_out: Mapping[str, list[Prompt]]
+) -> list[str]:
     faults: list[str] = []
     seen, shown = prompts.get("student", []), prompts.get("teacher", [])
 
-    def fits(model: ModelConfig, who: str, prompts: list[Prompt], sampling: SamplingConfig, section: str) -> None:
+    def fits(
+        model: ModelConfig, who: str, prompts: list[Prompt], sampling: SamplingConfig, section: str, preset: str = ""
+    ) -> None:
         if not prompts:
             return
         limit = context_limit(load_config(model))
         longest = max(len(prompt.token_ids) for prompt in prompts)
         if limit is not None and longest + sampling.max_new_tokens > limit:
-            if longest < limit:
-                fix = f"Set {section}.max_new_tokens={limit - longest} or less."
-            else:
+            if longest >= limit:
                 fix = f"Leave out problems whose prompts have {limit} tokens or more."
+            elif preset:
+                fix = f"Set {section}.preset=none, and evaluation.sampling to what the {who} can write."
+            else:
+                fix = f"Set {section}.max_new_tokens={limit - longest} or less."
+            setting = f"{section}.preset={preset}: max_new_tokens" if preset else f"{section}.max_new_tokens"
             faults.append(
-                f"{section}.max_new_tokens is {sampling.max_new_tokens}, the longest prompt has {longest} tokens and "
-                f"the {who} has {limit} positions. {fix}"
+                f"{setting} is {sampling.max_new_tokens}, the longest prompt has {longest} tokens and the {who} has "
+                f"{limit} positions. {fix}"
             )
 
     if samples_rollouts(config):
@@ -265,8 +272,11 @@ def _length_faults(config: RunConfig, prompts: Mapping[Reader, list[Prompt]], he
         fits(config.student, "student", seen, config.references, "references")
     if any(stage.along == "rollout" for stage in config.stages) and samples_rollouts(config):
         fits(teacher_model(config), "teacher", shown, config.rollouts, "rollouts")
-    fits(config.student, "student", held_out, config.evaluation.sampling, "evaluation.sampling")
+    plain = [item.name for item in config.evaluation.sets if item.preset == "none"]
+    sampled = [prompt for name in plain for prompt in held_out.get(name, [])]
+    fits(config.student, "student", sampled, config.evaluation.sampling, "evaluation.sampling")
     for item in config.evaluation.sets:
         if item.preset != "none":
-            fits(config.student, "student", held_out, set_sampling(config, item), f"evaluation.sets.{item.name}.preset")
+            asked, section = held_out.get(item.name, []), f"evaluation.sets.{item.name}"
+            fits(config.student, "student", asked, set_sampling(config, item), section, item.preset)
     return faults

@@ -7,7 +7,7 @@ one of them is wrong, not which; so in quarantine all its rows are put aside.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
@@ -36,7 +36,7 @@ class Quarantined:
         return {"file": first.file, "row": self.row, "id": first.id, "faults": faults, "record": self.record}
 
 
-@dataclass
+@dataclass(slots=True)
 class Kept:
     """A problem with the rows that say it."""
 
@@ -46,10 +46,10 @@ class Kept:
     record: Mapping[str, Any] | None
     key: str
     """Hash of its text."""
-    repeats: list[int] = field(default_factory=list)
-    """Rows of the same file that repeat it."""
-    elsewhere: list[tuple[str, int]] = field(default_factory=list)
-    """(file, row) of repeats in other files."""
+    repeats: list[int] | None = None
+    """Rows of the same file that repeat it; None while there is none: a million problems need no lists for that."""
+    elsewhere: list[tuple[str, int]] | None = None
+    """(file, row) of repeats in other files; None as well."""
 
 
 class Collection:
@@ -124,9 +124,13 @@ class Collection:
         """Rows of a file that say a problem again."""
         self.num_rows += len(rows)
         self.num_repeated += len(rows)
+        if not len(rows):
+            return
         if file == kept.file:
+            kept.repeats = kept.repeats or []
             kept.repeats.extend(map(int, rows))
         else:
+            kept.elsewhere = kept.elsewhere or []
             kept.elsewhere.extend((file, int(row)) for row in rows)
 
     @property
@@ -150,7 +154,7 @@ class Collection:
             row=kept.row, column="answer", found=shown(kept.problem.answer), fix=fix, file=kept.file,
             id=kept.problem.problem_id,
         )  # fmt: skip
-        repeats = [(kept.file, row) for row in kept.repeats] + kept.elsewhere
+        repeats = [(kept.file, row) for row in kept.repeats or ()] + (kept.elsewhere or [])
         self.num_repeated -= len(repeats)
         self.num_rows -= 1 + len(repeats)
         for file, row in [(kept.file, kept.row), *repeats]:
@@ -166,7 +170,7 @@ class Collection:
 
     def times_each(self) -> int:
         """How often every problem comes, where that is the same for all; else 0."""
-        times = {1 + len(kept.repeats) + len(kept.elsewhere) for kept in self._by_id.values()}
+        times = {1 + len(kept.repeats or ()) + len(kept.elsewhere or ()) for kept in self._by_id.values()}
         return times.pop() if len(times) == 1 else 0
 
 

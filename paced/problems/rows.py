@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import textwrap
 from collections.abc import Mapping
 from typing import Any
@@ -21,6 +22,8 @@ from paced.run.tablefile.cells import fault_of_text, is_missing, shown
 
 REQUIRED = ("problem", "answer")
 _DIGITS = re.compile(r"[0-9]{1,18}")
+LABELS = ("answer", "source", "subject", "level")
+"""Texts that many problems share: each different one is in memory once."""
 TEXTS = ("problem_id", "problem", "answer", "solution", "source", "subject", "level")
 
 
@@ -82,7 +85,7 @@ class RowReader:
         if fix:
             faults.append(self._fault(name, value, fix))
             return ""
-        return written
+        return sys.intern(written) if name in LABELS else written
 
     def _fault(self, role: str, value: object, fix: str) -> BadRow:
         column = self._column(role)

@@ -50,7 +50,10 @@ class CausalCalls:
                 f"sample_completions: the model must keep a key-value cache that can be repeated, got "
                 f"{type(self.cache).__name__} from {type(self.model).__name__}. Use another sampling engine."
             )
+        from paced.rollouts.growing_cache import with_room  # here, since it loads transformers
+
         self.cache.batch_repeat_interleave(num_samples)
+        with_room(self.cache)
         self.position = self.position[:, -1:].repeat_interleave(num_samples, dim=0)  # [num_prompts * K, 1]
         # Room for every token to come: each step takes a slice and copies nothing.
         ones = mask.new_ones(mask.shape[0], max_new_tokens)  # [num_prompts, max_new_tokens]

@@ -29,6 +29,7 @@ from paced.models.tokens import absent_ids, end_tokens, padding_token, vocabular
 from paced.records import SampledCompletion
 from paced.rollouts.causal_calls import CausalCalls
 from paced.rollouts.context import refuse_too_long
+from paced.rollouts.grouped_attention import grouped_attention
 from paced.run.config import ModelConfig, SamplingConfig
 from paced.run.seeds import uniforms
 
@@ -191,18 +192,19 @@ def sample_batches(
             chosen = by_length[start : start + prompts_at_once]
             completions: list[list[SampledCompletion]] = [[] for _ in chosen]
             for first in range(0, num_samples, samples_at_once):
-                sampled = _decode(
-                    CausalCalls(model),
-                    prompts=[prompts[index] for index in chosen],
-                    keys=keys[chosen, first : first + samples_at_once],
-                    max_new_tokens=max_new_tokens,
-                    sampling_temperature=sampling_temperature,
-                    top_p=top_p,
-                    ends=ends,
-                    pad_token_id=pad_token_id,
-                    vocab_size=vocab_size,
-                    absent_ids=absent_ids,
-                )
+                with grouped_attention(model):
+                    sampled = _decode(
+                        CausalCalls(model),
+                        prompts=[prompts[index] for index in chosen],
+                        keys=keys[chosen, first : first + samples_at_once],
+                        max_new_tokens=max_new_tokens,
+                        sampling_temperature=sampling_temperature,
+                        top_p=top_p,
+                        ends=ends,
+                        pad_token_id=pad_token_id,
+                        vocab_size=vocab_size,
+                        absent_ids=absent_ids,
+                    )
                 for earlier, of_prompt in zip(completions, sampled, strict=True):
                     earlier.extend(of_prompt)
             yield from zip(chosen, completions, strict=True)

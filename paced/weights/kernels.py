@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from paced.arrays import Floats, Integers, check_counts
+from paced.arrays import Floats, Integers, check_counts, refuse_masked
 from paced.errors import check_choice, check_number
 from paced.weights import estimates
 from paced.weights.counts import CountHistogram, by_pair
@@ -21,6 +21,7 @@ from paced.weights.counts import CountHistogram, by_pair
 
 def check_pass_rate(place: str, pass_rate: ArrayLike) -> Floats:
     """Return pass rates as float64, or say which one is not in [0, 1]."""
+    refuse_masked(place, "pass_rate", pass_rate)
     array = np.asarray(pass_rate, dtype=np.float64)
     bad = ~((array >= 0) & (array <= 1))
     if bad.any():

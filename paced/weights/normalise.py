@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from paced.arrays import Floats
+from paced.arrays import Floats, refuse_masked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +50,7 @@ def normalise(weights: ArrayLike) -> NormalisedWeights:
         >>> round(normalise([0.0, 1.0, 3.0, 0.0]).ess, 12)
         1.6
     """
+    refuse_masked("normalise", "weights", weights)
     array = np.asarray(weights, dtype=np.float64)
     if array.ndim != 1 or array.size == 0:
         raise ValueError(f"normalise: weights must be one-dimensional with at least one, got shape {array.shape}.")

@@ -30,7 +30,8 @@ def verdict(text, answer, answer_type, **settings):
         ("73", "integer"), ("073", "integer"), ("-5", "integer"), ("1,024", "integer"), (" 12 ", "integer"),
         ("B", "choice"), ("(C)", "choice"), ("K", "math"), ("x", "math"), ("3.5", "math"), (r"\frac{1}{2}", "math"),
         ("1/2", "math"), ("(1, 2)", "math"), ("[0, 1)", "math"), ("x = 5", "math"), ("5 cm", "math"), (r"50\%", "math"),
-        (r"\text{Evelyn}", "math"), ("Evelyn", "exact"), ("no solution", "exact"), ("", "exact"),
+        (r"\text{Evelyn}", "math"), ("Evelyn", "exact"), ("no solution", "exact"),
+        ("p - q", "math"), ("-x", "math"), ("a-b−c", "math"), ("well-known", "exact"), ("", "exact"),
     ],
 )  # fmt: skip
 def test_the_type_is_guessed_from_the_text_of_the_gold_answer(gold, answer_type):

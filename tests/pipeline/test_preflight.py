@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 
 import pytest
 import torch
 import transformers
+from problems.public_sets import SETS
 from tiny_models import CHAT, byte_tokenizer, write_model, write_sums
 
 from paced.cli.steps import distill
@@ -395,3 +397,28 @@ def test_methods_share_the_prompts_that_their_settings_leave_the_same(tmp_path, 
     assert of_method["other"].student_prompts is inputs.student_prompts
     assert of_method["asked"].problems is inputs.problems
     assert of_method["asked"].student_prompts[0].text.startswith("Now: ")
+
+
+@pytest.fixture
+def benchmarks(tmp_path):
+    """MATH-500 and MMLU in small, as they are published."""
+    return {
+        "problems.path": str(SETS["HuggingFaceH4/MATH-500"].write(tmp_path / "math.parquet")),
+        "evaluation.sets": [
+            {"name": "mmlu", "path": str(SETS["cais/mmlu"].write(tmp_path / "mmlu.parquet")), "role": "stability"}
+        ],
+        "grading.answer_format": "boxed",
+    }
+
+
+def test_public_benchmarks_go_through_every_look_and_a_preset_has_its_own_length(tmp_path, gpt2, benchmarks):
+    config = tiny(tmp_path, gpt2, **benchmarks, **{"rollouts.max_new_tokens": 4, "references.max_new_tokens": 4})
+    config = dataclasses.replace(config, prompts=dataclasses.replace(config.prompts, teacher="{problem}"))
+    assert [one.answer_type for one in check_inputs(config).problems] == ["math", "math"]
+    (mmlu,) = config.evaluation.sets
+    sets = (dataclasses.replace(mmlu, preset="mmlu"),)
+    unused = dataclasses.replace(config.evaluation.sampling, max_new_tokens=30_000)
+    config = dataclasses.replace(config, evaluation=dataclasses.replace(config.evaluation, sets=sets, sampling=unused))
+    with pytest.raises(ConfigError, match=r"preset=mmlu: max_new_tokens is 4096, .* Set .*mmlu\.preset=none") as caught:
+        check_inputs(config)
+    assert "30000" not in str(caught.value)

@@ -85,7 +85,7 @@ def _signs(at: float = -1.0) -> Outcome:
         same = (drawn < refilled) == (sampling_margin(weights, m2) > 0)
         return same and (drawn < refilled) == (tau > at)
 
-    ends = ([0.05, 1.0], -3.0), ([0.05, 1.0] * 3, 2.0)
+    ends = (([0.05, 1.0], -3.0), ([0.05, 1.0] * 3, 2.0))
     return holds_for_all(problems, law, ends=ends, examples=80)
 
 

@@ -36,12 +36,12 @@ def _at_every_problem(distance: int = 1) -> Outcome:
     )  # fmt: skip
 
 
-def _product_of_means() -> Outcome:
-    """A B <= ((A + B)/2)²."""
+def _product_of_means(halved: bool = True) -> Outcome:
+    """A B <= D² where (A + B)/2 <= D = cosh δ + t sinh δ; without halving the sum nothing of the kind holds."""
     import z3
 
-    a, b = z3.Reals("A B")
-    return unsatisfiable(4 * a * b > (a + b) * (a + b))
+    a, b, most = z3.Reals("A B D")
+    return unsatisfiable(a > 0, b > 0, (a + b if halved else (a + b) / 2) <= 2 * most, a * b > most * most)
 
 
 def _enumerated(scale: float = 1.0) -> Outcome:
@@ -183,7 +183,8 @@ CLAIMS: tuple[Claim, ...] = (
         checks=(
             Check("z3", "at every problem (alpha e^-r + beta e^r)/2 is at most C (alpha + beta)/2 + S |beta - alpha|/2",
                   "delta >= 0, any masses", _at_every_problem, fails={"without the distance": {"distance": 0}}),
-            Check("z3", "A B <= ((A + B)/2)^2", "all reals", _product_of_means),
+            Check("z3", "A B is at most the square of cosh delta + t sinh delta then", "A, B > 0", _product_of_means,
+                  fails={"the sum of A and B in place of its half": {"halved": False}}),
             Check("numeric", "F from its definition at all corners is never below", "60 populations of 1 to 5 problems",
                   _enumerated, Result.SUPPORTED, fails={"a floor 5 % higher": {"scale": 1.05}}),
             Check("numeric", "two problems attain it for every t; t = 0 is sech^2 and t = 1 is e^(-2 delta)", "5 t, 2 deltas",

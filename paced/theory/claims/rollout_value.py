@@ -158,9 +158,9 @@ def _pays_above_only(scale: Fr = Fr(1)) -> Outcome:
     import z3
 
     k, c, e, e0 = z3.Reals("K c EffK Eff0")
-    pays = e * c > e0 * (k + c)  # times (K + c) c, which is positive
-    above = c * (e - e0) > float(scale) * k * e0  # times Eff_K - Eff_0, which is positive where rollouts are of use
-    return unsatisfiable(pays != above)
+    pays = e / (k + c) > e0 / c
+    above = c > float(scale) * k / (e / e0 - 1)
+    return unsatisfiable(k > 0, c > 0, e0 > 0, e > e0, pays != above)
 
 
 def efficiency_table(largest: int = 32) -> dict[str, list[float]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 from paced.errors import check_number
 from paced.weights.budget.efficiency import (
@@ -108,42 +109,63 @@ def first_better(law: Law, *, largest: int = 64) -> int | None:
     return first
 
 
-def rollout_value_text(law: tuple[float, float], num_rollouts: int) -> str:
-    """What ``paced fit --budget`` says beside its policies: efficiencies at one K, where rollouts pay, the best K.
+def rollout_value(law: tuple[float, float], num_rollouts: int) -> dict[str, Any]:
+    """The numbers that ``paced fit --budget`` gives beside its policies, as plain data.
 
     Args:
         law: (a, b), such as ``fit(...).law``.
         num_rollouts: K >= 2 at which the weights are compared.
+
+    Returns: ``num_rollouts``; ``efficiency`` of each weight; ``plugin_from``, the K from which the plug-in weight is
+        ahead of equal weights and drop-zero, or None; ``break_even``, the training cost from which rollouts pay and
+        its K, or None where they never do; ``best_num_rollouts`` by training cost.
+
+    Example:
+        >>> value = rollout_value((1.0, 1.0), 8)
+        >>> value["plugin_from"], round(value["break_even"]["training_cost"], 9), value["best_num_rollouts"]["100"]
+        (7, 70.0, 6)
     """
-    law = exact_law("rollout_value_text", law)  # type: ignore[assignment]
+    exact = exact_law("rollout_value", law)
     K = num_rollouts
     shares = {
-        "equal weights": uniform_efficiency(law),
-        "drop-zero": drop_zero_efficiency(K, law),
-        "p̂(1-p̂)": plugin_efficiency(K, law),
-        "posterior": posterior_efficiency(K, law),
+        "equal weights": uniform_efficiency(exact),
+        "drop-zero": drop_zero_efficiency(K, exact),
+        "p̂(1-p̂)": plugin_efficiency(K, exact),
+        "posterior": posterior_efficiency(K, exact),
     }
     if K >= 3:  # with fewer rollouts no count is inside [0.2, 0.8] but 1 of 2
-        shares["hard filter [0.2, 0.8]"] = hard_filter_efficiency(K, law)
-    first, even = first_better(law), break_even(law)
-    known = ", ".join(f"{name} {float(value):.3f}" for name, value in shares.items())
-    costs = ", ".join(f"{cost:,}: {best_num_rollouts(law, cost)}" for cost in SHOWN_COSTS)
+        shares["hard filter [0.2, 0.8]"] = hard_filter_efficiency(K, exact)
+    even = break_even(exact)
+    pays = {"training_cost": float(even.training_cost), "num_rollouts": even.num_rollouts}
+    return {
+        "num_rollouts": K,
+        "efficiency": {name: float(value) for name, value in shares.items()},
+        "plugin_from": first_better(exact),
+        "break_even": None if math.isinf(even.training_cost) else pays,
+        "best_num_rollouts": {str(cost): best_num_rollouts(exact, cost) for cost in SHOWN_COSTS},
+    }
+
+
+def rollout_value_text(law: tuple[float, float], num_rollouts: int) -> str:
+    """The numbers of :func:`rollout_value` in sentences."""
+    value = rollout_value(law, num_rollouts)
+    first, even = value["plugin_from"], value["break_even"]
+    known = ", ".join(f"{name} {share:.3f}" for name, share in value["efficiency"].items())
+    costs = ", ".join(f"{int(cost):,}: {best}" for cost, best in value["best_num_rollouts"].items())
+    what = "What a rollout buys: descent as a share of that with known pass rates"
+    pays = "at no cost of training"
+    if even is not None:
+        cost = f"{even['training_cost']:.3g} rollouts (K = {even['num_rollouts']} then)"
+        pays = f"only if training on one costs more than {cost}"
     return "\n".join(
         [
-            f"What a rollout buys: descent as a share of that with known pass rates, K = {K}, flat second moment:",
+            f"{what}, K = {num_rollouts}, flat second moment:",
             f"  {known}.",
             f"  p̂(1-p̂) is ahead of equal weights and drop-zero {f'from K = {first}' if first else 'at no K up to 64'}.",
-            f"With fresh problems rollouts pay {_pays(even)}.",
+            f"With fresh problems rollouts pay {pays}.",
             f"  Best K by that cost: {costs}.",
         ]
     )
-
-
-def _pays(even: BreakEven) -> str:
-    if math.isinf(even.training_cost):
-        return "at no cost of training"
-    cost = f"{float(even.training_cost):.3g} rollouts (K = {even.num_rollouts} then)"
-    return f"only if training on one costs more than {cost}"
 
 
 def _cost(place: str, training_cost: float | Fraction) -> Number:

@@ -67,16 +67,16 @@ def fit(
         >>> bool(alpha_low < 2 < alpha_high and beta_low < 1 < beta_high)
         True
     """
-    check_choice("fit", "method", method, METHODS)
-    if zpd is not None:
-        check_number("fit", "zpd", zpd, low=0, high=0.5, high_open=True, fix="Give ε, the lower end of the zone.")
-        if method == "moments":
-            raise ValueError(f"fit: zpd must be None for method='moments', got {zpd:g}. Use method='mle' with zpd.")
     return fit_cells(CountHistogram.of(num_passed, num_rollouts, place="fit"), method, zpd)
 
 
 def fit_cells(cells: CountHistogram, method: Method, zpd: float | None) -> FitResult:
     """:func:`fit` from a histogram of counts, which is all it needs."""
+    check_choice("fit", "method", method, METHODS)
+    if zpd is not None:
+        check_number("fit", "zpd", zpd, low=0, high=0.5, high_open=True, fix="Give ε, the lower end of the zone.")
+        if method == "moments":
+            raise ValueError(f"fit: zpd must be None for method='moments', got {zpd:g}. Use method='mle' with zpd.")
     _refuse_costly(cells)
     if method == "paper" and zpd is None:
         zpd = PAPER_ZPD

@@ -136,6 +136,7 @@ class FitResult:
         if chosen == "bootstrap":
             if num_resamples < 1:
                 raise ValueError(f"FitResult.conf_int: num_resamples must be >= 1, got {num_resamples}.")
+            seed = _checked_seed("FitResult.conf_int", seed)
             return intervals.bootstrap(
                 self.cells, self._exponents_again, level=level, num_resamples=num_resamples, seed=seed
             )
@@ -167,7 +168,7 @@ class FitResult:
         a, b = self.law
         if not (a > 0 and b > 0):
             return GoodnessOfFit(math.nan, math.nan, 0)
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng(_checked_seed("FitResult.gof", seed))
         used = used_cells(self.cells, self.zpd)
         law = intervals.law_pmf(used, a, b, self.mean, self.zpd)
         observed = intervals.deviance(used, law)
@@ -206,14 +207,19 @@ class FitResult:
         title = f"Beta law of pass rates: {NAMES[self.method]}"
         return summary_text(title, facts=facts, rows=rows, level=level, notes=notes)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Everything but the counts, ready for JSON; numbers that are not finite become None (``message`` says why)."""
-        interval = self.conf_int()
+    def to_dict(self, *, level: float = 0.95) -> dict[str, Any]:
+        """Everything but the counts, ready for JSON; numbers that are not finite become None (``message`` says why).
+
+        Args:
+            level: coverage of ``conf_int``, in (0, 1).
+        """
+        interval = self.conf_int(level)
         a, b = self.law
         names = {
             "method": self.method, "success": self.success, "message": self.message,
             "alpha": self.alpha, "beta": self.beta, "law": [a, b], "mean": self.mean, "peak": self.peak,
-            "cov": self.cov.tolist(), "conf_int_95": {"alpha": list(interval.alpha), "beta": list(interval.beta)},
+            "cov": self.cov.tolist(),
+            "conf_int": {"level": level, "alpha": list(interval.alpha), "beta": list(interval.beta)},
             "nllf": self.nllf, "aic": self.aic, "zpd": self.zpd,
             "num_problems": self.num_problems, "num_used": self.num_used,
         }  # fmt: skip
@@ -235,6 +241,12 @@ class FitResult:
 def used_cells(cells: CountHistogram, zpd: float | None) -> CountHistogram:
     """The cells a fit uses: all, or those in the zone."""
     return cells if zpd is None else cells.inside(Zone.of(zpd))
+
+
+def _checked_seed(place: str, seed: int) -> int:
+    if seed != int(seed) or seed < 0:
+        raise ValueError(f"{place}: seed must be a whole number >= 0, got {seed}.")
+    return int(seed)
 
 
 def _plain(value: Any) -> Any:

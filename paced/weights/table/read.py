@@ -24,7 +24,7 @@ from paced.run.tablefile.cells import number_of, shown
 from paced.weights.table.clean import read_clean
 from paced.weights.table.ids import NameKinds, typed_names
 from paced.weights.table.readings import decide
-from paced.weights.table.rows import count_of, looks_like_row, name_of
+from paced.weights.table.rows import count_of, looks_like_row, name_of, passes_of_rate
 from paced.weights.table.samples import tally_samples, with_index
 from paced.weights.table.spellings import Layout, find_layout, has_a_role, named_layout, plain_name
 
@@ -55,6 +55,17 @@ class CountTable:
     notes: tuple[str, ...] = ()
     """What a person should know of how the file was read, one sentence each."""
 
+    @property
+    def all_notes(self) -> tuple[str, ...]:
+        """The notes, and what was left out."""
+        if not self.num_ungradable:
+            return self.notes
+        left_out = (
+            f"left out: {self.num_ungradable:,} rollouts that could not be graded and "
+            f"{self.num_without_rollouts:,} problems with no other"
+        )
+        return (*self.notes, left_out)
+
 
 def read_counts(path: Path, *, columns: Mapping[str, str] | None = None) -> CountTable:
     """Read (num_passed, num_rollouts) of each problem, or one row for each graded rollout.
@@ -82,22 +93,34 @@ def read_counts(path: Path, *, columns: Mapping[str, str] | None = None) -> Coun
         ([7, 9], [0, 1], [8, 8])
     """
     names = column_names(path)
-    layout = named_layout(str(path), names, columns) if columns else find_layout(str(path), names)
+    layout = layout_of(path, columns=columns)
 
     def rows() -> Iterator[Row]:
         return read_rows(path, [], is_row=looks_like_row(layout))
 
-    if layout.kind != "counts":
-        layout = with_index(layout, names, rows)
     table = _clean_table(path, layout)
     if table is None:
         decided = decide(str(path), layout, rows()) if layout.kind == "either" else layout
         table = (_sample_table if decided.kind == "samples" else _count_table)(path, decided, names)
-    only_zero_one = table.num_passed.max() <= 1 < table.num_rollouts.max()
-    if layout.kind == "either" and table.layout.kind == "counts" and only_zero_one:
-        note = f"{shown(layout.first)} is 0 or 1 in every row: read as passes out of {shown(layout.second)}"
-        table = replace(table, notes=(*table.notes, note))
+    if table.layout.kind == "counts" and not table.layout.rate:
+        table = replace(table, notes=(*table.notes, *notes_of(layout, table.num_passed, table.num_rollouts)))
     return table
+
+
+def layout_of(path: Path, *, columns: Mapping[str, str] | None = None) -> Layout:
+    """What the columns of a file hold, as far as their names and the index of its rollouts tell; see read_counts."""
+    names = column_names(path)
+    layout = named_layout(str(path), names, columns) if columns else find_layout(str(path), names)
+    if layout.kind == "counts":
+        return layout
+    return with_index(layout, names, lambda: read_rows(path, [], is_row=looks_like_row(layout)))
+
+
+def notes_of(layout: Layout, num_passed: Integers, num_rollouts: Integers) -> tuple[str, ...]:
+    """What is doubtful about counts in a column such as ``correct``: that it holds nothing but 0 and 1."""
+    if layout.kind != "either" or not num_passed.max() <= 1 < num_rollouts.max():
+        return ()
+    return (f"{shown(layout.first)} is 0 or 1 in every row: read as passes out of {shown(layout.second)}",)
 
 
 def write_weights(path: Path, table: CountTable, weights: Floats, unit_mean_weights: Floats) -> None:
@@ -131,7 +154,7 @@ def write_weights(path: Path, table: CountTable, weights: Floats, unit_mean_weig
 
 def _clean_table(path: Path, layout: Layout) -> CountTable | None:
     """The table if it has whole numbers and one row for each problem, all usable: counts, whatever their name."""
-    if layout.kind == "samples" or (layout.kind == "either" and layout.sample_index):
+    if layout.kind == "samples" or layout.rate or (layout.kind == "either" and layout.sample_index):
         return None
     clean = read_clean(path, layout)
     if clean is None:
@@ -169,8 +192,11 @@ def _count_table(path: Path, layout: Layout, names: list[str]) -> CountTable:
             num_without_rollouts += 1
             continue
         name = row if layout.problem_id is None else name_of(record, layout, row, bad)
-        passed = count_of(record, layout.first, row, bad, smallest=0)
         rollouts = count_of(record, layout.second, row, bad, smallest=1)
+        if layout.rate:
+            passed = passes_of_rate(record, layout, row, rollouts, bad)
+        else:
+            passed = count_of(record, layout.first, row, bad, smallest=0)
         if passed is not None and rollouts is not None:
             if passed > rollouts:
                 fix = f"It must be at most {layout.second} = {rollouts}; are the two columns swapped?"

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from paced.run.tablefile import Row
 from paced.run.tablefile.cells import is_missing, number_of, shown
 from paced.weights.table.rows import name_of, outcome_in, sample_of
-from paced.weights.table.spellings import Layout
+from paced.weights.table.spellings import PERHAPS_RATE, Layout, plain_name
 
 
 @dataclass
@@ -29,6 +29,10 @@ class _Seen:
     """Nothing but 0, 1, truth values and verdicts in the first column."""
     only_whole: bool = True
     """Nothing but numbers without a decimal point in the first column."""
+    only_rates: bool = True
+    """Nothing but numbers in [0, 1] in the first column."""
+    fractions: bool = False
+    """A number strictly between 0 and 1 in the first column."""
     only_ones: bool = True
     """Nothing but 1 in the second column."""
 
@@ -47,6 +51,8 @@ def decide(file: str, layout: Layout, rows: Iterable[Row]) -> Layout:
     seen = _look(layout, rows)
     if not seen.sizes:  # a column of texts that happens to be called 'samples'
         return replace(layout, kind="samples", second="", also_rollouts=())
+    if seen.only_rates and seen.fractions and plain_name(layout.first) in PERHAPS_RATE:
+        return replace(layout, kind="counts", rate=True)
     once = not layout.sample_index and all(len(members) == 1 for members in seen.rows.values())
     if not seen.only_outcomes or (once and seen.only_whole):
         return replace(layout, kind="counts")
@@ -66,6 +72,9 @@ def _look(layout: Layout, rows: Iterable[Row]) -> _Seen:
             seen.sizes[name].add(size)
             seen.only_ones &= size == 1
         if not is_missing(value):
+            number = number_of(value)
+            seen.only_rates &= number is not None and 0 <= number <= 1
+            seen.fractions |= number is not None and 0 < number < 1
             seen.only_outcomes &= outcome_in(value) is not None
             written = str(value).strip().lstrip("+-")
             seen.only_whole &= not isinstance(value, (bool, float)) and written.isascii() and written.isdigit()

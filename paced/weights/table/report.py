@@ -5,20 +5,22 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from paced.errors import check_choice
 from paced.run.tablefile.cells import number_of
 from paced.weights import WEIGHTS, BetaKernel, NormalisedWeights, WeightFunction, fit, normalise
-from paced.weights.budget.planner import plan_rollouts, plan_text
-from paced.weights.budget.rollout_value import rollout_value_text
+from paced.weights.budget.planner import PolicyPlan, plan_rollouts, plan_text
+from paced.weights.budget.rollout_value import rollout_value, rollout_value_text
 from paced.weights.counts import CountHistogram
 from paced.weights.fit.fit import fit_cells
 from paced.weights.fit.intervals import Interval
 from paced.weights.fit.result import FitResult
-from paced.weights.table.read import CountTable, read_counts, write_weights
+from paced.weights.table.cells import read_cells
+from paced.weights.table.read import read_counts, write_weights
+from paced.weights.table.spellings import Layout
 
 
 def fit_file(
@@ -42,16 +44,19 @@ def fit_file(
 
     Returns: the text, the same as one JSON object, and the fits by mle, moments and paper.
     """
-    table = read_counts(path)
-    cells = CountHistogram.of(table.num_passed, table.num_rollouts, place="fit")
+    file = read_cells(path)
+    cells = file.cells
     best = fit_cells(cells, "mle", zpd)
     results = (best, fit_cells(cells, "moments", None), fit_cells(cells, "paper", zpd))
     quality = [result.gof(num_resamples=num_resamples, seed=seed) for result in results]
-    fits = [{**result.to_dict(), "gof": _gof(one)} for result, one in zip(results, quality, strict=True)]
-    data = {"file": path.name, "notes": _notes(table), "fits": fits}
+    fits = [{**result.to_dict(level=level), "gof": _gof(one)} for result, one in zip(results, quality, strict=True)]
+    plan = None if budget is None else _plan(best, budget)
+    data: dict[str, Any] = {"file": path.name, "notes": list(file.notes), "fits": fits}
+    if plan is not None:
+        data["plan"] = plan.to_dict()
     as_json = json.dumps(data, indent=2, allow_nan=False)
     lines = [
-        _read(table, path),
+        _read(path, cells, file.layout, file.notes),
         "",
         best.summary(level=level),
         "",
@@ -72,8 +77,8 @@ def fit_file(
         lines.append(
             "The paper's interval is one for its formula, which is biased by rollout noise and the zone's cut."
         )
-    if budget is not None:
-        lines += ["", *_plan(best, budget)]
+    if plan is not None:
+        lines += ["", *plan.lines()]
     return "\n".join(lines), as_json, results
 
 
@@ -85,7 +90,9 @@ def weigh_file(path: Path, output: Path, *, weight: WeightFunction) -> str:
     weights = weight(table.num_passed, table.num_rollouts)
     unit = normalise(weights)
     write_weights(output, table, weights, unit.unit_mean_weights)
-    return "\n".join([_read(table, path), f"weight: {weight}", weights_text(unit), f"written: {output}"])
+    cells = CountHistogram.of(table.num_passed, table.num_rollouts, place="weigh")
+    read = _read(path, cells, table.layout, table.all_notes)
+    return "\n".join([read, f"weight: {weight}", weights_text(unit), f"written: {output}"])
 
 
 def weights_text(unit: NormalisedWeights) -> str:
@@ -145,37 +152,53 @@ def fitted_kernel(path: Path, *, zpd: float | None = None) -> BetaKernel:
     return fit(table.num_passed, table.num_rollouts, zpd=zpd).kernel
 
 
-def _read(table: CountTable, path: Path) -> str:
-    rollouts = table.num_rollouts
-    low, high = int(rollouts.min()), int(rollouts.max())
+def _read(path: Path, cells: CountHistogram, layout: Layout, notes: Sequence[str]) -> str:
+    low, high = int(cells.num_rollouts.min()), int(cells.num_rollouts.max())
     text = (
-        f"{path}: {len(table.num_passed):,} problems, {int(rollouts.sum()):,} rollouts "
-        f"(K = {low if low == high else f'{low} to {high}'}), columns {', '.join(table.layout.columns)}"
+        f"{path}: {cells.total:,} problems, {int(cells.num_problems @ cells.num_rollouts):,} rollouts "
+        f"(K = {low if low == high else f'{low} to {high}'}), columns {', '.join(layout.columns)}"
     )
-    return "\n".join([text, *_notes(table)])
+    return "\n".join([text, *notes])
 
 
-def _notes(table: CountTable) -> list[str]:
-    """What was left out of a table, and what was not beyond doubt when it was read."""
-    notes = list(table.notes)
-    if table.num_ungradable:
-        notes.append(
-            f"left out: {table.num_ungradable:,} rollouts that could not be graded and "
-            f"{table.num_without_rollouts:,} problems with no other"
+@dataclasses.dataclass(frozen=True)
+class _Plan:
+    """What a budget of rollouts buys under a fitted law; without policies where there is no law."""
+
+    best: FitResult
+    budget: int
+    policies: tuple[PolicyPlan, ...]
+
+    def lines(self) -> list[str]:
+        if not self.policies:
+            return [f"No plan for {self.budget:,} rollouts: {self.best.message}"]
+        a, b = self.best.law
+        title = (
+            f"Policies for {self.budget:,} rollouts on {self.best.num_problems:,} problems from "
+            f"Beta({a:.3g}, {b:.3g}), w = p(1-p):"
         )
-    return notes
+        return [title, plan_text(self.policies), "", rollout_value_text(self.best.law, self._share)]
+
+    @property
+    def _share(self) -> int:
+        """Rollouts of a problem."""
+        return self.budget // self.best.num_problems
+
+    def to_dict(self) -> dict[str, Any]:
+        policies = [dataclasses.asdict(policy) for policy in self.policies]
+        if not policies:
+            return {"budget": self.budget, "policies": [], "message": self.best.message}
+        kernel = {"alpha": 1.0, "beta": 1.0}
+        value = rollout_value(self.best.law, self._share)
+        law = list(self.best.law)
+        return {"budget": self.budget, "law": law, "kernel": kernel, "policies": policies, "rollout_value": value}
 
 
-def _plan(best: FitResult, budget: int) -> list[str]:
+def _plan(best: FitResult, budget: int) -> _Plan:
     a, b = best.law
     if not (best.success and a > 0 and b > 0):
-        return [f"No plan for {budget:,} rollouts: {best.message}"]
-    kernel: Mapping[str, float] = {"alpha": 1.0, "beta": 1.0}
-    plans = plan_rollouts((a, b), num_problems=best.num_problems, budget=budget, **kernel)
-    title = (
-        f"Policies for {budget:,} rollouts on {best.num_problems:,} problems from Beta({a:.3g}, {b:.3g}), w = p(1-p):"
-    )
-    return [title, plan_text(plans), "", rollout_value_text((a, b), budget // best.num_problems)]
+        return _Plan(best, budget, ())
+    return _Plan(best, budget, plan_rollouts((a, b), num_problems=best.num_problems, budget=budget))
 
 
 def _gof(one: Any) -> dict[str, Any]:

@@ -17,6 +17,10 @@ PASS_WORDS = {"true", "yes", "correct", "pass", "passed", "t", "y"}
 FAIL_WORDS = {"false", "no", "incorrect", "wrong", "fail", "failed", "f", "n", "no_answer", "truncated"}
 
 
+RATE_ROUNDING = 5.1e-5
+"""How far a written pass rate may be from s/K: half of the fourth decimal."""
+
+
 def name_of(record: dict[str, Any], layout: Layout, row: int, bad: list[BadRow]) -> Hashable:
     """The problem's name in the type that the file gives it, or None after noting why there is none."""
     assert layout.problem_id is not None
@@ -64,6 +68,28 @@ def count_of(record: dict[str, Any], column: str, row: int, bad: list[BadRow], *
     return number
 
 
+def passes_of_rate(
+    record: dict[str, Any], layout: Layout, row: int, rollouts: int | None, bad: list[BadRow]
+) -> int | None:
+    """s = rate · K if that is whole, up to the fourth digit of the rate; None after noting that it is not."""
+    value = record.get(layout.first)
+    rate, fix = number_of(value), ""
+    if rate is None or not math.isfinite(rate):
+        fix = "Write the pass rate, or remove the row." if is_missing(value) else "Write the pass rate as a number."
+    elif not 0 <= rate <= 1:
+        fix = "A pass rate is between 0 and 1; write passes as num_passed."
+    elif rollouts is None:
+        return None
+    elif abs(rate - round(rate * rollouts) / rollouts) > RATE_ROUNDING:
+        fix = f"{rate:g} of {rollouts} rollouts is {rate * rollouts:g} passes: write the passes as num_passed."
+    if fix:
+        bad.append(BadRow(row=row, column=layout.first, found=shown(value), fix=fix))
+        return None
+    assert rate is not None
+    assert rollouts is not None
+    return round(rate * rollouts)
+
+
 def outcome_in(value: object) -> str | None:
     """passed, failed or ungradable, or None for a value that is not an outcome.
 
@@ -108,7 +134,8 @@ def looks_like_row(layout: Layout) -> Callable[[dict[str, str]], bool]:
     """Whether the cells of one line of CSV hold counts, or an outcome, where the layout has them."""
 
     def counts(cells: dict[str, str]) -> bool:
-        return all(isinstance(number_of(cells.get(column)), int) for column in (layout.first, layout.second))
+        first = number_of(cells.get(layout.first))
+        return isinstance(number_of(cells.get(layout.second)), int) and (layout.rate or isinstance(first, int))
 
     def outcome(cells: dict[str, str]) -> bool:
         return outcome_in(cells.get(layout.first)) is not None

@@ -41,6 +41,12 @@ OUTCOME = (
     "correct", "is_correct", "passed", "is_passed", "pass", "success", "is_success", "solved", "verdict", "acc",
     "accuracy", "score", "reward", "grade", "label", "outcome", "result",
 )  # fmt: skip
+RATE = (
+    "pass_rate", "passrate", "p_hat", "mean_accuracy", "avg_accuracy", "average_accuracy", "mean_score", "mean_reward",
+)  # fmt: skip
+"""The pass rate s/K, which gives s beside the number of rollouts; so does every name of count words with 'rate'."""
+PERHAPS_RATE = ("accuracy", "acc")
+"""Names of an outcome that hold the rate where they hold fractions."""
 _ONE_ROLLOUT = ("sample", "rollout", "trial", "attempt", "repeat", "generation", "completion", "response", "draw")
 PERHAPS_TEXT = ("sample", "rollout", "trial", "attempt", "repeat", "draw")
 """Names that may hold the rollout itself: they number rollouts where they hold numbers."""
@@ -72,6 +78,8 @@ class Layout:
     """Column that says which rollout of its problem a row is; empty if there is none."""
     also_rollouts: tuple[str, ...] = ()
     """Further columns that are called like a number of rollouts, and must agree with ``second``."""
+    rate: bool = False
+    """Whether ``first`` holds the pass rate s/K in place of s."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -127,6 +135,10 @@ def find_layout(file: str, names: Sequence[str]) -> Layout:
         also = tuple(name for name in totals if name != rollouts)
         kind: Literal["counts", "either"] = "either" if plain_name(first) in OUTCOME else "counts"
         return Layout(kind, problem_id, first, rollouts, sample or "", also)
+    rate = next((name for plain, name in by_name.items() if _is_rate(plain)), None)
+    if first is None and rate is not None and rollouts is not None and sample is None:
+        also = tuple(name for name in totals if name != rollouts)
+        return Layout("counts", problem_id, rate, rollouts, "", also, rate=True)
     if first is not None and failed is not None and sample is None:
         raise ValueError(
             f"{file}: columns {shown(first)} and {shown(failed)} are understood, the number of rollouts is missing. "
@@ -178,6 +190,12 @@ def plain_name(name: str) -> str:
         ('n_samples', 'num_passed')
     """
     return re.sub(r"[\s\-.]+", "_", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.strip())).lower()
+
+
+def _is_rate(plain: str) -> bool:
+    """Whether a name is that of a pass rate: a listed one, or words of passing and 'rate'."""
+    words = set(plain.split("_"))
+    return plain in RATE or ("rate" in words and words - {"rate"} <= PASSED_WORDS | {"solve", "mean", "avg"})
 
 
 def has_a_role(name: str) -> bool:
@@ -236,9 +254,18 @@ def _unknown(
         hint = f"Column '{outcome}' is understood, 'problem_id' is missing: add it so that rollouts can be grouped."
     known = {"num_passed", "num_correct", "num_rollouts", "num_samples", *PASSED, *ROLLOUTS, *OUTCOME, *IDS, *SAMPLE}
     for plain, name in by_name.items():
+        if "@" in plain:
+            hint += (
+                f" {shown(name)} alone is not enough: pass@k is 1 if any of k rollouts passed, and only a mean over k "
+                "rollouts gives counts; call that one 'pass_rate' beside 'num_rollouts'."
+            )
+            continue
         near = difflib.get_close_matches(plain, [one for one in known if len(one) > 3], n=1, cutoff=0.8)
         if plain not in known and near:
             hint += f" Did you mean '{near[0]}' by {shown(name)}?"
     if any("rate" in plain for plain in by_name):
-        hint += " A pass rate alone is not enough: the number of rollouts decides how much it can be trusted."
+        hint += (
+            " A pass rate alone is not enough: the number of rollouts decides how much it can be trusted. "
+            "Add it as 'num_rollouts'."
+        )
     return f"{file}: columns found: {present}. {wanted}. {hint}"

@@ -102,10 +102,11 @@ def test_plans_that_cannot_be_made_are_refused(arguments, message):
         plan_rollouts(**arguments)
 
 
-def dearest_stopping_rule(share: int, longest: int) -> float:
-    """Rollouts of a problem of the uniform law under the lowest affordable price, in rationals.
+def stopping_rule_efficiency(share: int, longest: int) -> float:
+    """Efficiency of posterior weights of the uniform law when the budget is spent under a price, in rationals.
 
-    A batch of m <= longest is made where its value for a rollout is above the price, the best m first.
+    Some problems follow the lowest affordable price and the others the next lower one. A batch of m <= longest is made
+    where its value for a rollout is above the price, the best m first.
     """
     limit, one = 4 * share, Fraction(1)
     worth = {
@@ -114,31 +115,36 @@ def dearest_stopping_rule(share: int, longest: int) -> float:
         for s in range(k + 1)
     }
 
-    def cost(price: Fraction) -> Fraction:
-        mass, total = {(0, 0): one}, Fraction(0)
+    def outcome(price: Fraction) -> tuple[Fraction, Fraction]:
+        """Rollouts of a problem, and the mean square of its posterior weight."""
+        mass, total, square = {(0, 0): one}, Fraction(0), Fraction(0)
         for k in range(limit + 1):
             for s in range(k + 1):
                 here = mass.pop((s, k), Fraction(0))
                 if k == limit or worth[s, k][0] <= price:
                     total += here * k
+                    square += here * oracle.posterior_weight(s, k, 1, 1, one, one) ** 2
                     continue
                 batch = min(-worth[s, k][1], limit - k)
                 for x in range(batch + 1):
                     chance = oracle.beta_binomial(x, batch, one + s, one + k - s)
                     mass[s + x, k + batch] = mass.get((s + x, k + batch), Fraction(0)) + here * chance
-        return total
+        return total, square
 
     prices = sorted({value for value, _ in worth.values()})  # the cost falls as the price rises
     low, high = 0, len(prices) - 1
     while low < high:
         middle = (low + high) // 2
-        low, high = (low, middle) if cost(prices[middle]) <= share else (middle + 1, high)
-    return float(cost(prices[low]))
+        low, high = (low, middle) if outcome(prices[middle])[0] <= share else (middle + 1, high)
+    (cheap, less), (dear, more) = outcome(prices[low]), outcome(prices[low - 1])
+    part = (share - cheap) / (dear - cheap)
+    return float(30 * ((1 - part) * less + part * more))  # E[p²(1-p)²] = 1/30
 
 
-def test_the_sequential_policy_looks_four_ahead_and_spends_what_the_budget_allows():
+def test_the_sequential_policy_looks_four_ahead_and_spends_the_budget():
     share = 8
     plans = plan_rollouts((1, 1), num_problems=10, budget=10 * share)
     (plan,) = [plan for plan in plans if plan.policy.startswith("stop below price")]
-    assert plan.rollouts_per_problem == pytest.approx(dearest_stopping_rule(share, 4), rel=1e-9)
-    assert plan.rollouts_per_problem != pytest.approx(dearest_stopping_rule(share, 3), rel=1e-6)
+    assert plan.rollouts_per_problem == pytest.approx(share, rel=1e-9)
+    assert plan.efficiency == pytest.approx(stopping_rule_efficiency(share, 4), rel=1e-9)
+    assert plan.efficiency != pytest.approx(stopping_rule_efficiency(share, 3), rel=1e-6)

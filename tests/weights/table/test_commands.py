@@ -198,3 +198,24 @@ def test_a_figure_of_many_pass_rates_is_drawn_as_lines(tmp_path):
     assert not figure.axes[0].patches
     assert len(figure.axes[0].collections) == 1
     assert fit_figure(fit_table([fit(PASSED, 8)])).axes[0].patches
+
+
+def test_the_json_has_the_level_and_the_plan_that_were_asked_for(table):
+    text, as_json, results = fit_file(table, num_resamples=9, level=0.8, budget=2400)
+    data = json.loads(as_json)
+    ends = results[0].conf_int(0.8)
+    assert data["fits"][0]["conf_int"] == {"level": 0.8, "alpha": list(ends.alpha), "beta": list(ends.beta)}
+    assert data["plan"]["budget"] == 2400
+    assert data["plan"]["law"] == list(results[0].law)
+    for policy in data["plan"]["policies"]:
+        line = next(x for x in text.splitlines() if x.startswith(policy["policy"]) and policy["weight"] in x)
+        assert f"{policy['efficiency']:.4f}" in line
+    for name, share in data["plan"]["rollout_value"]["efficiency"].items():
+        assert f"{name} {share:.3f}" in text
+    assert "plan" not in json.loads(fit_file(table, num_resamples=9)[1])
+
+
+@pytest.mark.parametrize("zpd", [0.6, 0.5, -0.1, float("nan")])
+def test_a_zone_that_is_none_is_refused(table, zpd):
+    with pytest.raises(ValueError, match="fit: zpd must be finite and >= 0 and < 0.5"):
+        fit_file(table, zpd=zpd)

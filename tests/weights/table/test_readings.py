@@ -130,3 +130,45 @@ def test_one_row_a_problem_without_a_known_total_is_pointed_out(tmp_path):
 def test_weights_of_a_hard_set_are_those_of_its_counts(tmp_path, function):
     table = table_of(tmp_path, "problem_id,correct,total\na,0,8\nb,1,8\n")
     assert function(table.num_passed, table.num_rollouts).tolist() == function([0, 1], 8).tolist()
+
+
+@pytest.mark.parametrize(
+    "column", ["pass_rate", "Pass Rate", "success_rate", "solve_rate", "accuracy", "mean_accuracy"]
+)
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_a_pass_rate_beside_a_number_of_rollouts_is_a_count(tmp_path, column, ending):
+    records = [{"id": i, column: s / k, "num_rollouts": k} for i, (s, k) in enumerate([(0, 8), (3, 8), (1, 3), (8, 8)])]
+    path = tmp_path / f"a.{ending}"
+    if ending == "csv":
+        lines = [f"id,{column},num_rollouts", *(f"{r['id']},{r[column]:.4f},{r['num_rollouts']}" for r in records)]
+        path.write_text("\n".join(lines))
+    elif ending == "jsonl":
+        path.write_text("\n".join(map(json.dumps, records)))
+    else:
+        pq.write_table(pa.Table.from_pylist(records), path)
+    assert counts(read_counts(path)) == [(0, 0, 8), (1, 3, 8), (2, 1, 3), (3, 8, 8)]
+
+
+def test_pass_rates_that_are_no_counts_are_bad_rows_all_of_them(tmp_path):
+    with pytest.raises(BadRows) as caught:
+        table_of(tmp_path, "id,pass_rate,num_rollouts\na,0.13,8\nb,0.5,8\nc,1.5,8\nd,,8\ne,x,8\nf,0.5,0\n")
+    text = str(caught.value)
+    assert "0.13 of 8 rollouts is 1.04 passes: write the passes as num_passed" in text
+    assert "found '1.5'. A pass rate is between 0 and 1" in text
+    assert "Write the pass rate, or remove the row" in text
+    assert "Write the pass rate as a number" in text
+    assert "A problem needs at least one rollout" in text
+    assert "row 3" not in text
+
+
+def test_counts_come_before_a_rate_beside_them(tmp_path):
+    table = table_of(tmp_path, "id,num_passed,num_rollouts,pass_rate\na,3,8,0.9\n")
+    assert counts(table) == [("a", 3, 8)]
+
+
+def test_pass_at_k_alone_is_explained_and_not_taken_for_an_outcome(tmp_path):
+    with pytest.raises(
+        ValueError, match="'pass@8' alone is not enough: pass@k is 1 if any of k rollouts passed"
+    ) as caught:
+        table_of(tmp_path, "id,pass@8\na,0.5\n")
+    assert "Did you mean 'pass'" not in str(caught.value)
