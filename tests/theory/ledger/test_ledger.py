@@ -35,7 +35,7 @@ COARSE = {
     ("fig3", "across problems noise makes a bell, debiased noise does not"): "a simulation",
     ("x2", "the fit is a root of the score"): "the score at an optimiser's point, absolute",
     ("x2", "zone counts give the law back"): "an optimiser on counts rounded to whole problems",
-    ("x7.neyman", "the same by search"): "the minimum of a search",
+    ("x7.neyman", "the same by search"): "the step of a grid",
     ("x10", "the ceiling kernel is a Beta kernel of p/c"): "the step of a grid",
 }
 """Checks whose tolerance is above a millionth, and why."""

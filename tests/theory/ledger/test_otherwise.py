@@ -31,6 +31,7 @@ from paced.theory.claims import (
     sample_size,
     saturation,
     smoothness,
+    tracking,
     variance,
 )
 from paced.theory.facts.variance import variance_terms
@@ -58,6 +59,7 @@ OTHERWISE: dict[Callable, tuple] = {
     representation._b_is_delta_zero: (0.0,),
     representation._shape_is_dictated: (3.9,),
     saturation._end_exponent_is_compressed: (1e4, 0.3),
+    tracking._tracks: (10.0, 0.3),
     variance._condition_36_means_reduction: (variance_terms([0.09, 0.25], [1.0, 0.3]),),
 }
 """Arguments with which a function that refutes is proved or supported."""
