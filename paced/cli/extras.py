@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from paced.errors import MissingExtraError
 
 EXTRAS: dict[str, tuple[str, ...]] = {
-    "verify": ("sympy", "mpmath", "z3", "flint", "jinja2"),
+    "verify": ("sympy", "mpmath", "z3", "flint", "jinja2", "latex2mathml", "pylatexenc"),
     "train": ("torch", "transformers", "tokenizers", "safetensors", "jinja2"),
     "grade": ("math_verify", "flint"),
     "report": ("jinja2",),

@@ -32,7 +32,8 @@ def verify(
     Parameters
     ----------
     claim
-        Only this claim and those below it (thm6 takes thm6.i to thm6.iii); may be given more than once.
+        Only this claim and those below it (thm6 takes thm6.iii too); may be given more than once. Parts (i) and (ii) of
+        Theorem 6 are thm6 itself, and are found as thm6.i and thm6.ii. Case does not matter.
     list_
         Show the claims and their verdicts, run nothing.
     explain
@@ -40,7 +41,7 @@ def verify(
     strict
         Exit with 1 when any outcome differs from the recorded one; a check that crashes does so always.
     json
-        Write every outcome as JSON to this file; `-` prints it instead of the table.
+        Write every outcome, or with `--explain` the claim, as JSON to this file; `-` prints it instead of the text.
     html
         Write one page with the dependency graph, the counterexample figures and every outcome.
     docs
@@ -55,8 +56,15 @@ def verify(
     from paced.theory.pages import console as terminal
 
     out = terminal.console()
-    if list_ or explain is not None:
-        terminal.show_claim(explain, out) if explain is not None else terminal.show_list(claim, out)
+    if explain is not None:
+        import json as writer
+
+        shown = terminal.claims_data(explain) if json is not None else []
+        if not write_json_text(json, writer.dumps(shown, indent=2, ensure_ascii=False, allow_nan=False)):
+            terminal.show_claim(explain, out)
+        return 0
+    if list_:
+        terminal.show_list(claim, out)
         return 0
     if docs is not None:
         from paced.theory.pages.files import write_docs

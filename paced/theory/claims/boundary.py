@@ -137,7 +137,8 @@ def _half_space_has_finite_snr(low: float = 0.01) -> Outcome:
     def law(gradients: list[tuple[float, float]]) -> bool | None:
         return 1e-12 < population_snr(gradients) < 1e12 if len(set(gradients)) > 1 else None
 
-    return holds_for_all(rows, law, examples=150)
+    ends = ([(low, -1.0), (1.0, 1.0)], [(low, -1.0), (1.0, 1.0)] * 2)
+    return holds_for_all(rows, law, ends=ends, examples=150)
 
 
 def _descent_vanishes(bounded: bool = True) -> Outcome:

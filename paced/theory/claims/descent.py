@@ -202,7 +202,7 @@ CLAIMS: tuple[Claim, ...] = (
         verdict=Verdict.TRUE,
         paper="Differentiate with respect to w and set to zero; the second derivative is negative, a maximum.",
         statement="argmax D = s2/(eta L M2) = SNR^2/(eta L (1 + SNR^2)) and D* = s2^2/(2 L M2).",
-        latex=r"w^*=\frac{\|\bar g\|^2}{\eta L\,\mathbb E\|g\|^2}=\frac1{\eta L}\,\frac{\mathrm{SNR}^2}{1+\mathrm{SNR}^2},\qquad"
+        latex=r"w^*=\frac{\|\bar g\|^2}{\eta L\,\mathbb E\|g\|^2}=\frac1{\eta L}\,\frac{\mathrm{SNR}^2}{1+\mathrm{SNR}^2},\qquad "
         r"D^*=\frac{\|\bar g\|^4}{2L\,\mathbb E\|g\|^2}",
         equations=(15, 16, 17),
         functions=(

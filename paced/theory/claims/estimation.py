@@ -235,7 +235,7 @@ CLAIMS = (
             ),
             Check(
                 "monte_carlo",
-                "the ratio's bias",
+                "the ratio's bias where noise is far from isotropic",
                 "K = 6, eigenvalues 1, 0.2 and 0.05, Gaussian",
                 _ratio_bias,
                 Result.SUPPORTED,

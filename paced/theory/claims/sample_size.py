@@ -146,7 +146,8 @@ def _order_for_every_law(low: float = -1.0, high: float = 3.0) -> Outcome:
         weighting, sampling = weighting_and_sampling(w, w ** case[1], 1 + np.arange(w.size))
         return sampling <= weighting * (1 + 1e-12)
 
-    return holds_for_all(st.tuples(rates, st.floats(low, high)), law, examples=200)
+    ends = (([0.02, 0.98], low), ([0.02, 0.5, 0.98, 0.3, 0.1, 0.9, 0.7], high))
+    return holds_for_all(st.tuples(rates, st.floats(low, high)), law, ends=ends, examples=200)
 
 
 def _equal_at_minus_one(tau: int = -1) -> Outcome:

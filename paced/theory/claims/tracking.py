@@ -46,10 +46,10 @@ def _simulated_floor(with_floor: bool = True) -> Outcome:
     return mean_is(np.sum(means**2, axis=1), S + (1 / K if with_floor else 0.0))
 
 
-def _tracks(largest: float) -> Outcome:
-    """Eq. (8) of an SNR in proportion to p(1-p) is within 0.1 of it at the middles of eight bins, both over their peak."""
+def _tracks(largest: float, within: float = 0.1) -> Outcome:
+    """Eq. (8) of an SNR in proportion to p(1-p) is near it at the middles of eight bins, both over their peak."""
     gap = distance_from_kernel(CENTRES, largest, 8)
-    if gap > 0.1:
+    if gap > within:
         return refuted("far from the kernel", S=largest, largest_gap=gap)
     return supported(CENTRES.size)
 

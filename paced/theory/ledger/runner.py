@@ -76,6 +76,10 @@ class Report:
         return tuple(one for one in self.ran if one.task.claim == claim)
 
 
+ALIASES = {"thm6.i": "thm6", "thm6.ii": "thm6"}
+"""Parts of a theorem that one claim proves together."""
+
+
 def select(names: Sequence[str]) -> list[Claim]:
     """The claims with these ids, or whose id begins with one of them and a dot; all when ``names`` is empty.
 
@@ -91,6 +95,7 @@ def select(names: Sequence[str]) -> list[Claim]:
         return list(claims.values())
     chosen = []
     for name in map(str.casefold, names):  # Thm6 is read as thm6
+        name = ALIASES.get(name, name)
         matches = [claim for claim in claims.values() if claim.id == name or claim.id.startswith(f"{name}.")]
         if not matches:
             from difflib import get_close_matches

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.markdown import Markdown
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from paced.theory.ledger.claim import Verdict
+from paced.theory.ledger.claim import Claim, Verdict
 from paced.theory.ledger.ledger import ledger
-from paced.theory.ledger.runner import Ran, Report, run, select, tasks_of
-from paced.theory.pages.explain import VERDICTS, page
+from paced.theory.ledger.runner import ALIASES, Ran, Report, run, select, tasks_of
+from paced.theory.pages.explain import VERDICTS, page, plain_data
+from paced.theory.pages.formulas import unicode_text
 
 SHORT = {
     Verdict.TRUE: "true",
@@ -43,12 +45,23 @@ def show_claim(name: str, console: Console) -> None:
 
     Its z3 checks are run, so that a reader sees a point where their hypotheses hold: an empty domain proves anything.
     """
-    chosen = select([name])
-    for claim in [claim for claim in chosen if claim.id == name.casefold()] or chosen:
-        console.print(Markdown(page(claim, ledger()).replace("$$\n", "```\n", 1).replace("\n$$", "\n```", 1)))
+    for claim in _explained(name):
+        text = page(claim, ledger()).replace(f"$$\n{claim.latex}\n$$", f"```\n{unicode_text(claim.latex)}\n```")
+        console.print(Markdown(text))
         for check in claim.checks:
             if check.engine == "z3":
                 console.print(f"z3: {check.says}: {check.decide()}.", markup=False)
+
+
+def claims_data(name: str) -> list[dict[str, Any]]:
+    """What :func:`show_claim` shows, as plain data: one dict for each claim."""
+    return [plain_data(claim, ledger()) for claim in _explained(name)]
+
+
+def _explained(name: str) -> list[Claim]:
+    """The claim of this id alone if there is one, else all whose ids begin with it."""
+    chosen, whole = select([name]), name.casefold()
+    return [claim for claim in chosen if claim.id == ALIASES.get(whole, whole)] or chosen
 
 
 def run_with_bar(names: Sequence[str], *, workers: int | None, console: Console) -> Report:

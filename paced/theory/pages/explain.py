@@ -6,8 +6,10 @@ A page says what is expected of each check, not what a run found, so that it is 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from paced.theory.ledger.claim import Claim, Verdict
 
@@ -52,12 +54,43 @@ def page(claim: Claim, claims: Mapping[str, Claim]) -> str:
         _figure(claim),
         "**Reference numbers**\n\n" + _numbers(claim.numbers()) if claim.numbers else "",
         _checks(claim),
-        _links("Rests on", claim.depends_on),
-        _links("Used by", [other.id for other in claims.values() if claim.id in other.depends_on]),
+        _links("Rests on", claim.depends_on, claims),
+        _links("Used by", users_of(claim, claims), claims),
         _functions(claim),
         f"Run it: `paced verify --claim {claim.id}`. Test: `{TEST}`.",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def plain_data(claim: Claim, claims: Mapping[str, Claim]) -> dict[str, Any]:
+    """The claim's page as plain data, ready for JSON; values that are not finite become None."""
+
+    def finite(numbers: Mapping[str, float]) -> dict[str, float | None]:
+        return {name: float(x) if math.isfinite(x) else None for name, x in numbers.items()}
+
+    example = claim.counterexample
+    return {
+        "id": claim.id,
+        "where": claim.where,
+        "title": claim.title,
+        "verdict": VERDICTS[claim.verdict],
+        "paper": claim.paper,
+        "statement": claim.statement,
+        "latex": claim.latex,
+        "hypotheses": list(claim.hypotheses),
+        "proof": claim.proof,
+        "repair": claim.repair,
+        "counterexample": example and {"text": example.text, "numbers": finite(example.evaluate())},
+        "numbers": finite(claim.numbers()) if claim.numbers else {},
+        "checks": [
+            {"engine": one.engine, "says": one.says, "domain": one.domain, "expected": str(one.expected)}
+            for one in claim.checks
+        ],
+        "controls": [{"engine": one.engine, "changed": one.changed} for one in claim.controls],
+        "rests_on": list(claim.depends_on),
+        "used_by": users_of(claim, claims),
+        "functions": list(claim.function_names),
+    }
 
 
 def index(claims: Mapping[str, Claim]) -> str:
@@ -151,9 +184,14 @@ def _functions(claim: Claim) -> str:
     return "Computed by " + ", ".join(f"`{name}`" for name in claim.function_names) + "."
 
 
-def _links(title: str, names: Iterable[str]) -> str:
-    links = ", ".join(f"[`{name}`]({page_name(name)}.md)" for name in names)
-    return f"{title}: {links}." if links else ""
+def users_of(claim: Claim, claims: Mapping[str, Claim]) -> list[str]:
+    """Ids of the claims whose proof rests on this one directly."""
+    return [other.id for other in claims.values() if claim.id in other.depends_on]
+
+
+def _links(title: str, names: Iterable[str], claims: Mapping[str, Claim]) -> str:
+    lines = "\n".join(f"- [`{name}`]({page_name(name)}.md) {escape(claims[name].title)}" for name in names)
+    return f"**{title}**\n\n{lines}" if lines else ""
 
 
 def _list(title: str, items: Iterable[str]) -> str:

@@ -12,7 +12,9 @@ from html import escape
 from paced.theory.ledger.claim import Claim, Verdict
 
 FILL = {Verdict.TRUE: "#CBE8DC", Verdict.CONDITIONAL: "#FBE9C4", Verdict.LOOSE: "#F6CFB8", Verdict.ASSUMED: "#E3E3E3"}
-WIDTH, HEIGHT, GAP_X, GAP_Y = 118, 22, 62, 8
+WIDTH, HEIGHT, GAP_X, GAP_Y = 190, 36, 50, 8
+TITLE_LENGTH = 34
+"""Characters of a title that fit a box; the whole is its tooltip."""
 
 
 def columns(claims: Mapping[str, Claim]) -> dict[str, int]:
@@ -69,9 +71,12 @@ def _arrow(start: tuple[float, float], end: tuple[float, float]) -> str:
 
 
 def _box(claim: Claim, x: float, y: float) -> str:
+    title = claim.title if len(claim.title) <= TITLE_LENGTH else claim.title[: TITLE_LENGTH - 1].rstrip() + "…"
+    middle = f'x="{x + WIDTH / 2:g}" text-anchor="middle" fill="#111"'
     return (
         f'<a href="#{escape(claim.id)}"><title>{escape(claim.title)}</title>'
         f'<rect x="{x:g}" y="{y:g}" width="{WIDTH}" height="{HEIGHT}" rx="4" stroke="#666" '
         f'fill="{FILL[claim.verdict]}"/>'
-        f'<text x="{x + WIDTH / 2:g}" y="{y + 15:g}" text-anchor="middle" fill="#111">{escape(claim.id)}</text></a>'
+        f'<text {middle} y="{y + 14:g}" font-weight="bold">{escape(claim.id)}</text>'
+        f'<text {middle} y="{y + 28:g}" font-size="10">{escape(title)}</text></a>'
     )

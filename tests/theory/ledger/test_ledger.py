@@ -32,9 +32,10 @@ ITEMS = (
 
 COARSE = {
     ("eq8", "the delta-method variance of the ratio"): "a simulation",
-    ("fig3", "noise makes a bell, debiased noise does not"): "a simulation",
+    ("fig3", "across problems noise makes a bell, debiased noise does not"): "a simulation",
     ("x2", "the fit is a root of the score"): "the score at an optimiser's point, absolute",
     ("x2", "zone counts give the law back"): "an optimiser on counts rounded to whole problems",
+    ("x7.neyman", "the same by search"): "the step of a grid",
     ("x10", "the ceiling kernel is a Beta kernel of p/c"): "the step of a grid",
 }
 """Checks whose tolerance is above a millionth, and why."""
@@ -43,8 +44,10 @@ COARSE = {
 NEEDS_NO_HYPOTHESIS = {
     ("prop2.i", "the Jacobian's norm is at most 1/2"),
     ("prop11.condition", "it does give alpha + beta > 0, and only then"),
+    ("x12", "A B <= ((A + B)/2)^2"),
+    ("x15", "K rollouts pay exactly when c is above their price"),
 }
-"""A quadratic form of all real p, x, y; one inequality written in two ways."""
+"""Quadratic forms of all reals; an inequality written in two ways."""
 
 
 @pytest.mark.parametrize("name", list(ledger()))
@@ -182,6 +185,11 @@ def toy(**changes) -> Claim:
         ({"verdict": Verdict.ASSUMED}, "no check says so"),
         ({"checks": (Check("exact", "s", "d", run=lambda: None, expected=Result.REFUTED),)}, "expects a check to fail"),
         ({"checks": (Check("exact", "s", "d", run=lambda: None, fails={"nothing": {}}),)}, "changes no argument"),
+        ({"checks": (Check("exact", "s", "d", run=lambda: None, given={"x": None}, fails={"no": {"x": None}}),)},
+         "changes no argument"),
+        ({"verdict": Verdict.LOOSE}, "is called false without a counterexample"),
+        ({"verdict": Verdict.LOOSE}, "is called false without a repair"),
+        ({"verdict": Verdict.CONDITIONAL}, "has no counterexample without its conditions"),
     ],
 )  # fmt: skip
 def test_a_ledger_that_contradicts_itself_is_refused(changes, fault):
