@@ -101,7 +101,10 @@ def select(names: Sequence[str]) -> list[Claim]:
             from difflib import get_close_matches
 
             near = ", ".join(get_close_matches(name, claims, n=3)) or "see paced verify --list"
-            raise ConfigError(f"paced verify: claim must be in the ledger, got {name!r}. Nearest: {near}.")
+            fix = f"Nearest: {near}."
+            if name[:1] == "c" and name[1:].isdigit():  # numbers of the audit that the ledger grew from
+                fix = "Claims are called by the paper's items, such as prop11.condition: see paced verify --list."
+            raise ConfigError(f"paced verify: claim must be in the ledger, got {name!r}. {fix}")
         chosen += [claim for claim in matches if claim not in chosen]
     return chosen
 

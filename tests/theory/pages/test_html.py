@@ -10,8 +10,9 @@ import pytest
 from rich.console import Console
 
 from paced.cli.theory import verify
+from paced.errors import ConfigError
 from paced.theory.ledger.ledger import ledger
-from paced.theory.ledger.runner import run
+from paced.theory.ledger.runner import run, select
 from paced.theory.pages.console import show_claim
 from paced.theory.pages.files import write_html
 
@@ -61,6 +62,12 @@ def test_parts_of_a_theorem_are_found_by_their_number_in_any_case():
 
     assert shown("thm6.i") == shown("Thm6.II") == ["thm6"]
     assert shown("thm6.iii") == ["thm6.iii"]
+
+
+def test_a_number_of_the_audit_is_answered_with_how_claims_are_called():
+    with pytest.raises(ConfigError, match=r"got 'c41'\. Claims are called by the paper's items, such as prop11"):
+        select(["C41"])
+    assert [claim.id for claim in select(["X3"])] == ["x3"]
 
 
 def test_an_explained_claim_can_be_had_as_json(tmp_path, capsys):

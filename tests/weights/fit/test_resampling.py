@@ -144,7 +144,7 @@ def test_a_fit_as_a_dictionary_has_its_numbers_and_none_for_what_is_not_finite()
     assert data["cov"] == result.cov.tolist()
     profile = result.conf_int(0.95, "profile")
     for name, interval in zip(("alpha", "beta"), profile, strict=True):
-        assert data["conf_int_95"][name] == [end if np.isfinite(end) else None for end in interval]
+        assert data["conf_int"][name] == [end if np.isfinite(end) else None for end in interval]
     without = fit([4, 4, 4], 8).to_dict()
     assert (without["alpha"], without["law"], without["success"]) == (None, [None, None], False)
     assert without["message"]
