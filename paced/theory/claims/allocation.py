@@ -72,9 +72,9 @@ def _looking_one_ahead_stops_at_the_peak() -> Outcome:
     return refuted("the two rules agree", one=one, two=two, myopic=myopic, ahead=ahead)
 
 
-def _myopic_is_enough() -> Outcome:
+def _myopic_is_enough(price: float = 1e-4) -> Outcome:
     """What the control says: that a problem of which one more rollout is worth nothing needs none."""
-    ahead = int(rollouts_worth_their_price(2.0, 2.0, 1e-4)[()])
+    ahead = int(rollouts_worth_their_price(2.0, 2.0, price)[()])
     return refuted("several together are worth their price", rollouts=ahead) if ahead else supported(1)
 
 

@@ -136,12 +136,13 @@ def _targets(weighted: bool = True) -> Outcome:
     return mean_is(scale * g[slots], target)
 
 
-def _sampling_always_wins() -> Outcome:
-    """The sentence that drawing always has the smaller second moment: M2 = 1/h² on three problems."""
-    h, m2 = np.array([1.0, 2.0, 4.0]), np.array([1.0, 1 / 4, 1 / 16])
+def _sampling_always_wins(tau: float = -2.0) -> Outcome:
+    """The sentence that drawing always has the smaller second moment: M2 = h^tau on three problems."""
+    h = np.array([1.0, 2.0, 4.0])
+    m2 = h**tau
     drawn, refilled = (slot_second_moment(h, m2, batching=way) for way in ("sample", "refill"))
     if drawn > refilled:
-        return refuted("refill has the smaller second moment", M2="h^-2", sample=drawn, refill=refilled)
+        return refuted("refill has the smaller second moment", M2=f"h^{tau:g}", sample=drawn, refill=refilled)
     return supported(1)
 
 

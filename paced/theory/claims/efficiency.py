@@ -48,7 +48,7 @@ def _efficiency_over_the_reals(factor: str = "1/2") -> Outcome:
     return unsatisfiable(*positive, stationary, bound(rho * best) != (1 - (1 - rho) * (1 - rho)) * bound(best))
 
 
-def _efficiency_law(loss: float = 1.0) -> Outcome:
+def _efficiency_law(loss: float = 1.0, scale_by: float = 1.0) -> Outcome:
     from hypothesis import strategies as st
 
     scale = st.floats(1e-3, 1e3)
@@ -57,7 +57,7 @@ def _efficiency_law(loss: float = 1.0) -> Outcome:
         eta, lip, m2, share, rho = example
         args = {"signal_squared": share * m2, "second_moment": m2}
         best = optimal_weight(**args, learning_rate=eta, smoothness=lip)
-        computed = guaranteed_descent(rho * best, **args, learning_rate=eta, smoothness=lip)
+        computed = guaranteed_descent(scale_by * rho * best, **args, learning_rate=eta, smoothness=lip)
         expected = 1 - loss * (1 - rho) ** 2
         quotient = float(computed / best_descent(**args, smoothness=lip))
         return abs(quotient - expected) <= 1e-9 and abs(float(efficiency(rho)) - expected) <= 1e-12
@@ -98,7 +98,7 @@ CLAIMS: tuple[Claim, ...] = (
                 "eta, L, M2 in [1e-3, 1e3], rho in [-5, 5]",
                 _efficiency_law,
                 Result.SUPPORTED,
-                fails={"with a loss of 1.01 eps^2": {"loss": 1.01}},
+                fails={"with a loss of 1.01 eps^2": {"loss": 1.01}, "with 1.1 times the weight": {"scale_by": 1.1}},
             ),
         ),
     ),

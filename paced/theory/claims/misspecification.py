@@ -114,10 +114,10 @@ def _signal_floor_holds(scale: float = 1.0) -> Outcome:
     return supported(len(rows))
 
 
-def _same_floor_for_the_signal() -> Outcome:
+def _same_floor_for_the_signal(part: float = 1.0) -> Outcome:
     rows = _signal_corners()
-    for margin, _, place in rows:
-        if margin < -1e-9:
+    for _, _, place in rows:
+        if place["share"] < part * place["floor"] - 1e-9:
             return refuted("below the floor of the noise channel", **place)
     return supported(len(rows))
 

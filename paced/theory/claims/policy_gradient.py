@@ -102,12 +102,12 @@ def _public_bandits(shift: float = 0.0) -> Outcome:
     return agree(computed, expected, rtol=1e-11)
 
 
-def _equal_moments_everywhere() -> Outcome:
-    """The sentence that any bandit with baseline p has s2/M2 ∝ p(1-p): two actions, p = 1/2 and 1/4."""
-    values = [_bandit((p, 1 - p), (1, 0), p)[:2] for p in (Fr(1, 2), Fr(1, 4))]
-    ratios = [signal / moment / (p * (1 - p)) for (signal, moment), p in zip(values, (Fr(1, 2), Fr(1, 4)), strict=True)]
+def _equal_moments_everywhere(rates: tuple[Fr, Fr] = (Fr(1, 2), Fr(1, 4))) -> Outcome:
+    """The sentence that any bandit with baseline p has s2/M2 ∝ p(1-p): two actions."""
+    values = [_bandit((p, 1 - p), (1, 0), p)[:2] for p in rates]
+    ratios = [signal / moment / (p * (1 - p)) for (signal, moment), p in zip(values, rates, strict=True)]
     if ratios[0] != ratios[1]:
-        return refuted("s2/M2 over p(1-p) is not constant", half=str(ratios[0]), quarter=str(ratios[1]), engine="exact")
+        return refuted("s2/M2 over p(1-p) is not constant", first=str(ratios[0]), second=str(ratios[1]), engine="exact")
     return supported(2, engine="exact")
 
 

@@ -158,7 +158,7 @@ def positive_on(
         if done > max_boxes:
             return undecided("interval", f"{max_boxes} boxes were not enough; the next is {box}")
         middles = [(low + high) / 2 for low, high in box]
-        # The union of the two ends, not a middle and a radius: these are rounded, and the ball could miss an end.
+        # The union of the two ends covers both, however their middle is rounded.
         value = function(*(arb(low).union(arb(high)) for low, high in box))
         if value > 0:
             continue

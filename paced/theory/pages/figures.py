@@ -137,6 +137,11 @@ def bells_of_baselines(table: Table) -> Figure:
     return curves(table, x="pass rate p", y="share of the largest value")
 
 
+def tracking_the_kernel(table: Table) -> Figure:
+    """What Eq. (8) shows of a kernel-shaped SNR² for three sizes, beside the kernel."""
+    return curves(table, x="pass rate p", y="share of the largest value")
+
+
 DRAWINGS: dict[str, Callable[[Table], Figure]] = {
     "zeroed_problems": zeroed_problems,
     "signal_quality": signal_quality,
@@ -154,5 +159,6 @@ DRAWINGS: dict[str, Callable[[Table], Figure]] = {
     "noise_of_weights": noise_of_weights,
     "slots_that_count": slots_that_count,
     "bells_of_baselines": bells_of_baselines,
+    "tracking_the_kernel": tracking_the_kernel,
 }
 """Name of a claim's picture -> the function that draws it."""

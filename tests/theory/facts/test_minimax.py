@@ -172,6 +172,8 @@ def test_percent_ranges():
         (lambda: minimax.minimax_value(-0.1), "delta must be finite and >= 0"),
         (lambda: minimax.delta_of_range(1.0), "fraction must be in"),
         (lambda: minimax.aggregate_minimax_value(0.3, masses=np.ones(21)), "at most 20"),
+        (lambda: minimax.saturated_minimax_weight(1, -0.1), "saturated_minimax_weight: delta must be finite and >= 0"),
+        (lambda: minimax.saturated_minimax_value(1, -0.1), "saturated_minimax_value: delta must be finite and >= 0"),
         (lambda: minimax.signal_worst_share(-0.1), "signal_worst_share: delta must be finite and >= 0"),
         (
             lambda: minimax.signal_aggregate_efficiency([0.0], [np.nan]),

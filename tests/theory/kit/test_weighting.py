@@ -151,7 +151,10 @@ def test_faults_of_a_weight_are_found():
         "non-negative"
     ]
     assert not check_weighting(lambda p: np.full_like(p, np.nan)).usable
-    assert len(check_weighting(lambda p: p * (1 - p) * np.exp(40 * (p - 0.5) ** 2)).peaks) == 2
+    negative = check_weighting(lambda p: p * (1 - p) - 0.1)
+    assert (negative.usable, negative.efficiency, negative.worst_in_the_mean) == (False, 0.0, 0.0)
+    two = check_weighting(lambda p: p * (1 - p) * np.exp(40 * (p - 0.5) ** 2))
+    assert (len(two.peaks), [law.name for law in two.laws if not law.holds]) == (2, ["unimodal"])
     broken = {law.name for law in check_weighting(np.ones_like).laws if not law.holds}
     assert broken == {"vanishes at p = 0", "vanishes at p = 1", "unimodal"}
     assert "NO  unimodal" in str(check_weighting(np.ones_like))

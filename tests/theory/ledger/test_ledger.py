@@ -45,7 +45,7 @@ NEEDS_NO_HYPOTHESIS = {
     ("prop2.i", "the Jacobian's norm is at most 1/2"),
     ("prop11.condition", "it does give alpha + beta > 0, and only then"),
 }
-"""A quadratic form of all real p, x, y; one inequality written in two ways."""
+"""Quadratic forms of all reals; an inequality written in two ways."""
 
 
 @pytest.mark.parametrize("name", list(ledger()))
@@ -183,6 +183,11 @@ def toy(**changes) -> Claim:
         ({"verdict": Verdict.ASSUMED}, "no check says so"),
         ({"checks": (Check("exact", "s", "d", run=lambda: None, expected=Result.REFUTED),)}, "expects a check to fail"),
         ({"checks": (Check("exact", "s", "d", run=lambda: None, fails={"nothing": {}}),)}, "changes no argument"),
+        ({"checks": (Check("exact", "s", "d", run=lambda: None, given={"x": None}, fails={"no": {"x": None}}),)},
+         "changes no argument"),
+        ({"verdict": Verdict.LOOSE}, "is called false without a counterexample"),
+        ({"verdict": Verdict.LOOSE}, "is called false without a repair"),
+        ({"verdict": Verdict.CONDITIONAL}, "has no counterexample without its conditions"),
     ],
 )  # fmt: skip
 def test_a_ledger_that_contradicts_itself_is_refused(changes, fault):

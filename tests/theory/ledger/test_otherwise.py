@@ -9,21 +9,49 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from fractions import Fraction
 from functools import partial
 from types import FunctionType
 
 import pytest
 
-from paced.theory.claims import entropy, kernel, moment_bias, quality, representation, saturation, variance
+from paced.theory.claims import (
+    allocation,
+    batching,
+    boundary,
+    entropy,
+    extension,
+    likelihood,
+    misspecification,
+    moment_bias,
+    policy_gradient,
+    printed,
+    quality,
+    representation,
+    sample_size,
+    saturation,
+    smoothness,
+    tracking,
+    variance,
+)
 from paced.theory.facts.variance import variance_terms
 from paced.theory.ledger.claim import Result
 from paced.theory.ledger.ledger import ledger
 
 GOOD = {Result.PROVED, Result.SUPPORTED}
 OTHERWISE: dict[Callable, tuple] = {
+    allocation._myopic_is_enough: (1.0,),
+    batching._sampling_always_wins: (0.0,),
+    boundary._every_pass_rate_has_signal: ([[1.0], [2.0]],),
+    extension._posterior_always_wins: (0.0,),
+    likelihood._no_bias_is_left: (1600,),
+    misspecification._same_floor_for_the_signal: (0.4,),
+    printed._forgetting_grows_with_the_distance: ((((1, 1), (1, 2), (1, 3)),),),
+    policy_gradient._equal_moments_everywhere: ((Fraction(1, 4), Fraction(3, 4)),),
+    sample_size._sampling_has_less: (0,),
     entropy._base_measure_does_not_matter: ("logit",),
-    kernel._keeps_every_solvable_problem: (20_000,),
-    kernel._quotient_stays_below: (1.0, 100.0),
+    smoothness._keeps_every_solvable_problem: (20_000,),
+    smoothness._quotient_stays_below: (1.0, 100.0),
     moment_bias._cut_is_harmless: ((1, 1), 0.0, (0.0,)),
     moment_bias._noise_is_harmless: ("moments",),
     quality._has_interior_maximum: (quality.GRID,),
@@ -31,6 +59,7 @@ OTHERWISE: dict[Callable, tuple] = {
     representation._b_is_delta_zero: (0.0,),
     representation._shape_is_dictated: (3.9,),
     saturation._end_exponent_is_compressed: (1e4, 0.3),
+    tracking._tracks: (10.0, 0.3),
     variance._condition_36_means_reduction: (variance_terms([0.09, 0.25], [1.0, 0.3]),),
 }
 """Arguments with which a function that refutes is proved or supported."""
