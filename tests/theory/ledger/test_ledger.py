@@ -44,7 +44,6 @@ COARSE = {
 NEEDS_NO_HYPOTHESIS = {
     ("prop2.i", "the Jacobian's norm is at most 1/2"),
     ("prop11.condition", "it does give alpha + beta > 0, and only then"),
-    ("x12", "A B <= ((A + B)/2)^2"),
     ("x15", "K rollouts pay exactly when c is above their price"),
 }
 """Quadratic forms of all reals; an inequality written in two ways."""
