@@ -13,6 +13,11 @@ def doctor(*, json: JsonFile = None) -> int:
     """Print versions, devices, and what each extra lacks with the command that installs it; for a bug report.
 
     Nothing in it names the host, a folder or a user.
+
+    Parameters
+    ----------
+    json
+        Write the same as JSON to this file; ``-`` prints it.
     """
     import json as encoder
 

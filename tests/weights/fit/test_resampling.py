@@ -136,13 +136,14 @@ def test_aic_is_twice_the_parameters_less_twice_the_log_likelihood_of_scipy():
 
 def test_a_fit_as_a_dictionary_has_its_numbers_and_none_for_what_is_not_finite():
     result = fit(PASSED, ROLLOUTS, zpd=0.1)
-    data = json.loads(json.dumps(result.to_dict(), allow_nan=False))
+    data = json.loads(json.dumps(result.to_dict(level=0.8), allow_nan=False))
     inside = [(s, K) for s, K in zip(PASSED, ROLLOUTS, strict=True) if 0.1 <= s / K <= 0.9]
     assert (data["num_problems"], data["num_used"], data["zpd"]) == (len(PASSED), len(inside), 0.1)
     assert data["law"] == [data["alpha"] + 1, data["beta"] + 1] == [*result.law]
     assert (data["method"], data["success"], data["aic"]) == ("mle", True, 4 + 2 * data["nllf"])
     assert data["cov"] == result.cov.tolist()
-    profile = result.conf_int(0.95, "profile")
+    profile = result.conf_int(0.8, "profile")
+    assert data["conf_int"]["level"] == 0.8
     for name, interval in zip(("alpha", "beta"), profile, strict=True):
         assert data["conf_int"][name] == [end if np.isfinite(end) else None for end in interval]
     without = fit([4, 4, 4], 8).to_dict()
