@@ -102,7 +102,7 @@ def select(names: Sequence[str]) -> list[Claim]:
 
             near = ", ".join(get_close_matches(name, claims, n=3)) or "see paced verify --list"
             fix = f"Nearest: {near}."
-            if name[:1] == "c" and name[1:].isdigit():  # numbers of the audit that the ledger grew from
+            if name[:1] == "c" and name[1:].isdigit():  # numbers of an earlier list
                 fix = "Claims are called by the paper's items, such as prop11.condition: see paced verify --list."
             raise ConfigError(f"paced verify: claim must be in the ledger, got {name!r}. {fix}")
         chosen += [claim for claim in matches if claim not in chosen]
