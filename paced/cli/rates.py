@@ -173,7 +173,7 @@ def export(
     table: Path,
     *parameters: str,
     problems: Path,
-    to: Literal["trl", "verl", "hf"],
+    to: str,
     output: Output,
     weight: str | None = None,
     fitted: Annotated[bool, Parameter(negative="")] = False,
@@ -187,7 +187,7 @@ def export(
     split: str = "train",
     adapter: str = "auto",
 ) -> int:
-    """Write problems with pass rates and weights as a training set for TRL, verl, or whatever reads a data set.
+    """Write problems with pass rates and weights as a training set for TRL, verl, NeMo-RL, slime or any reader.
 
     Weights are those of the table where `paced weigh` made it, else of the weight function beta, or of the one named.
 
@@ -200,9 +200,10 @@ def export(
     problems
         The problem file that was rated.
     to
-        The form: trl (prompt as messages), verl (RLHFDataset), or hf (the problem file's columns as they are).
+        The form: trl (prompt as messages), verl (RLHFDataset), nemo-rl, slime, tinker, or hf (the problem file's
+        columns as they are). For a trainer that takes no weight, the reason is said.
     output
-        The training set, .parquet; .jsonl too for trl and hf.
+        The training set: .parquet, or .jsonl but for verl; tinker reads .jsonl only.
     weight
         Weight function to use; see `paced weigh`.
     fitted
@@ -227,7 +228,7 @@ def export(
         How the columns of the problem file are read; see `paced data inspect`.
     """
     from paced.pipeline.export import export_training_set, has_weights
-    from paced.pipeline.export_forms import ExportOptions
+    from paced.pipeline.export_rows import ExportOptions
     from paced.weights.table.report import fitted_kernel, weight_function
 
     if fitted and (parameters or weight):

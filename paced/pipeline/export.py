@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 
 from paced.errors import BadRow, BadRows, ConfigError, did_you_mean
-from paced.pipeline.export_forms import FORMS, ExportedProblem, ExportOptions
+from paced.pipeline.export_chats import WITHOUT_WEIGHTS
+from paced.pipeline.export_forms import FORMS
+from paced.pipeline.export_rows import ExportedProblem, ExportOptions
 from paced.pipeline.rate_state import settings_beside
 from paced.problems.files import ProblemFile, read_problems
 from paced.run.storage import write_atomic
@@ -72,6 +74,8 @@ def export_training_set(
         BadRows: weights that are none.
     """
     table, problems, output, options = Path(table), Path(problems), Path(output), options or ExportOptions()
+    if to in WITHOUT_WEIGHTS:
+        raise ConfigError(f"export: {to} reads no weight of a problem from a file, as {WITHOUT_WEIGHTS[to]}.")
     if to not in FORMS:
         raise ConfigError(f"export: to must be one of {', '.join(FORMS)}, got {to!r}.{did_you_mean(to, FORMS)}")
     form = FORMS[to]

@@ -4,7 +4,8 @@
     verl   data_source, prompt, ability, reward_model, extra_info, and the rates; the weight is ``paced_weight``
     hf     every column of the problem file as it came, and the rates
 
-The rates are ``pass_rate``, ``num_passed``, ``num_rollouts``, ``weight`` and ``unit_mean_weight``.
+and those of ``export_chats.py``. The rates are ``pass_rate``, ``num_passed``, ``num_rollouts``, ``weight`` and
+``unit_mean_weight``.
 """
 
 from __future__ import annotations
@@ -17,71 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from paced.errors import ConfigError
-from paced.problems.prompts import fill
-from paced.records import Problem
+from paced.pipeline.export_chats import nemo_rl_table, slime_table, tinker_table
+from paced.pipeline.export_rows import RATES, ExportedProblem, ExportOptions, chat_type, rate_fields
 from paced.run.config import PromptsConfig
 from paced.run.tablefile import format_of, read_rows
 from paced.run.tablefile.cells import is_missing, shown
 from paced.run.tablefile.parquet_rows import open_parquet
-
-RATES = ("num_passed", "num_rollouts", "pass_rate", "weight", "unit_mean_weight")
-"""Columns that every form has."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExportedProblem:
-    """One problem of the training set."""
-
-    problem: Problem
-    """What is asked."""
-    row: int
-    """Where it is in the problem file."""
-    num_passed: int
-    """s."""
-    num_rollouts: int
-    """K >= 1."""
-    weight: float
-    """w >= 0, as the weight function gave it."""
-    unit_mean_weight: float
-    """w divided by its mean over the exported set."""
-
-    def rates(self) -> dict[str, Any]:
-        """Its cells in the columns of :data:`RATES`."""
-        values = {name: getattr(self, name) for name in RATES if name != "pass_rate"}
-        return values | {"pass_rate": self.num_passed / self.num_rollouts}
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExportOptions:
-    """What the forms leave to the caller."""
-
-    prompt: str = "{problem}"
-    """User message; ``{problem}`` is replaced by the problem's text."""
-    system: str = ""
-    """System message; empty for none."""
-    as_text: bool = False
-    """trl: the prompt as text instead of messages."""
-    data_source: str = ""
-    """verl: what chooses the reward function; empty for the source of each problem, or the name of its file."""
-    ability: str = "math"
-    """verl: the kind of task."""
-    split: str = "train"
-    """verl: in ``extra_info``."""
-
-    def __post_init__(self) -> None:
-        """A message without its problem asks nothing."""
-        if "{problem}" not in self.prompt:
-            raise ConfigError(f"export: prompt must contain {{problem}}, got {self.prompt!r}.")
-
-    def messages(self, problem: Problem) -> list[dict[str, str]]:
-        """The chat in which a problem is asked.
-
-        Example:
-            >>> ExportOptions(system="Be brief.").messages(Problem(problem_id="a", problem="2{x}?", answer="4"))
-            [{'role': 'system', 'content': 'Be brief.'}, {'role': 'user', 'content': '2{x}?'}]
-        """
-        system = [{"role": "system", "content": self.system}] if self.system else []
-        return [*system, {"role": "user", "content": fill(self.prompt, problem)}]
 
 
 @dataclass(frozen=True)
@@ -117,9 +59,9 @@ def trl_table(problems: Sequence[ExportedProblem], source: Path, options: Export
         messages = options.messages(one.problem)
         prompt = "\n\n".join(message["content"] for message in messages) if options.as_text else messages
         rows.append({name: getattr(one.problem, name) for name in names} | {"prompt": prompt} | one.rates())
-    prompt_type = pa.string() if options.as_text else _chat_type()
+    prompt_type = pa.string() if options.as_text else chat_type()
     texts = [(name, pa.string()) for name in names]
-    return pa.Table.from_pylist(rows, schema=pa.schema([("prompt", prompt_type), *texts, *_rate_fields()]))
+    return pa.Table.from_pylist(rows, schema=pa.schema([("prompt", prompt_type), *texts, *rate_fields()]))
 
 
 def verl_form(problems: Sequence[ExportedProblem], source: Path, options: ExportOptions) -> Any:
@@ -135,7 +77,7 @@ def verl_form(problems: Sequence[ExportedProblem], source: Path, options: Export
         named,
         prompts=PromptsConfig(student=options.prompt, system=options.system),
         unit_mean_weights={one.problem.problem_id: one.unit_mean_weight for one in problems},
-        further={name: pa.array([row[name] for row in rates], kind) for name, kind in _rate_fields()},
+        further={name: pa.array([row[name] for row in rates], kind) for name, kind in rate_fields()},
         data_source=options.data_source,
         ability=options.ability,
         split=options.split,
@@ -156,7 +98,7 @@ def hf_table(problems: Sequence[ExportedProblem], source: Path, options: ExportO
         table = table.add_column(0, "problem_id", ids)
     elif any(map(is_missing, table["problem_id"].to_pylist())):  # some rows bring an id, the others have that of a text
         table = table.set_column(table.column_names.index("problem_id"), "problem_id", ids)
-    for name, kind in _rate_fields():
+    for name, kind in rate_fields():
         table = table.append_column(name, pa.array([one.rates()[name] for one in problems], kind))
     return table
 
@@ -183,21 +125,12 @@ def _rows_of(source: Path, rows: Sequence[int]) -> Any:
     return pa.table(columns)
 
 
-def _chat_type() -> Any:
-    import pyarrow as pa
-
-    return pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
-
-
-def _rate_fields() -> list[tuple[str, Any]]:
-    import pyarrow as pa
-
-    return [(name, pa.int64() if name.startswith("num_") else pa.float64()) for name in RATES]
-
-
 FORMS: dict[str, Form] = {
     "trl": Form(trl_table, (".parquet", ".jsonl")),
     "verl": Form(verl_form, (".parquet",)),
     "hf": Form(hf_table, (".parquet", ".jsonl")),
+    "nemo-rl": Form(nemo_rl_table, (".jsonl", ".parquet")),
+    "slime": Form(slime_table, (".jsonl", ".parquet")),
+    "tinker": Form(tinker_table, (".jsonl",)),
 }
 """``--to`` -> the form."""

@@ -11,7 +11,9 @@ import pytest
 
 from paced.errors import BadRows, ConfigError
 from paced.pipeline.export import export_training_set
-from paced.pipeline.export_forms import FORMS, ExportOptions
+from paced.pipeline.export_chats import WITHOUT_WEIGHTS
+from paced.pipeline.export_forms import FORMS
+from paced.pipeline.export_rows import ExportOptions
 from paced.records import PassRate
 from paced.weights import BetaKernel, DropZero, HardFilter
 from paced.weights.table.rated import write_rated
@@ -65,13 +67,16 @@ def load(tmp_path):
 @pytest.mark.parametrize(("to", "suffix"), [(to, suffix) for to, form in FORMS.items() for suffix in form.suffixes])
 def test_every_form_is_read_by_datasets_with_texts_and_rates_as_they_were(tmp_path, rates, problems, load, to, suffix):
     loaded = load(exported(tmp_path, rates, problems, to, f"out{suffix}"))
-    texts = [row["problem"] if to == "hf" else row["prompt"][-1]["content"] for row in loaded]
+    texts = [
+        row["problem"] if "problem" in row else row.get("prompt", row.get("messages"))[0]["content"] for row in loaded
+    ]
     assert texts == TEXTS
-    assert loaded["pass_rate"][:] == [s / 8 for s in PASSED]
-    assert loaded["num_rollouts"][:] == [8] * 4
+    rates = [row.get("metadata", row) for row in loaded]
+    assert [row["pass_rate"] for row in rates] == [s / 8 for s in PASSED]
+    assert [row["num_rollouts"] for row in rates] == [8] * 4
     p = np.array(PASSED) / 8
-    assert loaded["weight"][:] == pytest.approx(p * (1 - p), abs=1e-15)
-    assert np.mean(loaded["unit_mean_weight"][:]) == pytest.approx(1, abs=1e-12)
+    assert [row["weight"] for row in rates] == pytest.approx(p * (1 - p), abs=1e-15)
+    assert np.mean([row["unit_mean_weight"] for row in rates]) == pytest.approx(1, abs=1e-12)
 
 
 def test_hf_keeps_every_column_of_the_problem_file(tmp_path, rates, problems, load):
@@ -127,6 +132,29 @@ def test_verl_reads_its_columns_as_its_dataset_does(tmp_path, rates, problems, l
     assert unnamed[0]["data_source"] == "problems"
 
 
+def test_a_chat_form_holds_what_its_trainers_reader_takes(tmp_path, rates, problems, load):
+    """NeMo-RL: messages[0] the problem, [1] the gold; slime: messages, label, metadata; Tinker: a conversation."""
+    nemo = load(exported(tmp_path, rates, problems, "nemo-rl", "nemo.jsonl"))
+    assert [[message["role"] for message in row["messages"]] for row in nemo] == [["user", "assistant"]] * 4
+    assert [row["messages"][1]["content"] for row in nemo] == ["0", "1", "2", "3"]
+    assert nemo["loss_multiplier"][:] == nemo["unit_mean_weight"][:]
+    options = ExportOptions(system="Box it.")
+    slime = load(exported(tmp_path, rates, problems, "slime", "slime.parquet", options=options))
+    assert slime[1]["prompt"] == [{"role": "system", "content": "Box it."}, {"role": "user", "content": TEXTS[1]}]
+    assert (slime[1]["label"], slime[1]["metadata"]["problem_id"]) == ("1", "q1")
+    tinker = load(exported(tmp_path, rates, problems, "tinker", "tinker.jsonl"))
+    assert tinker[3]["messages"][-1] == {"role": "assistant", "content": "It is 3."}
+    with pytest.raises(ConfigError, match="takes the first message for the problem, got --system"):
+        exported(tmp_path, rates, problems, "nemo-rl", "n.jsonl", options=options)
+
+
+@pytest.mark.parametrize("trainer", WITHOUT_WEIGHTS)
+def test_a_trainer_without_a_place_for_a_weight_is_refused_with_the_reason(tmp_path, rates, problems, trainer):
+    with pytest.raises(ConfigError, match=f"{trainer} reads no weight of a problem from a file, as its "):
+        exported(tmp_path, rates, problems, trainer)
+    assert not (tmp_path / "out.parquet").exists()
+
+
 @pytest.mark.slow
 def test_trl_sees_a_prompt_only_set_in_both_of_its_forms(tmp_path, rates, problems, load):
     pytest.importorskip("trl")
@@ -177,8 +205,8 @@ def test_a_problem_without_a_pass_rate_is_left_out_and_counted(tmp_path, problem
 
 
 def test_the_same_inputs_give_the_same_bytes(tmp_path, rates, problems):
-    for to in FORMS:
-        first, second = (exported(tmp_path, rates, problems, to, f"{n}.parquet").read_bytes() for n in (1, 2))
+    for to, form in FORMS.items():
+        first, second = (exported(tmp_path, rates, problems, to, f"{n}{form.suffixes[0]}").read_bytes() for n in (1, 2))
         assert first == second
 
 
@@ -196,7 +224,7 @@ def test_another_prompt_than_the_rated_one_is_said(tmp_path, rates, problems):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"to": "trll"}, "to must be one of trl, verl, hf, got 'trll'. Did you mean 'trl'"),
+        ({"to": "trll"}, "to must be one of trl, verl, hf, nemo-rl, slime, tinker, got 'trll'. Did you mean 'trl'"),
         ({"output": "out.csv"}, "verl reads .parquet"),
         ({"output": "rates.parquet"}, "the output must not be an input"),
         ({"min_weight": float("nan")}, "min_weight must be finite and >= 0, got nan"),
