@@ -11,6 +11,8 @@ import math
 from dataclasses import dataclass
 
 from paced.models.loading import load_config, teacher_model
+from paced.pipeline.plan.memory import shares_base
+from paced.pipeline.plan.shapes import shape_of
 from paced.pipeline.preflight import Inputs
 from paced.pipeline.taken import needs_rollouts, source_of
 from paced.problems.prompts import Prompt
@@ -37,7 +39,8 @@ class Cost:
     operations: float
     """Floating-point operations at most."""
     memory_bytes: int
-    """Weights, gradients and optimiser state in float32, and the teacher; activations come on top."""
+    """Weights in float32, gradients and optimiser state of those that are trained, and the teacher; activations come on
+    top."""
 
     def sentences(self) -> list[str]:
         """The estimate in words."""
@@ -58,7 +61,12 @@ def estimate_cost(config: RunConfig, inputs: Inputs) -> Cost:
         config: the recipe; its compared methods are not counted.
         inputs: problems and prompts.
     """
+    from paced.train.lora import lora_of
+
     student, teacher = count_parameters(config.student), count_parameters(teacher_model(config))
+    lora = lora_of(config.student)
+    adapters = shape_of(config.student, who="student", lora=lora).adapter_parameters if lora else 0
+    trained_parameters = adapters if lora else student
     seen, shown = _mean_length(inputs.student_prompts), _mean_length(inputs.teacher_prompts)
     count = len(inputs.problems)
     rollouts = references = trained = steps = 0.0
@@ -82,7 +90,10 @@ def estimate_cost(config: RunConfig, inputs: Inputs) -> Cost:
     rolled = rollouts * config.rollouts.max_new_tokens
     referred = references * config.references.max_new_tokens
     held_out = 2 * inputs.num_heldout * most
-    operations += 2 * student * (rolled + held_out) + 2 * teacher * referred + 6 * student * trained
+    operations += 2 * student * (rolled + held_out) + 2 * teacher * referred
+    # A frozen weight has no gradient of its own; the two other products of a token pass through it and the adapters.
+    operations += (4 * (student + adapters) + 2 * trained_parameters) * trained
+    teacher_bytes = 2 if config.teacher.dtype == "bfloat16" else 4
     return Cost(
         student_parameters=student,
         teacher_parameters=teacher,
@@ -91,7 +102,9 @@ def estimate_cost(config: RunConfig, inputs: Inputs) -> Cost:
         num_steps=round(steps),
         trained_tokens=round(trained),
         operations=operations,
-        memory_bytes=16 * student + (2 if config.teacher.dtype == "bfloat16" else 4) * teacher,
+        memory_bytes=4 * (student + adapters)
+        + 12 * trained_parameters
+        + (0 if shares_base(config) else teacher_bytes * teacher),
     )
 
 

@@ -14,10 +14,13 @@ from tiny_models import byte_tokenizer, write_model, write_sums
 
 from paced.cli.endings import NO_READER
 from paced.errors import ConfigError
+from paced.pipeline.cost import estimate_cost
 from paced.pipeline.dry_run import LINE_WIDTH, show_dry_run, token_lines
+from paced.pipeline.preflight import check_inputs
 from paced.problems.prompts import Prompt
 from paced.run.config import ReportConfig
 from paced.run.configfile import build_config, with_method
+from paced.run.model_config import AdapterConfig
 
 METHODS = {
     "equal": {"weights": "uniform", "training.batch_size": 4},
@@ -83,6 +86,20 @@ def test_one_method_shows_its_own_prompts_and_cost_only(config):
     assert "  | Please: " in text
     assert "4 optimiser steps" in text
     assert "method '" not in text
+
+
+def test_a_lora_student_costs_the_gradients_and_moments_of_its_adapters_and_no_second_teacher(tmp_path, config):
+    pytest.importorskip("peft")
+    llama = dataclasses.replace(config.student, path=str(write_model(tmp_path / "llama", "llama", chat=False)))
+    whole = dataclasses.replace(config, student=llama, methods={})
+    lora = dataclasses.replace(whole, student=dataclasses.replace(whole.student, adapter=AdapterConfig(rank=2)))
+    inputs = check_inputs(whole)
+    of_whole, of_lora = estimate_cost(whole, inputs), estimate_cost(lora, inputs)
+    adapters = (of_lora.memory_bytes - 4 * of_whole.student_parameters) / 16
+    assert 0 < adapters < 0.2 * of_whole.student_parameters
+    assert of_whole.memory_bytes == 20 * of_whole.student_parameters  # weights, gradient, two moments; the teacher
+    saved = 2 * (of_whole.student_parameters - 3 * adapters) * of_whole.trained_tokens
+    assert of_whole.operations - of_lora.operations == pytest.approx(saved, rel=1e-9)
 
 
 def test_a_report_of_a_method_that_is_not_compared_is_said_and_shows_the_first(config):
