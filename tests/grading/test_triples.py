@@ -111,12 +111,13 @@ def test_the_table_has_rows_of_every_verdict_and_kind():
 @pytest.mark.parametrize("name", HUGE)
 def test_a_bomb_is_never_correct_and_the_rest_of_the_file_is_graded(name):
     rows = [{"gold": "7", "response": HUGE[name]}, {"gold": "5", "response": "\\boxed{5}"}]
-    before = time.process_time()
+    before, largest = time.process_time(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     verdicts = [grade.verdict for grade in graded(rows)]
     assert verdicts[0] in ("incorrect", "no_answer", "grader_timeout", "grader_error")
     assert verdicts[1] == "correct"
     assert time.process_time() - before < 10  # CPU time of this process: the load of the machine is not in it
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 2**20  # KiB: 1 GiB
+    now = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss  # KiB; of all children ever, those of other tests too
+    assert now == largest or now < 2**20
 
 
 def test_nothing_that_a_model_writes_is_executed(tmp_path, monkeypatch):

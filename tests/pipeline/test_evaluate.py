@@ -169,5 +169,5 @@ def test_a_preset_whose_completions_do_not_fit_the_model_is_refused_before_the_r
     taught, older = run.config().evaluation.sets
     sets = (dataclasses.replace(taught, preset="aime"), older)
     config = dataclasses.replace(run.config(), evaluation=dataclasses.replace(run.config().evaluation, sets=sets))
-    with pytest.raises(ConfigError, match=r"evaluation.sets.taught.preset.max_new_tokens is 30000"):
+    with pytest.raises(ConfigError, match=r"evaluation\.sets\.taught\.preset=aime: max_new_tokens is 30000"):
         check_inputs(config)

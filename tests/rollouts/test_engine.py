@@ -30,8 +30,8 @@ SIZES = {
 """Heads of 32: vLLM has no kernel for smaller ones on CPUs."""
 NUM_TOKENS = 260
 """Tokens of the tokenizer; the head has four rows more."""
-IN_RAY = (pytest.mark.slow, pytest.mark.xdist_group("ray"))
-"""One cluster on a machine is enough."""
+IN_RAY = (pytest.mark.nightly, pytest.mark.xdist_group("ray"))
+"""One cluster on a machine is enough. The whole suite takes six minutes in it; ``test_ray.py`` is in every run."""
 OTHER_DEFAULTS = {"do_sample": True, "temperature": 0.1, "top_k": 1, "top_p": 0.2, "repetition_penalty": 9.0}
 """What a model's own generation config may ask for and no rollout may follow."""
 
