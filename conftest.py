@@ -32,12 +32,8 @@ settings.register_profile(
 settings.load_profile("nightly" if os.environ.get("PACED_NIGHTLY") else "default")
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The blocks of a tutorial follow each other in one process; nightly tests run only with PACED_NIGHTLY."""
-    for item in items:
-        if item.path.suffix == ".md":
-            item.add_marker(pytest.mark.xdist_group(f"page {item.path.stem}"))
+    """Tests marked nightly run only when PACED_NIGHTLY is set; the skip says so."""
     if os.environ.get("PACED_NIGHTLY"):
         return
     for item in items:
