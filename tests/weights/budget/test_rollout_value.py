@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 from tolerances import F64
 
 from paced.weights.budget import efficiency as eff
-from paced.weights.budget.rollout_value import best_num_rollouts, break_even, first_better, rollout_value_text
+from paced.weights.budget.rollout_value import (
+    BreakEven,
+    best_num_rollouts,
+    break_even,
+    first_better,
+    rollout_value_text,
+)
 
 LAWS = ((Fr(1), Fr(1)), (Fr(1, 2), Fr(1, 3)), (Fr(2), Fr(7, 2)))
 
@@ -87,7 +93,7 @@ def test_floats_give_what_fractions_give():
 
 
 def test_a_law_without_spread_never_pays():
-    assert math.isinf(break_even((1e9, 1e9)).training_cost)
+    assert break_even((1e9, 1e9)) == BreakEven(math.inf, 0)
     assert "at no cost of training" in rollout_value_text((1e9, 1e9), 8)
 
 
