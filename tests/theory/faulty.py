@@ -7,7 +7,7 @@ import importlib.machinery
 import importlib.util
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -46,6 +46,15 @@ def load_libraries() -> None:
     """Import once what every fork would."""
     for name in LIBRARIES:
         import_module(name)
+
+
+def tests_fail(files: Sequence[str]) -> bool:
+    """Whether pytest, without what is slow, finds a failure in these files, named from the root; run in a fork."""
+    import pytest
+
+    os.chdir(ROOT)
+    options = ["-q", "-x", "-p", "no:cacheprovider", "-m", "not slow and not nightly", "--assert=plain"]
+    return pytest.main([*options, "--timeout=0", *files]) != 0  # pytest-timeout would take the alarm of `forked` away
 
 
 def forked(work: Callable[..., int], *arguments: object) -> int:

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from theory.faulty import ROOT, Faulty, forked, load_libraries
+from theory.faulty import ROOT, Faulty, forked, load_libraries, tests_fail
 
 
 class Mutation(NamedTuple):
@@ -277,18 +277,7 @@ def _notices(mutation: Mutation | None, claims: Sequence[str], tests: Sequence[s
 
         if report.failures or any(map(is_smaller, report.ran)):
             return 1
-    if tests:
-        import pytest
-
-        files = [str(ROOT / "tests" / name) for name in tests]
-        os.chdir(ROOT)
-        return int(
-            pytest.main(
-                ["-q", "-x", "-p", "no:cacheprovider", "-m", "not slow and not nightly", "--assert=plain", *files]
-            )
-            != 0
-        )
-    return 0
+    return int(bool(tests) and tests_fail([f"tests/{name}" for name in tests]))
 
 
 def main(*numbers: str) -> int:
