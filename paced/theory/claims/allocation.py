@@ -20,7 +20,7 @@ from paced.theory.ledger.claim import Check, Claim, Control, Counterexample, Out
 from paced.theory.ledger.engines import agree, all_of, equal_exactly, refuted, supported
 from paced.weights import plan_rollouts
 from paced.weights.budget.allocation import screened_weight, value_of_rollouts
-from paced.weights.budget.planner import walk
+from paced.weights.budget.stopping import walk
 
 RATES = (Fr(1, 10), Fr(1, 4), Fr(2, 5), Fr(1, 2), Fr(7, 9))
 

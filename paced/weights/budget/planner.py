@@ -1,8 +1,8 @@
 """What a rollout policy costs and how good its weights are, before a single rollout is made.
 
-For a law of pass rates Beta(a, b) and a budget, every policy is a walk over counts (s, k): from each state it asks for
-a number of further rollouts or stops. The probabilities of where it stops are summed exactly, no simulation. Quality is
-the scale-free efficiency of the weights h against the true kernel w = p^α (1-p)^β, second moment flat (``x1``),
+For a law of pass rates Beta(a, b) and a budget: where each policy stops (``stopping.py``), and how good the weights are
+that its counts allow. Quality is the scale-free efficiency of the weights h against the true kernel w = p^α (1-p)^β,
+second moment flat (``x1``),
 
     Eff(h) = E[h w]² / (E[h²] E[w²]),
 
@@ -21,14 +21,9 @@ from paced.errors import check_number
 from paced.weights import estimates
 from paced.weights.betabinomial import log_pmf
 from paced.weights.budget import allocation
+from paced.weights.budget.stopping import State, one_batch, pilot_then_neyman, screening, sequential, walk
 from paced.weights.normalise import effective_sample_size
 from paced.weights.rising import log_beta_ratio
-
-State = tuple[int, int]
-"""(s, k): passes and rollouts so far."""
-
-LOOK_AHEAD = 4
-"""Longest batch that the sequential policy considers; two at least, since one rollout at the peak is worth nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +87,7 @@ def plan_rollouts(
 
     posterior, plugin = _posterior_rule(law, kernel), _plugin_rule(kernel)
     size = int(share)
-    stops = walk(law, _one_batch(size))
+    stops = walk(law, one_batch(size))
     add(f"K = {size} for all", "plugin", stops, plugin)
     add(f"K = {size} for all", "posterior", stops, posterior)
 
@@ -101,7 +96,7 @@ def plan_rollouts(
         second = int((share - first) / stay + 1e-9) if share > first and stay > 0 else 0
         if second < 1:
             continue
-        stops = walk(law, _screening(first, second))
+        stops = walk(law, screening(first, second))
         name = f"screen {first}, then {second} more"
         add(name, "posterior", stops, posterior)
         add(name, "naive", stops, _zero_on_exit(first, plugin))
@@ -110,10 +105,10 @@ def plan_rollouts(
 
     pilot = max(2, size // 2)
     if share > pilot:
-        stops = _pilot_then_neyman(law, kernel, pilot, share)
+        stops = pilot_then_neyman(law, kernel, pilot, share)
         add(f"pilot {pilot}, then Neyman", "posterior", stops, posterior)
 
-    price, stops = _sequential(law, kernel, share)
+    price, stops = sequential(law, kernel, share)
     if set(stops) != {(0, 0)}:  # with a small budget even the first batch may cost more than it is worth
         add(f"stop below price {price:.1e}", "posterior", stops, posterior)
     return tuple(sorted(plans, key=lambda plan: -plan.efficiency))
@@ -159,7 +154,7 @@ def plan_screening(
         )
     kernel = (float(alpha), float(beta))
     posterior, plugin = _posterior_rule(law, kernel), _plugin_rule(kernel)
-    stops = walk(law, _screening(num_first, num_all - num_first))
+    stops = walk(law, screening(num_first, num_all - num_first))
     name = f"screen {num_first}, then {num_all - num_first} more"
     rules = {"posterior": posterior, "naive": _zero_on_exit(num_first, plugin)}
     if alpha == int(alpha) >= 1 and beta == int(beta) >= 1 and alpha + beta <= num_first:
@@ -167,39 +162,10 @@ def plan_screening(
     plans = [_judge(name, weight, stops, rule, law, kernel, num_problems) for weight, rule in rules.items()]
     cost = plans[0].rollouts_per_problem
     for size in sorted({int(cost + 1e-9), int(np.ceil(cost - 1e-9))}):
-        stops = walk(law, _one_batch(size))
+        stops = walk(law, one_batch(size))
         for weight, rule in {"posterior": posterior, "plugin": plugin}.items():
             plans.append(_judge(f"K = {size} for all", weight, stops, rule, law, kernel, num_problems))
     return tuple(sorted(plans, key=lambda plan: -plan.efficiency))
-
-
-def walk(law: tuple[float, float], more: Callable[[int, int], int]) -> dict[State, float]:
-    """Probability of each state in which a policy stops.
-
-    Args:
-        law: (a, b) of the pass rates.
-        more: (s, k) -> further rollouts to make, 0 to stop.
-
-    Example:
-        >>> {state: round(mass, 4) for state, mass in walk((1.0, 1.0), lambda s, k: 2 if k == 0 else 0).items()}
-        {(0, 2): 0.3333, (1, 2): 0.3333, (2, 2): 0.3333}
-    """
-    stops: dict[State, float] = {}
-    ahead: dict[State, float] = {(0, 0): 1.0}
-    while ahead:
-        state = min(
-            ahead, key=lambda state: state[1]
-        )  # fewest rollouts first: every way into a state is counted before it
-        mass = ahead.pop(state)
-        s, k = state
-        batch = more(s, k)
-        if batch == 0:
-            stops[state] = stops.get(state, 0.0) + mass
-            continue
-        for x, share in enumerate(np.exp(log_pmf(batch, law[0] + s, law[1] + k - s)).tolist()):
-            reached = (s + x, k + batch)
-            ahead[reached] = ahead.get(reached, 0.0) + mass * share
-    return stops
 
 
 def plan_text(plans: tuple[PolicyPlan, ...]) -> str:
@@ -237,90 +203,8 @@ def _judge(
     )  # fmt: skip
 
 
-def _pilot_then_neyman(
-    law: tuple[float, float], kernel: tuple[float, float], pilot: int, share: float
-) -> dict[State, float]:
-    """After s of ``pilot`` passes K ∝ sqrt(E[v | s]) rollouts in all, rounded down; the whole budget is spent."""
-    s = np.arange(pilot + 1)
-    mass = np.exp(log_pmf(pilot, *law))
-    a, b = (law[0] + s).astype(np.float64), (law[1] + pilot - s).astype(np.float64)
-    spread = np.sqrt(np.maximum(_posterior_variance_rate(a, b, kernel), 0.0))
-    if not spread.any():  # a constant weight: no rollout is better than another
-        spread = np.ones_like(spread)
-
-    def batches(scale: float) -> Floats:
-        return np.floor(np.maximum(scale * spread - pilot, 0.0))
-
-    def stops_at(scale: float) -> dict[State, float]:
-        further = batches(scale).astype(int).tolist()
-        return walk(law, lambda s, k: pilot if k == 0 else (further[s] if k == pilot else 0))
-
-    low, high = 0.0, 1.0
-    while pilot + mass @ batches(high) <= share:
-        low, high = high, 2 * high
-    for _ in range(80):
-        middle = (low + high) / 2
-        low, high = (middle, high) if pilot + mass @ batches(middle) <= share else (low, middle)
-    return _mixed(stops_at(low), stops_at(high), share)
-
-
-def _mixed(cheaper: dict[State, float], dearer: dict[State, float], share: float) -> dict[State, float]:
-    """Some problems by one rule and the others by the next dearer one, so that the mean cost is the budget's share."""
-    low, high = (sum(mass * k for (_, k), mass in stops.items()) for stops in (cheaper, dearer))
-    part = min(1.0, (share - low) / (high - low)) if high > low else 0.0
-    stops = {state: (1 - part) * mass for state, mass in cheaper.items()}
-    for state, mass in dearer.items():
-        stops[state] = stops.get(state, 0.0) + part * mass
-    return {state: mass for state, mass in stops.items() if mass}
-
-
-def _sequential(
-    law: tuple[float, float], kernel: tuple[float, float], share: float
-) -> tuple[float, dict[State, float]]:
-    """The lowest price whose stopping rule stays within the budget, and where it stops when the budget is spent."""
-    limit = int(4 * share)
-    ks, ss = np.array([(k, s) for k in range(limit) for s in range(k + 1)]).T
-    a, b = law[0] + ss, law[1] + ks - ss
-    longest = min(LOOK_AHEAD, max(2, int(share) // 2))
-    worth = np.stack(
-        [allocation.value_of_rollouts(a, b, m, alpha=kernel[0], beta=kernel[1]) / m for m in range(1, longest + 1)]
-    )
-    best, value = worth.argmax(axis=0) + 1, worth.max(axis=0)
-    at = {(s, k): index for index, (s, k) in enumerate(zip(ss.tolist(), ks.tolist(), strict=True))}
-
-    def stops_at(price: float) -> dict[State, float]:
-        def more(s: int, k: int) -> int:
-            if k >= limit or value[at[s, k]] <= price:
-                return 0
-            return int(min(best[at[s, k]], limit - k))
-
-        return walk(law, more)
-
-    low, high = float(value.min()) / 2, float(value.max())
-    affordable, dearer = (high, stops_at(high)), None
-    for _ in range(30):
-        price = float(np.sqrt(low * high))
-        stops = stops_at(price)
-        if sum(mass * k for (_, k), mass in stops.items()) <= share:
-            high, affordable = price, (price, stops)
-        else:
-            low, dearer = price, stops
-    return affordable[0], _mixed(affordable[1], dearer or stops_at(low), share)
-
-
 def _posterior_weight(a: Floats | float, b: Floats | float, kernel: tuple[float, float]) -> Floats:
     return np.exp(log_beta_ratio(a, b, kernel[0], kernel[1]))
-
-
-def _posterior_variance_rate(a: Floats, b: Floats, kernel: tuple[float, float]) -> Floats:
-    """E[v(p)] under Beta(a, b), v = p^(2α-1) q^(2β-1) (α q - β p)²; v at the mean where that integral diverges."""
-    alpha, beta = kernel
-    first, second = 2 * alpha - 1, 2 * beta - 1
-    finite = (a + first > 0) & (b + second > 0)
-    x, y = np.where(finite, a + first, 1.0), np.where(finite, b + second, 1.0)
-    terms = ((alpha**2, 0, 2), (-2 * alpha * beta, 1, 1), (beta**2, 2, 0))
-    mean = sum(factor * np.exp(log_beta_ratio(a, b, x + i - a, y + j - b)) for factor, i, j in terms)
-    return np.where(finite, mean, allocation.rollout_variance(a / (a + b), alpha=alpha, beta=beta))
 
 
 def _posterior_rule(law: tuple[float, float], kernel: tuple[float, float]) -> Callable[[int, int], float]:
@@ -329,19 +213,6 @@ def _posterior_rule(law: tuple[float, float], kernel: tuple[float, float]) -> Ca
 
 def _plugin_rule(kernel: tuple[float, float]) -> Callable[[int, int], float]:
     return lambda s, k: float((s / k) ** kernel[0] * (1 - s / k) ** kernel[1])
-
-
-def _one_batch(size: int) -> Callable[[int, int], int]:
-    return lambda s, k: size if k == 0 else 0
-
-
-def _screening(first: int, second: int) -> Callable[[int, int], int]:
-    def more(s: int, k: int) -> int:
-        if k == 0:
-            return first
-        return second if k == first and 0 < s < first else 0
-
-    return more
 
 
 def _zero_on_exit(first: int, rule: Callable[[int, int], float]) -> Callable[[int, int], float]:

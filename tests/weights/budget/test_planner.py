@@ -13,7 +13,8 @@ from tolerances import F64, MC_SE
 
 from paced.theory.facts.screening import screening_cost_of_law
 from paced.weights import plan_rollouts
-from paced.weights.budget.planner import plan_text, walk
+from paced.weights.budget.planner import plan_text
+from paced.weights.budget.stopping import walk
 
 
 def by_name(plans):
