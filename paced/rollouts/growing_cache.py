@@ -30,7 +30,10 @@ class GrowingLayer(DynamicLayer):
         """Append [num_rows, heads, new, size]; all keys and values, [num_rows, heads, filled + new, size]."""
         filled = self.keys.shape[-2]
         length = filled + key_states.shape[-2]
-        if length > self._key_buffer.shape[-2]:
+        moved = (
+            self.keys.data_ptr() != self._key_buffer.data_ptr()
+        )  # rows were chosen or repeated, in memory of their own
+        if moved or length > self._key_buffer.shape[-2]:
             room = length + max(ROOM, filled // 8)
             self._key_buffer = _roomier(self.keys, room)
             self._value_buffer = _roomier(self.values, room)
@@ -39,19 +42,6 @@ class GrowingLayer(DynamicLayer):
         self.keys = self._key_buffer[:, :, :length]
         self.values = self._value_buffer[:, :, :length]
         return self.keys, self.values
-
-    def batch_repeat_interleave(self, repeats: int) -> None:
-        """Each row ``repeats`` times, adjacent."""
-        super().batch_repeat_interleave(repeats)
-        self._key_buffer, self._value_buffer = self.keys, self.values
-
-    def batch_select_indices(self, indices: Tensor) -> None:
-        """Keep these rows."""
-        filled = self.keys.shape[-2]
-        self._key_buffer = self._key_buffer.index_select(0, indices)
-        self._value_buffer = self._value_buffer.index_select(0, indices)
-        self.keys = self._key_buffer[:, :, :filled]
-        self.values = self._value_buffer[:, :, :filled]
 
 
 def with_room(cache: Any) -> None:
