@@ -26,10 +26,13 @@ SHORT = {
 
 
 def console() -> Console:
-    """Standard output; 150 columns wide when it is a file or a pipe, so that nothing is cut at 80."""
+    """Standard output; 150 columns wide when it is a file or a pipe, so that nothing is cut at 80.
+
+    Without markup: E[u^2] and [-delta, delta] are mathematics.
+    """
     import sys
 
-    return Console(width=None if sys.stdout.isatty() else 150)
+    return Console(width=None if sys.stdout.isatty() else 150, markup=False)
 
 
 def show_list(names: Sequence[str], console: Console) -> None:
