@@ -16,8 +16,6 @@ from paced.theory.ledger.engines import (
     agree,
     all_of,
     equal_exactly,
-    refuted,
-    symbolic_zero,
 )
 from paced.weights import BetaKernel
 from paced.weights.estimates import EstimatorName
@@ -66,18 +64,35 @@ def _trainer_is_unbiased(alpha: int = 1, beta: int = 1, estimator: EstimatorName
     return all_of(*outcomes)
 
 
-def _only_one_unbiased() -> Outcome:
-    """E[h(s)] for all p determines h: the Bernstein polynomials of degree K are independent, by SymPy's determinant."""
-    import sympy
+def _rank(rows: list[list[Fr]]) -> int:
+    """Rank of a matrix of rationals, exactly."""
+    from sympy import Matrix
 
-    x = sympy.symbols("x")
-    for K in (2, 3, 5):
-        rows = [sympy.Poly(sympy.expand(comb(K, s) * x**s * (1 - x) ** (K - s)), x).all_coeffs() for s in range(K + 1)]
-        width = K + 1
-        matrix = sympy.Matrix([[0] * (width - len(row)) + row for row in rows])
-        if matrix.det() == 0:
-            return refuted("the polynomials are dependent", K=K)
-    return symbolic_zero(sympy.Integer(0), detail="full rank at K = 2, 3, 5")
+    return int(Matrix(rows).rank())
+
+
+def _laws(K: int, num_rates: int) -> list[list[Fr]]:
+    """P(s | p) for s = 0..K, at so many different rates p: a row each."""
+    rates = [Fr(2 * i + 1, 2 * num_rates + 1) for i in range(num_rates)]
+    return [[_binomial(s, K, p) for s in range(K + 1)] for p in rates]
+
+
+def _only_one_unbiased(rates_less: int = 0) -> Outcome:
+    """The means at K + 1 rates determine the weights of K + 1 counts: their matrix has full rank."""
+    return equal_exactly(({"K": K}, _rank(_laws(K, K + 1 - rates_less)), K + 1) for K in (1, 2, 3, 5, 8))
+
+
+def _unbiased_where_it_exists(fewest: int = 0) -> Outcome:
+    """p^alpha q^beta is a mean of weights of counts exactly if K >= alpha + beta: else it raises the rank."""
+    cases = []
+    for alpha, beta in ((1, 1), (1, 2), (3, 1), (2, 2)):
+        for K in range(1, 7):
+            rows = _laws(K, alpha + beta + K + 1)
+            rates = [Fr(2 * i + 1, 2 * len(rows) + 1) for i in range(len(rows))]
+            whole = [[*row, p**alpha * (1 - p) ** beta] for row, p in zip(rows, rates, strict=True)]
+            where = {"alpha": alpha, "beta": beta, "K": K}
+            cases.append((where, _rank(whole) == _rank(rows), alpha + beta + fewest <= K))
+    return equal_exactly(cases)
 
 
 def _variance_of_u(shift: Fr = Fr(0)) -> Outcome:
@@ -105,9 +120,6 @@ def _variance_function(shift: int = 0) -> Outcome:
     return all_of(*outcomes, agree(default_weight_variance(0.5, 8), 1 / (8 * 8 * 7)))
 
 
-# --- eq8 --------------------------------------------------------------------------------------------------------------
-
-
 CLAIMS: tuple[Claim, ...] = (
     Claim(
         id="c50",
@@ -115,7 +127,7 @@ CLAIMS: tuple[Claim, ...] = (
         title="The default plug-in weight is biased by a scale only; others in shape",
         verdict=Verdict.TRUE,
         statement="E[p̂q̂] = (1 - 1/K) pq, a scale that unit-mean normalisation removes; E[p̂ q̂^2] has another shape. For whole exponents with alpha + beta <= K the U-statistic "
-        "is unbiased, and nothing else is. u = s(K-s)/(K(K-1)) has variance (pq/K)(1 - pq(4K-6)/(K-1)).",
+        "is unbiased, and nothing else is; with fewer rollouts nothing is. u = s(K-s)/(K(K-1)) has variance (pq/K)(1 - pq(4K-6)/(K-1)).",
         latex=r"\mathbb E[\hat p\hat q]=\bigl(1-\tfrac1K\bigr)pq,\qquad \operatorname{Var}(u)=\frac{pq}{K}\Bigl(1-\frac{pq(4K-6)}{K-1}\Bigr)",
         functions=(
             expected_weight,
@@ -124,7 +136,8 @@ CLAIMS: tuple[Claim, ...] = (
         ),
         hypotheses=("K independent rollouts",),
         depends_on=("eq1", "eq3"),
-        proof="Factorial moments of the binomial. E[h(s)] is a polynomial of degree <= K in p, and the Bernstein polynomials are a basis: h is unique, and none exists otherwise.",
+        proof="Factorial moments of the binomial. E[h(s)] = q^K sum of C(K, s) h(s) (p/q)^s is a polynomial of degree <= K in p, and its K + 1 coefficients are free: h is unique, and none exists for "
+        "alpha + beta > K.",
         numbers=lambda: {
             "Var(u) at p = 1/2, K = 8": float(default_weight_variance(0.5, 8)),
             "E[p̂q̂]/pq at K = 8": 7 / 8,
@@ -147,7 +160,20 @@ CLAIMS: tuple[Claim, ...] = (
                 fails={"the plug-in in place of the U-statistic": {"estimator": "plugin"}},
             ),
             Check("numeric", "(2, 1) too", "K <= 12", lambda: _trainer_is_unbiased(2, 1), Result.SUPPORTED),
-            Check("sympy", "no other weight is unbiased", "K in {2, 3, 5}", _only_one_unbiased),
+            Check(
+                "exact",
+                "no other weight is unbiased",
+                "5 K, at K + 1 rates",
+                _only_one_unbiased,
+                fails={"at K rates": {"rates_less": 1}},
+            ),
+            Check(
+                "exact",
+                "none is unbiased with fewer rollouts than alpha + beta",
+                "4 pairs of whole exponents, K = 1 to 6",
+                _unbiased_where_it_exists,
+                fails={"with one rollout less": {"fewest": -1}},
+            ),
             Check(
                 "exact",
                 "E[u^2] and Var(u)",
