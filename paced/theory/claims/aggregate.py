@@ -40,6 +40,16 @@ def _tight_for_every_split(scale: str = "sech") -> Outcome:
     )
 
 
+def _holds_at_each_problem(factor: float = 1.0) -> Outcome:
+    """2c - c² e^-r >= sech² d e^r for |r| <= d at c = sech d, in x = e^r, y = e^d; the mean over any law keeps it."""
+    import z3
+
+    x, inverse, y, sech = z3.Reals("x 1/x y sech")
+    c = factor * sech
+    within = (x > 0, x * inverse == 1, y >= 1, x <= y, x * y >= 1, sech * (y * y + 1) == 2 * y)
+    return unsatisfiable(*within, 2 * c - c * c * inverse < sech * sech * x)
+
+
 def _aggregate_law(factor: float = 1.0) -> Outcome:
     """E[D(w_mm)]/E[D(w*)] >= sech² delta for any law and |r| <= delta."""
     from hypothesis import strategies as st
@@ -136,6 +146,13 @@ CLAIMS: tuple[Claim, ...] = (
                 "delta > 0, A = E0[e^-r]",
                 _tight_for_every_split,
                 fails={"with c = e^-delta": {"scale": "exp"}},
+            ),
+            Check(
+                "z3",
+                "the bound at each problem, and so in the mean over any law",
+                "delta >= 0, |r| <= delta",
+                _holds_at_each_problem,
+                fails={"with 1.1 sech(delta) at each": {"factor": 1.1}},
             ),
             Check(
                 "hypothesis",

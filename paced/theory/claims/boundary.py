@@ -45,6 +45,21 @@ def _jacobian_norm_two_tokens() -> Outcome:
     return unsatisfiable(quadratic > (x * x + y * y) / 2)
 
 
+def _jacobian_norm(constant: float = 0.5) -> Outcome:
+    """The same for any number of tokens: with m <= v <= M, E(M - v)(v - m) >= 0, and |v|² holds M² + m²."""
+    import z3
+
+    low, high, v, mean, square, norm = z3.Reals("m M v Ev Ev² |v|²")
+    return all_of(
+        unsatisfiable(low <= v, v <= high, (high - v) * (v - low) < 0),
+        unsatisfiable(
+            (high + low) * mean - square - high * low >= 0,
+            norm >= high * high + low * low,
+            square - mean * mean > constant * norm,
+        ),
+    )
+
+
 def _gradients_against_differences(swap: bool = False) -> Outcome:
     """Both logit gradients against mpmath derivatives of the KL written from its definition."""
     teacher, student = [0.3, -1.2, 2.0, 0.4], [1.1, 0.2, -0.7, 0.9]
@@ -176,6 +191,13 @@ CLAIMS: tuple[Claim, ...] = (
         "Integrate along the segment. The paper's 'similar linear form' is right for the forward KL only.",
         checks=(
             Check("z3", "the Jacobian's norm is at most 1/2", "two tokens", _jacobian_norm_two_tokens),
+            Check(
+                "z3",
+                "it is for any number of tokens",
+                "all P and v, by their means",
+                _jacobian_norm,
+                fails={"with 0.49": {"constant": 0.49}},
+            ),
             Check(
                 "hypothesis",
                 "softmax is 1/2-Lipschitz",

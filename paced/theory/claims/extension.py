@@ -17,6 +17,7 @@ from paced.theory.ledger.engines import (
     holds_for_all,
     refuted,
     supported,
+    symbolic_zero,
 )
 from paced.weights import BetaKernel
 from paced.weights.estimates import EstimatorName
@@ -90,6 +91,23 @@ def _quality_by_quadrature() -> Outcome:
 
 
 HOT = {"signal_exponents": (0.25, 0.25), "second_moment_exponents": (-0.5, -0.5)}
+
+
+def _cauchy_schwarz(sign: int = -1) -> Outcome:
+    """E[M2; s] = B, E[s2; s] = A, h* = A/B: (sum B h²)(sum A²/B) - (sum A h)² is a sum of squares over pairs of counts.
+
+    Each pair (s, t) of the double sum gives B_s B_t (h_s h*_t - h_t h*_s)², each diagonal term 0: so for any number of
+    counts, with equality only where h is proportional to h*.
+    """
+    import sympy
+
+    h, g = sympy.symbols("h_s h_t", real=True)
+    a, b, c, d = sympy.symbols("A_s A_t B_s B_t", positive=True)
+    pair = c * h**2 * b**2 / d + d * g**2 * a**2 / c - 2 * a * h * b * g
+    return all_of(
+        symbolic_zero(pair - c * d * (h * b / d + sign * g * a / c) ** 2),
+        symbolic_zero(c * h**2 * a**2 / c - (a * h) ** 2),
+    )
 
 
 def _nothing_beats_h_star(estimator: EstimatorName = "bayes_optimal") -> Outcome:
@@ -188,6 +206,13 @@ CLAIMS: tuple[Claim, ...] = (
                 fails={"K + 4 for K + 3": {"shift": 1}},
             ),
             Check("numeric", "the quality by quadrature", "2 laws", _quality_by_quadrature, Result.SUPPORTED),
+            Check(
+                "sympy",
+                "what h loses against h* is a sum of squares",
+                "any K, all h, s2 and M2 > 0",
+                _cauchy_schwarz,
+                fails={"with the other sign": {"sign": 1}},
+            ),
             Check(
                 "hypothesis",
                 "no h(s) beats h*",
