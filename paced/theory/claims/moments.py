@@ -71,6 +71,16 @@ def _invert(shift: int = 0) -> Outcome:
     )
 
 
+def _ratio_of_exponents(mode: bool = False) -> Outcome:
+    """alpha/beta against m/(1-m), which a remark on the proposition calls equal for large k: they differ by (2m - 1)/((1-m) beta)."""
+    import sympy
+
+    m, k = sympy.symbols("m k", positive=True)
+    alpha, beta = m * k - 1, (1 - m) * k - 1
+    middle = alpha / (alpha + beta) if mode else m  # of the density: its mode in place of its mean
+    return symbolic_zero(alpha / beta - middle / (1 - middle) - (2 * m - 1) / ((1 - m) * beta))
+
+
 def _two_remarks(spread: int = 20) -> Outcome:
     """(1/2, 1/12) gives (0, 0), (1/2, 1/20) gives (1, 1), and Beta(A, B) has the moments that give A and B back."""
 
@@ -209,7 +219,8 @@ CLAIMS: tuple[Claim, ...] = (
         paper="The exponents whose normalised kernel has the ZPD's mean and variance are alpha = m k - 1, beta = (1-m) k - 1 with k = m(1-m)/v - 1.",
         statement=(
             "A kernel normalised on all of (0, 1) is the Beta(alpha+1, beta+1) density, and its mean and variance have the one "
-            "inverse alpha = m k - 1, beta = (1-m) k - 1, k = m(1-m)/v - 1."
+            "inverse alpha = m k - 1, beta = (1-m) k - 1, k = m(1-m)/v - 1. The ratio alpha/beta is m/(1-m) at m = 1/2 and for "
+            "large k only; alpha : beta is the odds of the mode."
         ),
         latex=r"\alpha=mk-1,\quad\beta=(1-m)k-1,\quad k=\frac{m(1-m)}v-1,\quad\alpha+\beta=\frac{m(1-m)}v-3",
         equations=(7, 46, 47, 48, 49, 50),
@@ -231,6 +242,13 @@ CLAIMS: tuple[Claim, ...] = (
                 "alpha, beta, m, v > 0",
                 _invert,
                 fails={"with k one smaller": {"shift": 1}},
+            ),
+            Check(
+                "sympy",
+                "alpha/beta is m/(1-m) up to (2m-1)/((1-m) beta): exactly at m = 1/2, else for large k",
+                "all m, k",
+                _ratio_of_exponents,
+                fails={"with the mode for the mean, where it is exact": {"mode": True}},
             ),
             Check(
                 "exact",

@@ -77,6 +77,7 @@ def hard_filter_efficiency(num_rollouts: int, law: Law, *, epsilon: float = 0.2)
         >>> round(float(hard_filter_efficiency(8, (1, 1))), 4)
         0.7287
     """
+    check_number("hard_filter_efficiency", "epsilon", epsilon, low=0, high=0.5, high_open=True)
     K, zone = _rollouts("hard_filter_efficiency", num_rollouts, 1), Zone.of(epsilon)
     return filter_efficiency([bool(zone.contains(s / K)) for s in range(K + 1)], law)
 

@@ -43,6 +43,7 @@ def test_a_filter_jumps_at_its_ends_only():
         (lambda: weight_noise("kernel", 1), "num_rollouts must be"),
         (lambda: hard_filter_noise(3, epsilon=0.45), "Use more rollouts"),
         (lambda: hard_filter_noise(8, epsilon=0.0), "epsilon must be"),
+        (lambda: boundary_jump([0.5], epsilon=0.7), "boundary_jump: epsilon must be finite and > 0 and < 0.5"),
     ],
 )
 def test_what_is_outside_the_domain_is_refused(call, message):

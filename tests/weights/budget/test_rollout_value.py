@@ -17,6 +17,7 @@ from paced.weights.budget.rollout_value import (
     best_num_rollouts,
     break_even,
     first_better,
+    rollout_value,
     rollout_value_text,
 )
 
@@ -92,6 +93,11 @@ def test_floats_give_what_fractions_give():
         )
 
 
+def test_the_hard_filter_is_among_the_weights_from_three_rollouts_on():
+    shown = {K: set(rollout_value((1.0, 1.0), K)["efficiency"]) for K in (2, 3)}
+    assert shown[3] - shown[2] == {"hard filter [0.2, 0.8]"}
+
+
 def test_a_law_without_spread_never_pays():
     assert break_even((1e9, 1e9)) == BreakEven(math.inf, 0)
     assert "at no cost of training" in rollout_value_text((1e9, 1e9), 8)
@@ -105,7 +111,11 @@ def test_a_law_without_spread_never_pays():
         (lambda: eff.filter_efficiency([False, False], (1, 1)), "not all False"),
         (lambda: eff.uniform_efficiency((0, 1)), r"law\[0\] must be finite and > 0"),
         (lambda: best_num_rollouts((1, 1), 0), "training_cost must be finite and > 0"),
-        (lambda: eff.hard_filter_efficiency(2, (1, 1), epsilon=0.6), "not all False"),
+        (
+            lambda: eff.hard_filter_efficiency(2, (1, 1), epsilon=0.6),
+            "epsilon must be finite and >= 0 and < 0.5, got 0.6",
+        ),
+        (lambda: eff.hard_filter_efficiency(1, (1, 1)), "not all False"),
     ],
 )
 def test_what_is_outside_a_domain_is_refused(call, message):
