@@ -8,7 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tolerances import F64, MC_SE
 
-from paced.theory.facts.policy_gradient import bandit_moments, fisher_signal, score_signal_and_moment
+from paced.theory.facts.policy_gradient import (
+    bandit_moments,
+    fisher_signal,
+    score_signal_and_moment,
+    snr_profile_table,
+)
 
 
 @pytest.mark.parametrize(("baseline", "exponents"), [("pass_rate", (1, 1)), (0.0, (1, 2)), (0.5, (2, 2))])
@@ -54,6 +59,13 @@ def test_the_fisher_signal_is_that_of_the_matrix():
     assert np.allclose(pi @ scores, 0)
     expected = gradient @ np.linalg.solve(fisher, gradient)
     assert fisher_signal(pi, reward, scores) == pytest.approx(expected, rel=1e-10)
+
+
+def test_each_bell_is_drawn_over_its_own_largest_value():
+    columns = snr_profile_table(size=2000)
+    peaks = {name: columns["p"][int(np.argmax(column))] for name, column in columns.items() if name != "p"}
+    assert peaks == pytest.approx({"baseline p": 1 / 2, "none": 1 / 3, "1/2": 1 / 2}, abs=1e-3)
+    assert [max(columns[name]) for name in peaks] == pytest.approx([1.0] * 3, abs=1e-5)
 
 
 @pytest.mark.parametrize(
