@@ -75,7 +75,10 @@ def export_training_set(
     """
     table, problems, output, options = Path(table), Path(problems), Path(output), options or ExportOptions()
     if to in WITHOUT_WEIGHTS:
-        raise ConfigError(f"export: {to} reads no weight of a problem from a file, as {WITHOUT_WEIGHTS[to]}.")
+        raise ConfigError(
+            f"export: {to} reads no weight of a problem from a file, as {WITHOUT_WEIGHTS[to]}. Without a weight in the "
+            "loss, --to hf gives a set to draw from in proportion to its column weight."
+        )
     if to not in FORMS:
         raise ConfigError(f"export: to must be one of {', '.join(FORMS)}, got {to!r}.{did_you_mean(to, FORMS)}")
     form = FORMS[to]

@@ -94,8 +94,8 @@ def select(names: Sequence[str]) -> list[Claim]:
     if not names:
         return list(claims.values())
     chosen = []
-    for name in map(str.casefold, names):  # Thm6 is read as thm6
-        name = ALIASES.get(name, name)
+    for asked in names:
+        name = ALIASES.get(asked.casefold(), asked.casefold())  # Thm6 is read as thm6
         matches = [claim for claim in claims.values() if claim.id == name or claim.id.startswith(f"{name}.")]
         if not matches:
             from difflib import get_close_matches
@@ -104,7 +104,7 @@ def select(names: Sequence[str]) -> list[Claim]:
             fix = f"Nearest: {near}."
             if name[:1] == "c" and name[1:].isdigit():  # numbers of an earlier list
                 fix = "Claims are called by the paper's items, such as prop11.condition: see paced verify --list."
-            raise ConfigError(f"paced verify: claim must be in the ledger, got {name!r}. {fix}")
+            raise ConfigError(f"paced verify: claim must be in the ledger, got {asked!r}. {fix}")
         chosen += [claim for claim in matches if claim not in chosen]
     return chosen
 
