@@ -1,23 +1,22 @@
-"""What a run will cost, before it starts: upper limits that follow from the recipe, the prompts and the model's size.
+"""What a run will cost, before it starts: upper limits that follow from the recipe, the prompts and the models' sizes.
 
-Completions are counted at their token limit, as nobody knows their length before sampling; the true cost is below.
-Operations are 2 per parameter and token forward and 6 with the backward pass; attention over long contexts adds to it.
-Left out: seconds. They depend on the machine, the batch and the length of what the model writes.
+The work is counted as in ``paced plan`` (``plan/work.py``), with the prompts that were made and every completion at its
+token limit, as nobody knows its length before sampling; the true cost is below.
+Left out: seconds and the memory of activations, for which ``paced plan`` takes a device.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
-from paced.models.loading import load_config, teacher_model
+from paced.models.loading import teacher_model
+from paced.pipeline.plan.inputs import Counts
 from paced.pipeline.plan.memory import shares_base
-from paced.pipeline.plan.shapes import shape_of
+from paced.pipeline.plan.shapes import BYTES, FOUR, shape_of
+from paced.pipeline.plan.work import count_work, total_steps
 from paced.pipeline.preflight import Inputs
-from paced.pipeline.taken import needs_rollouts, source_of
 from paced.problems.prompts import Prompt
-from paced.run.config import ModelConfig, RunConfig, StageConfig
-from paced.run.presets import set_sampling
+from paced.run.config import RunConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,67 +62,34 @@ def estimate_cost(config: RunConfig, inputs: Inputs) -> Cost:
     """
     from paced.train.lora import lora_of
 
-    student, teacher = count_parameters(config.student), count_parameters(teacher_model(config))
-    lora = lora_of(config.student)
-    adapters = shape_of(config.student, who="student", lora=lora).adapter_parameters if lora else 0
-    trained_parameters = adapters if lora else student
-    seen, shown = _mean_length(inputs.student_prompts), _mean_length(inputs.teacher_prompts)
-    count = len(inputs.problems)
-    rollouts = references = trained = steps = 0.0
-    operations = 0.0
-    for number, stage in enumerate(config.stages, start=1):
-        share = stage.share * count
-        stage_steps = num_steps(config, stage, count)
-        examples = stage_steps * config.training.batch_size
-        limit = config.references if stage.along == "reference" else config.rollouts
-        rolls = needs_rollouts(config, number) and source_of(config, "rollout", number) is None
-        rollouts += (share * config.rollouts.num_samples if rolls else 0) + (examples if stage.fresh_rollouts else 0)
-        sampled = stage.along == "reference" and not config.references.from_
-        references += share * config.references.num_samples * (1 + config.references.retries) if sampled else 0
-        trained += examples * (seen + limit.max_new_tokens)
-        steps += stage_steps
-        operations += examples * 2 * teacher * (shown + limit.max_new_tokens)
-    presets = [set_sampling(config, item) for item in config.evaluation.sets if item.preset != "none"]
-    most = max(one.num_samples * one.max_new_tokens for one in (config.evaluation.sampling, *presets))
-    if config.evaluation.rate_training:
-        rollouts += count * config.rollouts.num_samples
-    rolled = rollouts * config.rollouts.max_new_tokens
-    referred = references * config.references.max_new_tokens
-    held_out = 2 * inputs.num_heldout * most
-    operations += 2 * student * (rolled + held_out) + 2 * teacher * referred
-    # A frozen weight has no gradient of its own; the two other products of a token pass through it and the adapters.
-    operations += (4 * (student + adapters) + 2 * trained_parameters) * trained
-    teacher_bytes = 2 if config.teacher.dtype == "bfloat16" else 4
-    return Cost(
-        student_parameters=student,
-        teacher_parameters=teacher,
-        num_rollouts=round(rollouts),
-        sampled_tokens=round(rolled + referred + held_out),
-        num_steps=round(steps),
-        trained_tokens=round(trained),
-        operations=operations,
-        memory_bytes=4 * (student + adapters)
-        + 12 * trained_parameters
-        + (0 if shares_base(config) else teacher_bytes * teacher),
+    student = shape_of(config.student, who="student", lora=lora_of(config.student))
+    teacher = shape_of(teacher_model(config), who="teacher")
+    counts = Counts(
+        num_problems=len(inputs.problems),
+        num_heldout=inputs.num_heldout,
+        student_prompt=_mean_length(inputs.student_prompts),
+        teacher_prompt=_mean_length(inputs.teacher_prompts),
+        longest_student_prompt=_longest(inputs.student_prompts),
+        longest_teacher_prompt=_longest(inputs.teacher_prompts),
     )
-
-
-def num_steps(config: RunConfig, stage: StageConfig, num_problems: int) -> int:
-    """Optimiser steps of a stage, when every problem takes a slot."""
-    if stage.num_steps:
-        return stage.num_steps
-    return math.ceil(stage.num_epochs * round(stage.share * num_problems) / config.training.batch_size)
-
-
-def count_parameters(model: ModelConfig) -> int:
-    """Parameters of a model, tied ones once, from its configuration alone."""
-    import torch
-    from transformers import AutoModelForCausalLM
-
-    with torch.device("meta"):
-        built = AutoModelForCausalLM.from_config(load_config(model))
-    return sum(parameter.numel() for parameter in built.parameters())
+    tasks = count_work(config, counts, student=student, teacher=teacher)
+    teacher_bytes = 0 if shares_base(config) else BYTES[config.teacher.dtype] * teacher.parameters
+    return Cost(
+        student_parameters=student.parameters,
+        teacher_parameters=teacher.parameters,
+        num_rollouts=round(sum(task.num_sequences for task in tasks if task.name == "rollouts")),
+        sampled_tokens=round(sum(task.tokens for task in tasks if task.kind == "sampling")),
+        num_steps=total_steps(config, counts.num_problems),
+        trained_tokens=round(sum(task.tokens for task in tasks if task.name == "training")),
+        operations=sum(task.operations for task in tasks),
+        memory_bytes=FOUR * (student.parameters + student.adapter_parameters + 3 * student.trained_parameters)
+        + teacher_bytes,
+    )
 
 
 def _mean_length(prompts: list[Prompt]) -> float:
     return sum(len(prompt.token_ids) for prompt in prompts) / max(1, len(prompts))
+
+
+def _longest(prompts: list[Prompt]) -> int:
+    return max((len(prompt.token_ids) for prompt in prompts), default=0)

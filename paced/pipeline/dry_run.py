@@ -75,7 +75,8 @@ def _show(config: RunConfig, say: Say) -> None:
 def _say_inputs(config: RunConfig, inputs: Inputs, say: Say, *, beside: Inputs | None = None) -> None:
     """How many problems there are, and the first prompt of each reader; only what differs from ``beside``."""
     if beside is None or len(inputs.problems) != len(beside.problems):
-        say(f"{len(inputs.problems):,} problems, {inputs.num_heldout:,} held out in {len(config.evaluation.sets)} sets")
+        held_out = sum(inputs.num_heldout.values())
+        say(f"{len(inputs.problems):,} problems, {held_out:,} held out in {len(config.evaluation.sets)} sets")
     for reader in ("student", "teacher"):
         prompt = getattr(inputs, f"{reader}_prompts")[0]
         if beside is None or prompt != getattr(beside, f"{reader}_prompts")[0]:

@@ -52,8 +52,8 @@ class Inputs:
     """What the student reads, in the order of the problems."""
     teacher_prompts: list[Prompt]
     """What the teacher reads."""
-    num_heldout: int
-    """Problems in all held-out sets together."""
+    num_heldout: Mapping[str, int]
+    """Held-out set -> problems."""
 
 
 def check_inputs(config: RunConfig) -> Inputs:
@@ -172,13 +172,13 @@ def _look(config: RunConfig, once: Once) -> tuple[Inputs | None, list[Fault]]:
         faults += refusals
         notes += said
     held_out: dict[str, list[Prompt]] = {}
-    num_heldout = 0
+    num_heldout: dict[str, int] = {}
     for item in config.evaluation.sets:
         unseen = _try(faults, once, read_problems, item.path, adapter=item.adapter)
         if unseen is None:
             continue
         faults += _gold_faults(unseen, item.path, set_grading(config, item.name), once)
-        num_heldout += len(unseen.problems)
+        num_heldout[item.name] = len(unseen.problems)
         notes += unseen.notes
         if file is not None:
             sentence, forbidden = once(overlap, item, unseen.problems, file.problems)

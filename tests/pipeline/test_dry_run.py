@@ -16,6 +16,7 @@ from paced.cli.endings import NO_READER
 from paced.errors import ConfigError
 from paced.pipeline.cost import estimate_cost
 from paced.pipeline.dry_run import LINE_WIDTH, show_dry_run, token_lines
+from paced.pipeline.plan.shapes import shape_of
 from paced.pipeline.preflight import check_inputs
 from paced.problems.prompts import Prompt
 from paced.run.config import ReportConfig
@@ -98,7 +99,8 @@ def test_a_lora_student_costs_the_gradients_and_moments_of_its_adapters_and_no_s
     adapters = (of_lora.memory_bytes - 4 * of_whole.student_parameters) / 16
     assert 0 < adapters < 0.2 * of_whole.student_parameters
     assert of_whole.memory_bytes == 20 * of_whole.student_parameters  # weights, gradient, two moments; the teacher
-    saved = 2 * (of_whole.student_parameters - 3 * adapters) * of_whole.trained_tokens
+    multiplied = shape_of(llama, who="student").multiplied_parameters
+    saved = 2 * (multiplied - 3 * adapters) * of_whole.trained_tokens
     assert of_whole.operations - of_lora.operations == pytest.approx(saved, rel=1e-9)
 
 
