@@ -65,7 +65,7 @@ def test_parts_of_a_theorem_are_found_by_their_number_in_any_case():
 
 
 def test_a_number_of_the_audit_is_answered_with_how_claims_are_called():
-    with pytest.raises(ConfigError, match=r"got 'c41'\. Claims are called by the paper's items, such as prop11"):
+    with pytest.raises(ConfigError, match=r"got 'C41'\. Claims are called by the paper's items, such as prop11"):
         select(["C41"])
     assert [claim.id for claim in select(["X3"])] == ["x3"]
 
