@@ -79,24 +79,44 @@ def _myopic_is_enough(price: float = 1e-4) -> Outcome:
 
 
 # --- screening ---------------------------------------------------------------------------------------------------------
-def _screened_is_unbiased(weight: str = "screened") -> Outcome:
-    """Sum over all sequences of the design, in rationals where the weight allows: the mean is p^alpha q^beta."""
+DESIGNS = ((2, 5, 1, 1), (3, 6, 1, 2), (3, 8, 2, 1), (4, 8, 1, 1), (4, 7, 2, 2), (4, 9, 1, 3))
+"""K1, K, alpha, beta with alpha + beta <= K1 < K."""
+
+
+def _screened(s: int, num_rollouts: int, design: tuple[int, int, int, int], phase_one: bool = True) -> Fr:
+    """The statement's weight after ``s`` passes in ``num_rollouts``; ``phase_one=False`` forgets the orders that exit."""
+    num_first, num_all, alpha, bet = design
+    if num_rollouts == num_first or not alpha <= s <= num_all - bet:
+        return Fr(0)
+    exits = comb(num_all - num_first, s) + (comb(num_all - num_first, s - num_first) if s >= num_first else 0)
+    return Fr(comb(num_all - alpha - bet, s - alpha), comb(num_all, s) - (exits if phase_one else 0))
+
+
+def _screened_is_unbiased(phase_one: bool = True) -> Outcome:
+    """Sum over all sequences of the design, in rationals: the mean is p^alpha q^beta."""
     cases = []
-    for num_first, num_all, alpha, bet in ((2, 5, 1, 1), (3, 6, 1, 2), (4, 8, 1, 1)):
-        table = {}
-        for _, s, num_rollouts in _outcomes(num_first, num_all):
-            value = float(
-                screened_weight([s], [num_rollouts], num_first=num_first, num_all=num_all, alpha=alpha, beta=bet)[0]
-                if weight == "screened"
-                else (0 if num_rollouts == num_first else s * (num_all - s) / (num_all * (num_all - 1)))
-            )
-            table[s, num_rollouts] = Fr(value).limit_denominator(10**6)
+    for design in DESIGNS:
+        num_first, num_all, alpha, bet = design
         for p in RATES:
             mean = sum(
-                (_chance(q, p) * table[s, num_rollouts] for q, s, num_rollouts in _outcomes(num_first, num_all)), Fr(0)
+                (_chance(q, p) * _screened(s, K, design, phase_one) for q, s, K in _outcomes(num_first, num_all)), Fr(0)
             )
-            cases.append(({"p": str(p), "K1": num_first}, mean, p**alpha * (1 - p) ** bet))
+            cases.append(({"p": str(p), "K1": num_first, "K": num_all}, mean, p**alpha * (1 - p) ** bet))
     return equal_exactly(cases)
+
+
+def _screened_weight_is_the_fraction(phase_one: bool = True) -> Outcome:
+    """The public function, in float64, at every count of every design, exits included."""
+    outcomes = []
+    for design in DESIGNS:
+        num_first, num_all, alpha, bet = design
+        ends = sorted({(s, K) for _, s, K in _outcomes(num_first, num_all)})
+        computed = screened_weight(
+            *zip(*ends, strict=True), num_first=num_first, num_all=num_all, alpha=alpha, beta=bet
+        )
+        expected = [float(_screened(s, K, design, phase_one)) for s, K in ends]
+        outcomes.append(agree(computed, expected, s=[s for s, _ in ends], K=[K for _, K in ends]))
+    return all_of(*outcomes)
 
 
 def _naive_bias(shift: float = 0.0) -> Outcome:
@@ -228,9 +248,17 @@ CLAIMS = (
             Check(
                 "exact",
                 "the screened weight is unbiased",
-                "3 designs, every sequence",
+                "6 designs, 5 rates, every sequence, in rationals",
                 _screened_is_unbiased,
-                fails={"the usual weight in its place": {"weight": "naive"}},
+                fails={"C(K, s) alone below the line": {"phase_one": False}},
+            ),
+            Check(
+                "numeric",
+                "the public function is that fraction",
+                "6 designs, every count",
+                _screened_weight_is_the_fraction,
+                Result.SUPPORTED,
+                fails={"C(K, s) alone below the line": {"phase_one": False}},
             ),
             Check(
                 "numeric",

@@ -6,10 +6,7 @@ import numpy as np
 
 from paced.theory.facts.variance import VarianceTerms, variance_terms
 from paced.theory.ledger.claim import Check, Claim, Counterexample, Outcome, Result, Verdict
-from paced.theory.ledger.engines import (
-    holds_for_all,
-    unsatisfiable,
-)
+from paced.theory.ledger.engines import holds_for_all, unsatisfiable, zero_for_any_number
 from paced.weights import BetaKernel
 
 
@@ -30,6 +27,19 @@ def _coupling_is_negative(symmetric: bool = True) -> Outcome:
 
     ends = ([(0.01, 0.01), (0.99, 1.0)], 0.2, -2.0), ([(0.01, 1.0), (0.99, 0.01)] * 4, 3.0, -0.05)
     return holds_for_all(st.tuples(rows, st.floats(0.2, 3), st.floats(-2, -0.05)), law, ends=ends)
+
+
+def _covariance_of_pairs(factor: int = 2) -> Outcome:
+    """Chebyshev: the sum of m m'(f-f')(g-g') over all pairs of problems is 2 Cov(f, g), so that its sign is theirs.
+
+    A problem more adds both orders of its pairs with all the others: 2 m Σ m'(f-f')(g-g').
+    """
+    import sympy
+
+    m, f, g = sympy.symbols("m f g", real=True)
+    M, F, G, FG, pairs = sympy.symbols("M F G FG D", real=True)
+    growth = {M: m, F: m * f, G: m * g, FG: m * f * g, pairs: 2 * m * (f * g * M - f * G - g * F + FG)}
+    return zero_for_any_number(pairs - factor * (M * FG - F * G), growth)
 
 
 def _association(opposite: bool = True) -> Outcome:
@@ -75,6 +85,13 @@ CLAIMS: tuple[Claim, ...] = (
                 _coupling_is_negative,
                 Result.SUPPORTED,
                 fails={"with the kernel (1, 3) and an asymmetric M2": {"symmetric": False}},
+            ),
+            Check(
+                "sympy",
+                "2 Cov is the mean of (f - f')(g - g') over pairs, each of which is <= 0 in opposite order",
+                "any number of problems, by induction; any masses",
+                _covariance_of_pairs,
+                fails={"Cov in place of 2 Cov": {"factor": 1}},
             ),
             Check(
                 "z3",

@@ -28,6 +28,9 @@ from paced.theory.ledger.engines import (
     mean_is,
     refuted,
     supported,
+    symbolic_zero,
+    unsatisfiable,
+    zero_for_any_number,
 )
 
 P = (Fr(0), Fr(1, 10), Fr(1, 3), Fr(1, 2), Fr(7, 9), Fr(1))
@@ -170,6 +173,37 @@ def _snr_is_defined(references: tuple[int, ...]) -> Outcome:
     return supported(len(references))
 
 
+def _spread_over_problems(mean_of_squares: bool = True) -> Outcome:
+    """The spread of single gradients across problems is E tr S + E|m - E m|², for any number of problems of equal p.
+
+    In one direction; a problem has mass, mean gradient m and spread s over its rollouts. V is the sum about c = E m.
+    """
+    import sympy
+
+    mass, m, s, c = sympy.symbols("mass m s c", real=True)
+    M, A, B, S, V = sympy.symbols("M A B S V", real=True)
+    growth = {M: mass, A: mass * m, B: mass * m**2, S: mass * s, V: mass * (s + (m - c) ** 2)}
+    sums = V - S - (B if mean_of_squares else c * A) + 2 * c * A - c**2 * M
+    return all_of(
+        zero_for_any_number(sums, growth),
+        symbolic_zero(sums.subs({M: 1, A: c}) - (V - S - (B - c**2))),
+    )
+
+
+def _larger_over_rollouts(within: bool = True) -> Outcome:
+    """E|m|²/E tr S >= |E m|²/(E tr S + E|m|² - |E m|²), with equality just where E|m|² = |E m|²."""
+    import z3
+
+    S, squares, square = z3.Reals("E_trS E_m_sq mean_sq")
+    hypotheses = [S > 0, square >= 0, *([squares >= square] if within else [])]
+    over_rollouts, over_problems = squares * (S + squares - square), square * S  # both times both denominators
+    return all_of(
+        unsatisfiable(*hypotheses, S + squares - square > 0, over_rollouts < over_problems),
+        unsatisfiable(*hypotheses, squares != square, over_rollouts == over_problems),
+        unsatisfiable(S > 0, squares == square, over_rollouts != over_problems),
+    )
+
+
 CLAIMS = (
     Claim(
         id="eq8",
@@ -180,7 +214,8 @@ CLAIMS = (
         paper="SNR_i = |mean gradient| / rms spread over K rollouts, averaged per pass-rate bin.",
         statement="Without signal Eq. (8) is 1/sqrt(K-1), 0.378 at K = 8. U = |ḡ|² - V/K is unbiased for |m|² with variance 4m'Sm/K + 2tr(S²)/(K(K-1)); for Gaussian "
         "gradients U/V estimates SNR² with a bias of (SNR² + 1/K)(tr(S) E[1/V] - 1), E[1/V] the integral of V's moment generating function; for isotropic noise that is "
-        "(SNR² + 1/K) 2/(nu-2), for other noise it is not. For a student whose K rollouts are equal Eq. (8) is undefined.",
+        "(SNR² + 1/K) 2/(nu-2), for other noise it is not. Pooled over problems of equal p the signal over the spread of rollouts, E|m|²/E tr S, is at least |E m|² over the spread across problems, "
+        "E tr S + E|m - E m|², which the theory means, and equal only if all m are. For a student whose K rollouts are equal Eq. (8) is undefined.",
         latex=r"U=\frac1{K(K-1)}\sum_{i\ne j}\langle g_i,g_j\rangle,\qquad \operatorname{Var}U=\frac{4m^\top\Sigma m}{K}+\frac{2\operatorname{tr}\Sigma^2}{K(K-1)},\qquad "
         r"\mathbb E\frac UV-\mathrm{SNR}^2=\Bigl(\mathrm{SNR}^2+\frac1K\Bigr)\Bigl(\operatorname{tr}\Sigma\int_0^\infty\prod_i\bigl(1+\tfrac{2\lambda_it}{K-1}\bigr)^{-\frac{K-1}2}dt-1\Bigr)",
         functions=(
@@ -197,7 +232,7 @@ CLAIMS = (
             "Gaussian gradients for the variance and bias of the ratio; (K-1) times the rank of S above 2 for its mean",
         ),
         proof="E|ḡ|² = |m|² + tr(S)/K. U is a U-statistic of degree 2; its Hoeffding decomposition gives the variance. For Gaussian gradients ḡ is independent of V, "
-        "a sum of l_i chi²_{K-1}/(K-1), and 1/V is the integral of exp(-tV) over t > 0.",
+        "a sum of l_i chi²_{K-1}/(K-1), and 1/V is the integral of exp(-tV) over t > 0. The spread across problems is the law of total variance.",
         repair="Report U/V, pooled per bin as sum U/sum V, never clipped before averaging, with the share of problems whose rollouts are all equal.",
         numbers=lambda: {
             "floor at K = 8, over K": float(snr_floor(8)),
@@ -265,6 +300,20 @@ CLAIMS = (
                 _delta_variance,
                 Result.SUPPORTED,
                 fails={"a variance 1.2 times larger": {"scale": 1.2}},
+            ),
+            Check(
+                "sympy",
+                "the spread across problems: within them and between their means",
+                "any number of problems of equal p, by induction; any masses",
+                _spread_over_problems,
+                fails={"|E m|² in place of E|m|²": {"mean_of_squares": False}},
+            ),
+            Check(
+                "z3",
+                "SNR² over rollouts is at least SNR² across problems",
+                "all real E tr S, E|m|² and |E m|²",
+                _larger_over_rollouts,
+                fails={"without E|m|² >= |E m|²": {"within": False}},
             ),
             Check(
                 "numeric", "no spread, no Eq. (8)", "deterministic student", _deterministic_gradient, Result.SUPPORTED

@@ -14,10 +14,19 @@ from paced.theory.facts.policy_gradient import (
     bandit_moments,
     fisher_signal,
     score_signal_and_moment,
+    sequence_signal_table,
     snr_profile_table,
 )
 from paced.theory.ledger.claim import Check, Claim, Counterexample, Outcome, Picture, Result, Verdict
-from paced.theory.ledger.engines import agree, all_of, equal_exactly, refuted, supported, symbolic_zero
+from paced.theory.ledger.engines import (
+    agree,
+    all_of,
+    equal_exactly,
+    refuted,
+    supported,
+    symbolic_zero,
+    zero_for_any_number,
+)
 
 Case = tuple[Mapping[str, Any], Any, Any]
 BANDITS = (
@@ -177,18 +186,27 @@ def _projection(rest: bool = True) -> Outcome:
     return equal_exactly(cases)
 
 
-def _general_projection() -> Outcome:
-    """E(R - p - c'S)² = pq - 2 c'∇p + c'Fc, and with F c = ∇p it is pq - ∇p'c: three parameters, in SymPy."""
+def _general_projection(mean_zero: bool = True) -> Outcome:
+    """E(R - p - x)² = pq - s for x = c'score with F c = ∇p and s = ∇p'c, for any number of answers, by induction.
+
+    The parameters enter through x alone, so that there may be any number of them. R² = R, E x = 0, E R x = E x² = s.
+    """
     import sympy
 
-    c, gradient = sympy.symbols("c0:3", real=True), sympy.symbols("d0:3", real=True)
-    pq = sympy.symbols("v", positive=True)
-    half = [[sympy.Symbol(f"f{min(i, j)}{max(i, j)}", real=True) for j in range(3)] for i in range(3)]
-    quadratic = sum(c[i] * half[i][j] * c[j] for i in range(3) for j in range(3))
-    cross = sum(x * y for x, y in zip(c, gradient, strict=True))
-    mean_square = pq - 2 * cross + quadratic
-    at = {gradient[i]: sum(half[i][j] * c[j] for j in range(3)) for i in range(3)}
-    return symbolic_zero((mean_square - (pq - cross)).subs(at))
+    mass, R, x, p, s = sympy.symbols("mass R x p s", real=True)
+    rest, M, A, B, X, RX, XX = sympy.symbols("rest M E_R E_RR E_x E_Rx E_xx", real=True)
+    growth = {
+        rest: mass * (R - p - x) ** 2,
+        M: mass,
+        A: mass * R,
+        B: mass * R**2,
+        X: mass * x,
+        RX: mass * R * x,
+        XX: mass * x**2,
+    }
+    sums = rest - (B - 2 * p * A + p**2 * M) + 2 * (RX - p * X) - XX
+    at = {M: 1, A: p, B: p, RX: s, XX: s, **({X: 0} if mean_zero else {})}
+    return all_of(zero_for_any_number(sums, growth), symbolic_zero(sums.subs(at) - (rest - (p * (1 - p) - s))))
 
 
 def _tabular(policy: int = 1) -> Outcome:
@@ -276,8 +294,10 @@ CLAIMS: tuple[Claim, ...] = (
         proof="grad p = E[R score] and F = E[score score']. E(R - p - c'score)^2 = pq - 2c'grad p + c'F c, which at F c = grad p is pq - grad p'c and never negative. "
         "For a tabular softmax c = R - p explains the reward without rest.",
         numbers=_shared_share,
+        picture=Picture("signal_of_sequences", sequence_signal_table, "Signal in the Fisher metric when all tokens of one shared softmax must be right; with one token it is p(1-p)."),
         checks=(
-            Check("sympy", "the mean square at F c = grad p", "three parameters", _general_projection),
+            Check("sympy", "p(1-p) minus the signal is a mean square", "any number of answers, by induction, and of parameters", _general_projection,
+                  fails={"scores without mean 0": {"mean_zero": False}}),
             Check("exact", "signal plus rest is p(1-p) for sequences with shared logits, rest >= 0", "3 policies of 8 to 27 sequences", _projection,
                   fails={"without the rest": {"rest": False}}),
             Check("exact", "a softmax over all answers attains p(1-p)", "3 bandits", _tabular, fails={"two answers with one logit": {"policy": 2}}),

@@ -7,9 +7,18 @@ from fractions import Fraction as Fr
 from itertools import pairwise
 from typing import Any
 
-from paced.theory.facts.printed import ABSTRACT, EXPONENTS, FORGETTING, MIGRATION, kernel_peak, middle_share
+from paced.theory.facts.printed import (
+    ABSTRACT,
+    EXPONENTS,
+    FORGETTING,
+    MIGRATION,
+    kernel_peak,
+    middle_share,
+    migration_table,
+    trade_table,
+)
 from paced.theory.facts.tables import MMLU, REASONING
-from paced.theory.ledger.claim import Check, Claim, Counterexample, Outcome, Result, Verdict
+from paced.theory.ledger.claim import Check, Claim, Counterexample, Outcome, Picture, Result, Verdict
 from paced.theory.ledger.engines import equal_exactly, proved, refuted, supported
 
 Case = tuple[Mapping[str, Any], Any, Any]
@@ -176,6 +185,7 @@ CLAIMS: tuple[Claim, ...] = (
             "(3, 1) is further from the default than (2, 1) and forgets less.",
             evaluate=lambda: {"(2, 1)": float(EXPONENTS[2, 1][1]), "(3, 1)": float(EXPONENTS[3, 1][1])},
         ),
+        picture=Picture("exponents_trade", trade_table, "Table 6: MATH-500 against forgetting on MMLU, by (α, β)."),
         checks=(
             Check("exact", "1.4 points, and which rows are above and forget more", "5 rows", _exponents,
                   fails={"(1, 2) as the default": {"default": (1, 2)}}),
@@ -247,6 +257,7 @@ CLAIMS: tuple[Claim, ...] = (
         repair="Say half of the problems; the tails hold 49 %.",
         numbers=lambda: {step: float(middle_share(step)) for step in MIGRATION},
         counterexample=Counterexample("Step 0.", evaluate=lambda: {"middle bin": float(middle_share("Step 0"))}),
+        picture=Picture("migration", migration_table, "Table 9: shares of the problems by pass rate during training; the line is one half."),
         checks=(
             Check("exact", "the middle bin is a minority at step 0", "Table 9", _is_a_minority, Result.REFUTED),
             Check("exact", "it is one at step 100", "Table 9", lambda: _is_a_minority("Step 100"), Result.SUPPORTED),

@@ -16,6 +16,8 @@ from paced.theory.ledger.engines import (
     agree,
     all_of,
     equal_exactly,
+    symbolic_zero,
+    zero_for_any_number,
 )
 from paced.weights import BetaKernel
 from paced.weights.estimates import EstimatorName
@@ -109,6 +111,30 @@ def _variance_of_u(shift: Fr = Fr(0)) -> Outcome:
     return equal_exactly(cases)
 
 
+def _variance_for_every_number(orders: int = 4) -> Outcome:
+    """The moments of s by induction on the rollouts, and from them Var(p̂q̂) = (1 - 1/K)² Var(u) for every K.
+
+    One more rollout adds p Σ_{j<n} C(n, j) E s^j to E s^n. ``orders=3`` forgets the fourth factorial moment.
+    """
+    import sympy
+    from sympy.functions.combinatorial.numbers import stirling
+
+    p, K = sympy.symbols("p K", real=True)
+    moments: list[sympy.Expr] = [sympy.Integer(1)]
+    outcomes = []
+    for n in range(1, 5):
+        closed = sum(stirling(n, j) * sympy.ff(K, j) * p**j for j in range(1, min(n, orders) + 1))
+        more = p * sum(comb(n, j) * moments[j] for j in range(n))
+        moment = sympy.Symbol(f"E_s{n}", real=True)
+        outcomes.append(zero_for_any_number(moment - closed, {moment: more, K: 1}))
+        moments.append(closed)
+    pq = p * (1 - p)
+    mean, second = (K * moments[1] - moments[2]) / K**2, (K**2 * moments[2] - 2 * K * moments[3] + moments[4]) / K**4
+    of_u = pq / K * (1 - pq * (4 * K - 6) / (K - 1))
+    scale = 1 - 1 / K
+    return all_of(*outcomes, symbolic_zero(mean - scale * pq), symbolic_zero(second - mean**2 - scale**2 * of_u))
+
+
 def _variance_function(shift: int = 0) -> Outcome:
     """The public function, through the trainer's own weights."""
     p = np.array([0.03, 0.2, 0.5, 0.91])
@@ -127,8 +153,9 @@ CLAIMS: tuple[Claim, ...] = (
         title="The default plug-in weight is biased by a scale only; others in shape",
         verdict=Verdict.TRUE,
         statement="E[p̂q̂] = (1 - 1/K) pq, a scale that unit-mean normalisation removes; E[p̂ q̂^2] has another shape. For whole exponents with alpha + beta <= K the U-statistic "
-        "is unbiased, and nothing else is; with fewer rollouts nothing is. u = s(K-s)/(K(K-1)) has variance (pq/K)(1 - pq(4K-6)/(K-1)).",
-        latex=r"\mathbb E[\hat p\hat q]=\bigl(1-\tfrac1K\bigr)pq,\qquad \operatorname{Var}(u)=\frac{pq}{K}\Bigl(1-\frac{pq(4K-6)}{K-1}\Bigr)",
+        "is unbiased, and nothing else is; with fewer rollouts nothing is. u = s(K-s)/(K(K-1)) has variance (pq/K)(1 - pq(4K-6)/(K-1)) over rollouts, and the "
+        "plug-in p̂q̂ that of u times (1 - 1/K)^2, for every K.",
+        latex=r"\mathbb E[\hat p\hat q]=\bigl(1-\tfrac1K\bigr)pq,\qquad \operatorname{Var}(\hat p\hat q)=\bigl(1-\tfrac1K\bigr)^2\operatorname{Var}(u),\qquad \operatorname{Var}(u)=\frac{pq}{K}\Bigl(1-\frac{pq(4K-6)}{K-1}\Bigr)",
         functions=(
             expected_weight,
             default_weight_variance,
@@ -180,6 +207,13 @@ CLAIMS: tuple[Claim, ...] = (
                 "4 K, 6 rates",
                 _variance_of_u,
                 fails={"1/1000 more": {"shift": Fr(1, 1000)}},
+            ),
+            Check(
+                "sympy",
+                "the mean and the spread of p̂q̂ over rollouts",
+                "every K, by induction on the rollouts, and p",
+                _variance_for_every_number,
+                fails={"without the fourth factorial moment": {"orders": 3}},
             ),
             Check(
                 "numeric",

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from paced.theory.facts.shared_rollouts import default_pass_share, shared_pass_share
-from paced.theory.ledger.claim import Check, Claim, Counterexample, Outcome, Result, Verdict
+from paced.theory.facts.shared_rollouts import default_pass_share, pass_share_table, shared_pass_share
+from paced.theory.ledger.claim import Check, Claim, Counterexample, Outcome, Picture, Result, Verdict
 from paced.theory.ledger.engines import agree, all_of, equal_exactly
 from paced.weights import BetaKernel
 
@@ -80,6 +80,7 @@ CLAIMS: tuple[Claim, ...] = (
             "p = 0.1, K = 8: passes count with share 0.2, twice what they should.",
             evaluate=lambda: {"share": float(default_pass_share(0.1, 8)), "pass rate": 0.1},
         ),
+        picture=Picture("pass_share", pass_share_table, "Share of the passed rollouts in the mean gradient when p̂(1-p̂) is made from the same K rollouts, against p."),
         checks=(
             Check("exact", "the share for the default weight", "K = 2..9, 4 rates", _default_share, fails={"the share p": {"shared": False}}),
             Check("exact", "leaving the rollout itself out keeps p", "3 K, 4 rates", _leave_one_out, fails={"all K rollouts": {"others": False}}),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fractions import Fraction as Fr
 
-from paced.theory.facts.tables import AIME_PROBLEMS, MMLU, REASONING, reachable
-from paced.theory.ledger.claim import Check, Claim, Counterexample, Outcome, Result, Verdict
+from paced.theory.facts.tables import AIME_PROBLEMS, MMLU, REASONING, forgetting_table, mean_at_k_table, reachable
+from paced.theory.ledger.claim import Check, Claim, Counterexample, Outcome, Picture, Result, Verdict
 from paced.theory.ledger.engines import equal_exactly, refuted, supported
 
 
@@ -118,6 +118,11 @@ CLAIMS = (
             "AKL in Table 4: base 73.2, after 68.6, printed forgetting 2.8.",
             evaluate=lambda: {"base - after": float(Fr("73.2") - Fr("68.6")), "printed": 2.8},
         ),
+        picture=Picture(
+            "forgetting",
+            forgetting_table,
+            "Forgetting in Tables 4 and 5 as the difference of the two scores, and as printed.",
+        ),
         checks=(
             Check(
                 "exact",
@@ -165,6 +170,11 @@ CLAIMS = (
         counterexample=Counterexample(
             "35.9 % is between 86/240 = 35.83 % and 87/240 = 36.25 %.",
             evaluate=lambda: {"86/240": 100 * 86 / 240, "printed": 35.9, "87/240": 100 * 87 / 240},
+        ),
+        picture=Picture(
+            "nearest_means",
+            lambda: mean_at_k_table(aime_values()),
+            "The nearest mean@8 on 30 problems, minus the printed value. Within the band it is rounded or cut to it.",
         ),
         checks=(
             Check(

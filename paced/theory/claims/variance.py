@@ -1,4 +1,4 @@
-"""Claims about the variance of the weighted gradient, exactly: Proposition 7, Eq. (6) and (32)-(36)."""
+"""The claim about the variance of the weighted gradient, exactly: Proposition 7, Eq. (6) and (32)-(35) (``prop7``)."""
 
 from __future__ import annotations
 
@@ -8,18 +8,9 @@ from itertools import permutations, product
 
 import numpy as np
 
-from paced.theory.facts.variance import VarianceTerms, self_normalised_variance, variance_terms
-from paced.theory.ledger.claim import Check, Claim, Control, Counterexample, Outcome, Result, Verdict
-from paced.theory.ledger.engines import (
-    agree,
-    all_of,
-    equal_exactly,
-    holds_for_all,
-    mean_is,
-    refuted,
-    supported,
-    unsatisfiable,
-)
+from paced.theory.facts.variance import self_normalised_variance, variance_terms
+from paced.theory.ledger.claim import Check, Claim, Outcome, Result, Verdict
+from paced.theory.ledger.engines import agree, all_of, equal_exactly, mean_is, symbolic_zero, zero_for_any_number
 from paced.weights import BetaKernel, normalise
 
 WEIGHTS = (Fr(1, 10), Fr(1, 3), Fr(3, 4), Fr(1, 5))
@@ -122,71 +113,71 @@ def _self_normalised_numbers() -> Outcome:
     return all_of(agree(computed, float(expected)), agree(masses, 0.75 * 0.64 * 0.64 + 0.25 * 2.56 * 1.44))
 
 
-# --- Eq. (36) ---------------------------------------------------------------------------------------------------------
-def _population():  # type: ignore[no-untyped-def]
-    """Weights, gradients in one dimension and masses of 2 to 7 problems."""
-    from hypothesis import strategies as st
+# --- any number of problems -------------------------------------------------------------------------------------------
+def _any_population(noise: bool = True) -> Outcome:
+    """Eq. (34) and (35) for any number of problems, masses, weights and noise, in one direction of the gradient.
 
-    row = st.tuples(st.floats(0.05, 1), st.floats(-3, 3), st.floats(0.05, 1))
-    return st.lists(row, min_size=2, max_size=7)
+    By induction on the problems: V_w, the mean of (u w G - c)² over a problem's gradients G with mean g and second
+    moment m2, and the centred covariance of (u w)² and m2 are the same sums for all constants u, a, b and c. With
+    u = 1/E w, a = E w̃², b = E M2 and c = E w̃ g they are the terms. Without ``noise`` m2 is g² in V_w alone.
+    """
+    import sympy
 
-
-POPULATION_ENDS = (
-    [(0.05, -3.0, 1.0), (1.0, 3.0, 0.05)],
-    [(0.05, 3.0, 0.05), (1.0, -3.0, 1.0), (0.5, 0.1, 0.3)] + [(1.0, 1.0, 1.0)] * 4,
-)
-"""Two and seven problems; every entry is at both its ends."""
-
-
-def _of(rows: list[tuple[float, float, float]]) -> VarianceTerms:
-    w, g, mass = map(np.array, zip(*rows, strict=True))
-    return variance_terms(w, g, masses=mass)
-
-
-def _exact_condition() -> Outcome:
-    """V_w < V_unif exactly when the exact condition holds; away from ties of rounding."""
-
-    def law(rows: list[tuple[float, float, float]]) -> bool | None:
-        t = _of(rows)
-        gap = t.weighted_variance - t.uniform_variance
-        return None if abs(gap) < 1e-9 * (1 + t.mean_second_moment) else t.meets_exact_condition == (gap < 0)
-
-    return holds_for_all(_population(), law, ends=POPULATION_ENDS)
+    mass, w, g, m2, u, a, b, c, d = sympy.symbols("mass w g m2 u a b c d", real=True)
+    V, Cov, M, A, E, G = sympy.symbols("V Cov M A E G", real=True)
+    growth = {
+        V: mass * ((u * w) ** 2 * (m2 if noise else g**2) - 2 * u * w * g * c + c**2),
+        Cov: mass * ((u * w) ** 2 - a) * (m2 - b),
+        M: mass,
+        A: mass * w**2,
+        E: mass * m2,
+        G: mass * w * g,
+    }
+    sums = V - Cov + 2 * u * c * G - c**2 * M - b * u**2 * A - a * E + a * b * M
+    terms = {M: 1, G: c / u, A: a / u**2, E: b}
+    ratio = (a + Cov / b - c**2 / b) / (1 - d**2 / b)
+    return all_of(
+        zero_for_any_number(sums, growth),
+        symbolic_zero(sums.subs(terms) - (V - (a * b + Cov - c**2))),
+        symbolic_zero(ratio - (a * b + Cov - c**2) / (b - d**2)),
+    )
 
 
-def _condition_36_suffices(with_means: bool = True) -> Outcome:
-    """Over the reals: Eq. (36) and |E w̃ g| >= |E g| give V_w < V_unif; Eq. (36) alone does not."""
-    import z3
+def _any_batch(lost: int = 1) -> Outcome:
+    """V/B for B independent draws and (V/B)(N-B)/(N-1) for B different problems, for any N and B.
 
-    square, moment, cov, weighted, plain = z3.Reals("E_ww E_M2 Cov weighted_mean_sq mean_sq")
-    hypotheses = [square >= 1, moment > 0, weighted >= 0, plain >= 0, plain < moment, cov < (1 - square) * moment]
-    if with_means:
-        hypotheses.append(weighted >= plain)
-    return unsatisfiable(*hypotheses, square * moment + cov - weighted >= moment - plain)
+    S, Q and P are the sums of x, of x² and of the products of two different problems. Two draws of a batch without
+    replacement are each ordered pair equally often. ``lost`` is subtracted from N under the line.
+    """
+    import sympy
 
+    x, S, Q, P = sympy.symbols("x S Q P", real=True)
+    N, B = sympy.symbols("N B", positive=True)
+    variance = Q / N - (S / N) ** 2
 
-def _condition_36_flags() -> Outcome:
-    """The property against Eq. (36) written out, on populations of both kinds."""
+    def of_a_batch(product_of_two):  # type: ignore[no-untyped-def]
+        return (B * Q / N + B * (B - 1) * product_of_two) / B**2 - (S / N) ** 2
 
-    def law(rows: list[tuple[float, float, float]]) -> bool | None:
-        w, g, mass = map(np.array, zip(*rows, strict=True))
-        mass = mass / mass.sum()
-        unit = w / (mass @ w)
-        left = mass @ (unit**2 * g**2) - (mass @ unit**2) * (mass @ g**2)
-        right = -(mass @ unit**2 - 1) * (mass @ g**2)
-        return None if abs(left - right) < 1e-9 else _of(rows).meets_condition_36 == bool(left < right)
-
-    return holds_for_all(_population(), law, ends=POPULATION_ENDS)
+    once = of_a_batch((S**2 - Q) * sympy.gamma(N - 1) / sympy.gamma(N + 1))
+    return all_of(
+        zero_for_any_number(S**2 - Q - P, {S: x, Q: x**2, P: 2 * x * S}),
+        symbolic_zero(of_a_batch((S / N) ** 2) - variance / B),
+        symbolic_zero(once - variance / B * (N - B) / (N - lost)),
+    )
 
 
-def _two_problems() -> VarianceTerms:
-    return variance_terms(BetaKernel().at([0.1, 0.5]), [1.0, 0.7])
+def _linear_term(centred: bool = True) -> Outcome:
+    """To first order Σ w g / Σ w over a batch moves by w̃ (g - c) for each draw, whose mean is 0; not by w̃ g."""
+    import sympy
 
-
-def _condition_36_means_reduction(terms: VarianceTerms) -> Outcome:
-    if terms.meets_condition_36 and terms.weighted_variance >= terms.uniform_variance:
-        return refuted("Eq. (36) holds and the variance grows", p=(0.1, 0.5), g=(1.0, 0.7), ratio=terms.ratio)
-    return supported(1)
+    mass, w, g, c, e = sympy.symbols("mass w g c e", real=True)
+    W, G, R = sympy.symbols("W G R", real=True)
+    of_batch = (G + e * (w * g - G)) / (W + e * (w - W))
+    slope = sympy.diff(of_batch, e).subs(e, 0).subs(G, c * W)
+    return all_of(
+        symbolic_zero(slope - w / W * (g - c if centred else g)),
+        zero_for_any_number(R - G + c * W, {R: mass * w * (g - c), G: mass * w * g, W: mass * w}),
+    )
 
 
 CLAIMS: tuple[Claim, ...] = (
@@ -209,7 +200,8 @@ CLAIMS: tuple[Claim, ...] = (
         ),
         hypotheses=("weights divided by their mean over the training set, fixed before the batch is drawn",),
         depends_on=("eq4", "a4"),
-        proof="E|x - E x|^2 = E|x|^2 - |E x|^2 for x = w~ g, and E[w~^2 M2] = E[w~^2] E[M2] + Cov. E[w~^2] >= 1 by Jensen.",
+        proof="E|x - E x|^2 = E|x|^2 - |E x|^2 for x = w~ g, and E[w~^2 M2] = E[w~^2] E[M2] + Cov, by induction on the problems, direction by direction, over which "
+        "both sides add up. For a continuous law of problems sums become expectations, which are linear too.",
         numbers=lambda: {
             "V_w, population-normalised": variance_terms(
                 BetaKernel().at([0.1, 0.3, 0.5, 0.8]), [3, 1.5, 1, -0.5]
@@ -219,6 +211,27 @@ CLAIMS: tuple[Claim, ...] = (
             ),
         },
         checks=(
+            Check(
+                "sympy",
+                "Eq. (34) and (35), term by term",
+                "any number of problems, by induction; any masses, weights and noise",
+                _any_population,
+                fails={"without the noise of a problem's gradient": {"noise": False}},
+            ),
+            Check(
+                "sympy",
+                "batches: V/B, and (V/B)(N-B)/(N-1) without replacement",
+                "any N, by induction, and any B",
+                _any_batch,
+                fails={"N in place of N - 1": {"lost": 0}},
+            ),
+            Check(
+                "sympy",
+                "self-normalised batches move by w~ (g - E[w~ g]) to first order",
+                "any number of problems, by induction",
+                _linear_term,
+                fails={"by w~ g": {"centred": False}},
+            ),
             Check(
                 "exact",
                 "Eq. (34) is the variance over all batches",
@@ -249,54 +262,5 @@ CLAIMS: tuple[Claim, ...] = (
                 Result.SUPPORTED,
             ),
         ),
-    ),
-    Claim(
-        id="prop7.sufficient",
-        where="Proposition 7, Eq. (36)",
-        title="When the covariance beats the weight penalty",
-        verdict=Verdict.CONDITIONAL,
-        paper="A sufficient condition for variance reduction is Cov(w~^2, M2)/E[M2] < 1 - E[w~^2].",
-        statement=(
-            "Sufficient only together with |E[w~ g]| >= |E g|. Exactly: V_w < V_unif if and only if "
-            "Cov(w~^2, M2) + Var(w~) E[M2] < |E[w~ g]|^2 - |E g|^2."
-        ),
-        latex=r"V_w<V_{\mathrm{unif}}\iff\operatorname{Cov}(\tilde w^2,M_2)+\operatorname{Var}(\tilde w)\,\mathbb E[M_2]<\|\mathbb E[\tilde wg]\|^2-\|\mathbb Eg\|^2",
-        equations=(36,),
-        functions=(variance_terms,),
-        hypotheses=("|E[w~ g]| >= |E g|, or mean gradients that are negligible against M2",),
-        depends_on=("prop7",),
-        proof="Subtract V_unif from Eq. (34); E[w~^2] - 1 = Var(w~).",
-        repair="Use the exact condition; it needs nothing more to be measured.",
-        counterexample=Counterexample(
-            "p in {0.1, 0.5} with equal odds, default kernel, gradients 1 and 0.7 without noise: Eq. (36) holds, the variance is 2.78 times larger.",
-            lambda: {
-                "E[w~^2 M2]": _two_problems().mean_square_weight * _two_problems().mean_second_moment
-                + _two_problems().coupling,
-                "E[M2]": _two_problems().mean_second_moment,
-                "V_w": _two_problems().weighted_variance,
-                "V_unif": _two_problems().uniform_variance,
-                "ratio": _two_problems().ratio,
-            },
-        ),
-        checks=(
-            Check(
-                "z3",
-                "with |E[w~ g]| >= |E g| it suffices",
-                "all real moments",
-                _condition_36_suffices,
-                fails={"without |E[w~ g]| >= |E g|": {"with_means": False}},
-            ),
-            Check(
-                "hypothesis",
-                "the exact condition is if and only if",
-                "2 to 7 problems",
-                _exact_condition,
-                Result.SUPPORTED,
-            ),
-            Check(
-                "hypothesis", "meets_condition_36 is Eq. (36)", "2 to 7 problems", _condition_36_flags, Result.SUPPORTED
-            ),
-        ),
-        other_controls=(Control("numeric", "on g = (1, 0.7)", lambda: _condition_36_means_reduction(_two_problems())),),
     ),
 )

@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import stats
 
 from paced.arrays import Floats
 from paced.theory.facts.domains import positives, reals
@@ -116,6 +117,27 @@ def snr_profile_table(*, size: int = 99) -> dict[str, list[float]]:
     for name, baseline in baselines.items():
         signal, moment = score_signal_and_moment(p, baseline=baseline)
         columns[name] = (signal / moment / largest[name]).tolist()
+    return columns
+
+
+def sequence_signal_table(*, size: int = 49) -> dict[str, list[float]]:
+    """∇p' F⁺ ∇p against p when all of L = 1, 2, 8 tokens from one Bernoulli softmax must be right.
+
+    It is p² L (p^(-1/L) - 1). The number of right tokens is all that reward and score depend on, so it is the answer.
+
+    Example:
+        >>> {name: [round(x, 4) for x in column] for name, column in sequence_signal_table(size=1).items()}
+        {'p': [0.5], '1 token': [0.25], '2 tokens': [0.2071], '8 tokens': [0.181]}
+    """
+    p = np.arange(1, size + 1) / (size + 1)
+    columns: dict[str, list[float]] = {"p": p.tolist()}
+    for length in (1, 2, 8):
+        right = np.arange(length + 1)
+        signals = []
+        for token in p ** (1 / length):
+            mass = stats.binom.pmf(right, length, token)
+            signals.append(fisher_signal(mass, right == length, (right - length * token)[:, None]))
+        columns["1 token" if length == 1 else f"{length} tokens"] = signals
     return columns
 
 

@@ -34,6 +34,34 @@ ABSTRACT: dict[str, tuple[str, str]] = {"Table 2": ("7.5", "14.8"), "Table 3": (
 """Gains over the base model that the abstract states: MATH-500 and AIME 2025."""
 
 
+def trade_table() -> dict[str, list[str] | list[float]]:
+    """Table 6: the exponents, forgetting and MATH-500.
+
+    Example:
+        >>> [column[1] for column in trade_table().values()]
+        ['(1, 2)', 0.9, 95.4]
+    """
+    rows = EXPONENTS.items()
+    return {
+        "exponents": [str(row) for row, _ in rows],
+        "forgetting": [float(forgotten) for _, (_, forgotten) in rows],
+        "MATH-500": [float(score) for _, (score, _) in rows],
+    }
+
+
+def migration_table() -> dict[str, list[float]]:
+    """Table 9: shares of the problems with low, middle and high pass rate against the training step.
+
+    Example:
+        >>> migration_table()["middle"]
+        [0.51, 0.32, 0.24, 0.21]
+    """
+    shares = {
+        name: [int(row[i]) / 100 for row in MIGRATION.values()] for i, name in enumerate(("low", "middle", "high"))
+    }
+    return {"step": [float(step.removeprefix("Step ")) for step in MIGRATION], **shares}
+
+
 def kernel_peak(exponents: tuple[int, int]) -> Fraction:
     """α/(α+β) of a row of Table 6.
 

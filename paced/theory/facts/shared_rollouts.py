@@ -55,3 +55,15 @@ def default_pass_share(pass_rate: ArrayLike, num_rollouts: int) -> Floats:
     """
     p = check_pass_rate("default_pass_share", pass_rate)
     return p + (1 - 2 * p) / check_number("default_pass_share", "num_rollouts", num_rollouts, low=2)
+
+
+def pass_share_table(*, size: int = 51) -> dict[str, list[float]]:
+    """The share of passes against p for K = 2, 4, 8, and with weights from other rollouts.
+
+    Example:
+        >>> {name: column[0] for name, column in pass_share_table(size=3).items()}
+        {'p': 0.0, 'K = 2': 0.5, 'K = 4': 0.25, 'K = 8': 0.125, 'other rollouts': 0.0}
+    """
+    p = np.linspace(0, 1, size)
+    columns = {f"K = {K}": default_pass_share(p, K).tolist() for K in (2, 4, 8)}
+    return {"p": p.tolist(), **columns, "other rollouts": p.tolist()}

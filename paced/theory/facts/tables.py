@@ -6,6 +6,7 @@ Left out: Table 10 (settings) and Figure 3, whose numbers are not printed.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 from math import floor
 
@@ -59,6 +60,40 @@ MMLU: dict[str, dict[str, tuple[str, str | None]]] = {
 """MMLU after training, and the forgetting printed beside it."""
 
 AIME_PROBLEMS = 30
+
+
+def forgetting_table() -> dict[str, list[str] | list[float]]:
+    """Base minus after, and the forgetting printed beside it, for each method of Tables 4 and 5.
+
+    Example:
+        >>> [column[2] for column in forgetting_table().values()]
+        ['AKL, T4', 4.6, 2.8]
+    """
+    methods, differences, printed = [], [], []
+    for table, rows in MMLU.items():
+        for method, (after, beside) in rows.items():
+            if beside is not None:
+                short = method.removesuffix(" Forward KL").removesuffix(" Reverse KL")
+                methods.append(f"{'Unweighted' if '(' in method else short}, T{table[-1]}")
+                differences.append(float(Fraction(rows["Base"][0]) - Fraction(after)))
+                printed.append(float(beside))
+    return {"method": methods, "base minus after": differences, "printed": printed}
+
+
+def mean_at_k_table(values: Mapping[str, str], *, num_samples: int = 8) -> dict[str, list[float]]:
+    """Each printed AIME value with the distance from it to the nearest mean@k, in points.
+
+    Example:
+        >>> {name: [round(x, 3) for x in column] for name, column in mean_at_k_table({"Base": "28.7"}).items()}
+        {'printed': [28.7], 'nearest mean@8 minus printed': [0.05]}
+    """
+    total = AIME_PROBLEMS * num_samples
+    exact = [Fraction(value) for value in values.values()]
+    distances = [Fraction(100 * round(value * total / 100), total) - value for value in exact]
+    return {
+        "printed": [float(value) for value in exact],
+        f"nearest mean@{num_samples} minus printed": [float(distance) for distance in distances],
+    }
 
 
 def reachable(percent: str, *, num_problems: int, num_samples: int) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 | engine | function | proved when | refuted when |
 |---|---|---|---|
 | sympy | :func:`symbolic_zero` | the expression simplifies to 0 | it is not 0 at a numeric point |
+| sympy | :func:`zero_for_any_number` | 0 without a term, and one more changes nothing | terms that break it are known |
 | z3 | :func:`unsatisfiable` | the negation has no model over the reals | a model is found |
 | interval | :func:`positive_on` | ball arithmetic shows f > 0 on every box | a point has f < 0 |
 | exact | :func:`equal_exactly` | rationals agree everywhere on a finite domain | they differ somewhere |
@@ -11,7 +12,7 @@
 | monte_carlo | :func:`mean_is` | (never: *supported*) | the mean is over five standard errors off |
 
 What cannot be decided is *undecided*: that a simplification fails proves nothing.
-The three that prove over a continuum are in ``provers.py``, how outcomes are written and combined in ``outcomes.py``;
+The four that prove over a continuum are in ``provers.py``, how outcomes are written and combined in ``outcomes.py``;
 claims import them all from here. sympy, z3, flint and hypothesis are imported when their engine runs.
 """
 
@@ -27,11 +28,11 @@ from numpy.typing import ArrayLike
 
 from paced.theory.ledger.claim import Outcome
 from paced.theory.ledger.outcomes import all_of, assumed, proved, refuted, supported, undecided
-from paced.theory.ledger.provers import positive_on, symbolic_zero, unsatisfiable
+from paced.theory.ledger.provers import positive_on, symbolic_zero, unsatisfiable, zero_for_any_number
 
 __all__ = [
     "agree", "all_of", "assumed", "equal_exactly", "holds_for_all", "mean_is", "positive_on", "proved", "refuted",
-    "supported", "symbolic_zero", "undecided", "unsatisfiable",
+    "supported", "symbolic_zero", "undecided", "unsatisfiable", "zero_for_any_number",
 ]  # fmt: skip
 
 F64 = 1e-12

@@ -6,13 +6,13 @@ statement, and a query whose hypotheses contradict each other proves nothing, so
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from paced.theory.ledger.claim import Outcome
+from paced.theory.ledger.claim import Outcome, Result
 from paced.theory.ledger.outcomes import proved, refuted, undecided
 
 
@@ -48,12 +48,21 @@ def symbolic_zero(expression: Any, *, points: int = 4, detail: str = "") -> Outc
         place = {symbol: _value_of(symbol, rng) for symbol in symbols}
         if None in place.values():
             return undecided("sympy", f"no number is what the symbols assume: {place}")
-        value = sympy.N(expression.subs(place), 50)
-        if value.is_finite and abs(complex(value)) > 1e-30:
-            difference = complex(value).real
+        difference = _difference(expression, place)
+        if difference is not None:
             where: dict[str, Any] = {str(s): str(v) for s, v in place.items()} or {"difference": difference}
             return refuted(f"the two sides differ by {difference:.6g}", **where, engine="sympy")
     return undecided("sympy", "zero at every point tried, but no simplification reaches 0")
+
+
+def _difference(expression: Any, place: Mapping[Any, Any]) -> float | None:
+    """The (real part of the) value of an expression at a place, to 50 digits; None where it is 0 or not a number."""
+    import sympy
+
+    value = sympy.N(expression.subs(place), 50)
+    if value.is_finite and abs(complex(value)) > 1e-30:
+        return complex(value).real
+    return None
 
 
 def _value_of(symbol: Any, rng: np.random.Generator) -> Any:
@@ -65,6 +74,65 @@ def _value_of(symbol: Any, rng: np.random.Generator) -> Any:
         for candidate in (-number, number) if rng.random() < 0.5 else (number, -number):
             if all(getattr(candidate, f"is_{name}") is value for name, value in symbol.assumptions0.items()):
                 return candidate
+    return None
+
+
+def zero_for_any_number(identity: Any, growth: Mapping[Any, Any], *, terms: int = 3, detail: str = "") -> Outcome:
+    """Prove by induction that an identity among sums holds for any number of terms.
+
+    Args:
+        identity: lhs - rhs, an expression in the sums and in constants.
+        growth: each sum, a symbol without a sign -> what one more term adds to it: an expression in the sums before the
+            term, so that sums over pairs can be written, in the constants of ``identity``, and in the term's own
+            symbols, which are all others.
+        terms: random terms that are added when the step is not 0, in search of a sum that breaks the identity.
+        detail: what a proof shows.
+
+    Returns: proved when the identity is 0 without a term and unchanged by one more; refuted with the terms that break
+    it; undecided when the step is not 0 and no such terms are known, since sums that no terms have may break it.
+
+    Example:
+        >>> import sympy
+        >>> x, total, squares, pairs = sympy.symbols("x S Q P", real=True)
+        >>> growth = {total: x, squares: x**2, pairs: 2 * x * total}
+        >>> print(zero_for_any_number(total**2 - squares - pairs, growth).result)
+        proved
+        >>> print(zero_for_any_number(total**2 - squares, growth))
+        refuted at term 1=x = -39/50, term 2=x = -3/5: the sums of these terms break it
+    """
+    import sympy
+
+    sums, growth = list(growth), {total: sympy.sympify(more) for total, more in growth.items()}
+    assert all(total.is_nonnegative is None for total in sums), f"a sum may be 0 or of either sign: {sums}"
+    base = symbolic_zero(identity.subs(dict.fromkeys(sums, 0)))
+    if base.result is not Result.PROVED:
+        return base
+    larger = identity.subs({total: total + growth[total] for total in sums}, simultaneous=True)
+    if symbolic_zero(larger - identity).result is Result.PROVED:
+        return proved("sympy", detail)
+    added = _terms_that_break(identity, growth, terms)
+    if added is None:
+        return undecided("sympy", f"one more term changes the identity, and no {terms} terms are known that break it")
+    return refuted("the sums of these terms break it", **added, engine="sympy")
+
+
+def _terms_that_break(identity: Any, growth: Mapping[Any, Any], terms: int) -> dict[str, str] | None:
+    """The constants and up to ``terms`` random terms at whose sums the identity is not 0; None where none is found."""
+    import sympy
+
+    rng = np.random.default_rng(0)
+    of_terms = set().union(*(more.free_symbols for more in growth.values())) - set(growth) - identity.free_symbols
+    constants = {symbol: _value_of(symbol, rng) for symbol in sorted(identity.free_symbols - set(growth), key=str)}
+    added = {str(symbol): str(value) for symbol, value in constants.items()}
+    sums: dict[Any, Any] = dict.fromkeys(growth, sympy.Integer(0))
+    for number in range(1, terms + 1):
+        term = {symbol: _value_of(symbol, rng) for symbol in sorted(of_terms, key=str)}
+        if None in (*term.values(), *constants.values()):
+            return None
+        sums = {total: sums[total] + more.subs({**sums, **term, **constants}) for total, more in growth.items()}
+        added[f"term {number}"] = ", ".join(f"{symbol} = {value}" for symbol, value in term.items())
+        if _difference(identity, {**sums, **constants}) is not None:
+            return added
     return None
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from matplotlib.figure import Figure
 
-from paced.figures import COLOURS, GREY, label, legend, new_figure
+from paced.figures import COLOURS, GREY, label, legend, new_figure, style_of
 from paced.records import Table
 
 STYLES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)))
@@ -142,6 +142,61 @@ def tracking_the_kernel(table: Table) -> Figure:
     return curves(table, x="pass rate p", y="share of the largest value")
 
 
+def points(table: Table, *, x: str, y: str) -> Figure:
+    """The second column against the first, one point for each row."""
+    figure, axes = new_figure()
+    across, up = (list(table[column]) for column in list(table)[:2])
+    axes.plot(across, up, linestyle="", **style_of(0))
+    label(axes, x=x, y=y)
+    return figure
+
+
+def signal_of_sequences(table: Table) -> Figure:
+    """What the Fisher metric shows of the signal when one softmax writes 1, 2 or 8 tokens; the first is p(1-p)."""
+    return curves(table, x="pass rate p", y="squared signal, Fisher metric")
+
+
+def pass_share(table: Table) -> Figure:
+    """Share of the passed rollouts in the gradient when they make the weight too."""
+    return curves(table, x="pass rate p", y="share of the passed rollouts")
+
+
+def forgetting(table: Table) -> Figure:
+    """Two bars for each method, the difference of scores and what is printed: one pair is unequal."""
+    figure, axes = new_figure()
+    names, *columns = table.items()
+    place = np.arange(len(names[1]))
+    for index, (name, heights) in enumerate(columns):
+        axes.bar(place + 0.4 * index - 0.2, heights, width=0.4, color=COLOURS[index], label=name)
+    axes.set_xticks(place, [str(name).replace(", ", "\n") for name in names[1]], fontsize=6)
+    label(axes, x="", y="forgetting, points of MMLU")
+    legend(axes)
+    return figure
+
+
+def nearest_means(table: Table) -> Figure:
+    """Printed values and the nearest mean@8; those out of the band are not one."""
+    figure = points(table, x="AIME value as printed (%)", y="nearest mean@8 minus printed")
+    figure.axes[0].axhspan(-0.05, 0.1, color=GREY, alpha=0.2, linewidth=0)
+    return figure
+
+
+def exponents_trade(table: Table) -> Figure:
+    """Reasoning against forgetting, each point named by its exponents."""
+    first, *rest = table
+    figure = points({name: table[name] for name in rest}, x="forgetting, points of MMLU", y="MATH-500 (%)")
+    for name, across, up in zip(*(table[column] for column in (first, *rest)), strict=True):
+        figure.axes[0].annotate(str(name), (across, up), xytext=(5, 3), textcoords="offset points", fontsize=8)
+    return figure
+
+
+def migration(table: Table) -> Figure:
+    """Shares of the problems by pass rate against the step, and the line of a majority."""
+    figure = curves(table, x="training step", y="share of the problems")
+    figure.axes[0].axhline(0.5, color=GREY, linewidth=0.8)
+    return figure
+
+
 DRAWINGS: dict[str, Callable[[Table], Figure]] = {
     "zeroed_problems": zeroed_problems,
     "signal_quality": signal_quality,
@@ -160,5 +215,11 @@ DRAWINGS: dict[str, Callable[[Table], Figure]] = {
     "slots_that_count": slots_that_count,
     "bells_of_baselines": bells_of_baselines,
     "tracking_the_kernel": tracking_the_kernel,
+    "signal_of_sequences": signal_of_sequences,
+    "pass_share": pass_share,
+    "forgetting": forgetting,
+    "nearest_means": nearest_means,
+    "exponents_trade": exponents_trade,
+    "migration": migration,
 }
 """Name of a claim's picture -> the function that draws it."""

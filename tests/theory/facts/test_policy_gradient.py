@@ -12,6 +12,7 @@ from paced.theory.facts.policy_gradient import (
     bandit_moments,
     fisher_signal,
     score_signal_and_moment,
+    sequence_signal_table,
     snr_profile_table,
 )
 
@@ -59,6 +60,14 @@ def test_the_fisher_signal_is_that_of_the_matrix():
     assert np.allclose(pi @ scores, 0)
     expected = gradient @ np.linalg.solve(fisher, gradient)
     assert fisher_signal(pi, reward, scores) == pytest.approx(expected, rel=1e-10)
+
+
+def test_the_signal_of_a_sequence_is_that_of_its_one_logit():
+    """∇p = p L (1-t) and F = L t (1-t) for p = t^L."""
+    table = sequence_signal_table(size=7)
+    p = np.array(table["p"])
+    for column, length in (("1 token", 1), ("2 tokens", 2), ("8 tokens", 8)):
+        assert table[column] == pytest.approx(p**2 * length * (p ** (-1 / length) - 1), rel=1e-10)
 
 
 def test_each_bell_is_drawn_over_its_own_largest_value():

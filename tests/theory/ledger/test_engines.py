@@ -27,6 +27,7 @@ from paced.theory.ledger.engines import (
     symbolic_zero,
     undecided,
     unsatisfiable,
+    zero_for_any_number,
 )
 from paced.theory.ledger.provers import _solve
 
@@ -72,6 +73,41 @@ def test_a_refutation_by_sympy_names_numbers_of_the_kind_that_the_symbols_assume
 def test_no_value_is_not_the_value_zero():
     assert symbolic_zero(sympy.Function("f")(x)).result is Result.UNDECIDED
     assert symbolic_zero(sympy.zoo * x).result is Result.UNDECIDED
+
+
+TOTAL, SQUARES, PAIRS, COUNT = sympy.symbols("S Q P N", real=True)
+c, m = sympy.symbols("c m", real=True)
+SUMS = {TOTAL: t, SQUARES: t**2, PAIRS: 2 * t * TOTAL, COUNT: 1}
+"""Of numbers t: their sum, squares, products of ordered pairs, and how many there are."""
+
+
+@pytest.mark.parametrize(
+    ("identity", "growth", "result"),
+    [
+        (TOTAL**2 - SQUARES - PAIRS, SUMS, Result.PROVED),
+        (TOTAL - c * COUNT, {TOTAL: c, COUNT: 1}, Result.PROVED),
+        (TOTAL**2 - COUNT * SQUARES, SUMS, Result.REFUTED),  # true of one term, false of two
+        (TOTAL - c, {TOTAL: t}, Result.REFUTED),  # false without a term
+        (TOTAL * (TOTAL - m) * COUNT, {TOTAL: 0, COUNT: 1}, Result.UNDECIDED),  # true, but not of every S and N
+        (COUNT * (COUNT - 1) * (COUNT - 2) * (COUNT - 3), {COUNT: 1}, Result.UNDECIDED),  # false from four terms on
+        (TOTAL / COUNT, SUMS, Result.UNDECIDED),  # 0/0 without a term
+        (TOTAL, {TOTAL: UNSIMPLIFIED}, Result.UNDECIDED),
+    ],
+)
+def test_induction_proves_by_one_more_term_refutes_by_terms_and_else_is_undecided(identity, growth, result):
+    outcome = zero_for_any_number(identity, growth)
+    assert (outcome.result, outcome.engine) == (result, "sympy")
+
+
+def test_the_terms_that_refute_an_identity_do_break_it():
+    witness = zero_for_any_number(TOTAL**2 - COUNT * SQUARES, SUMS).witness
+    terms = [Fraction(text.removeprefix("t = ")) for text in witness.values()]
+    assert sum(terms) ** 2 != len(terms) * sum(term**2 for term in terms)
+
+
+def test_a_sum_that_is_said_to_be_positive_is_refused():
+    with pytest.raises(AssertionError, match="0 or of either sign"):
+        zero_for_any_number(sympy.sqrt(x**2) - x, {x: t})
 
 
 # --- z3 ---------------------------------------------------------------------------------------------------------------

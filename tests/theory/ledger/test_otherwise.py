@@ -32,7 +32,7 @@ from paced.theory.claims import (
     saturation,
     smoothness,
     tracking,
-    variance,
+    variance_condition,
 )
 from paced.theory.facts.variance import variance_terms
 from paced.theory.ledger.claim import Result
@@ -60,7 +60,7 @@ OTHERWISE: dict[Callable, tuple] = {
     representation._shape_is_dictated: (3.9,),
     saturation._end_exponent_is_compressed: (1e4, 0.3),
     tracking._tracks: (10.0, 0.3),
-    variance._condition_36_means_reduction: (variance_terms([0.09, 0.25], [1.0, 0.3]),),
+    variance_condition._condition_36_means_reduction: (variance_terms([0.09, 0.25], [1.0, 0.3]),),
 }
 """Arguments with which a function that refutes is proved or supported."""
 
