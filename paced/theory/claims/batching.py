@@ -7,6 +7,7 @@ from fractions import Fraction as Fr
 
 import numpy as np
 
+from paced.theory.claims.coupling import covariance_of_pairs
 from paced.theory.facts.batching import BATCHINGS, ess_of_slots, refill_gain, sampling_margin, slot_second_moment
 from paced.theory.ledger.claim import Check, Claim, Counterexample, Outcome, Picture, Result, Verdict
 from paced.theory.ledger.engines import (
@@ -56,18 +57,6 @@ def _association(tilt: int = 1) -> Outcome:
         *[mass >= 0 for mass in masses], *[(x[i] - x[j]) * (y[i] - y[j]) >= 0 for i, j in pairs],
         z3.Sum([mass * product for mass, product in zip(masses, products, strict=True)]) < 0,
     )  # fmt: skip
-
-
-def _pairs_are_the_covariance() -> Outcome:
-    """Cov(x, y) = Σ_{i<j} m_i m_j (x_i - x_j)(y_i - y_j) for masses of sum 1, five problems, by SymPy."""
-    import sympy
-
-    x, y, m = (sympy.symbols(f"{name}0:5") for name in "xym")
-    total = sum(m)
-    mean_x, mean_y = (sum(a * b for a, b in zip(m, z, strict=True)) for z in (x, y))
-    cross = sum(a * b * c for a, b, c in zip(m, x, y, strict=True))
-    pairs = sum(m[i] * m[j] * (x[i] - x[j]) * (y[i] - y[j]) for i in range(5) for j in range(i))
-    return symbolic_zero(total * cross - mean_x * mean_y - pairs)
 
 
 def _signs(at: float = -1.0) -> Outcome:
@@ -196,7 +185,7 @@ CLAIMS: tuple[Claim, ...] = (
             Check("exact", "one pass: the same effective sample in fewer steps", "3 populations", _one_pass_is_the_same,
                   fails={"as many steps as weighting": {"repeat": True}}),
             Check("sympy", "refill minus drawing is a covariance", "all means", _draw_against_refill),
-            Check("sympy", "a covariance is a sum over pairs", "five problems", _pairs_are_the_covariance),
+            Check("sympy", "twice a covariance is a sum over pairs", "any number of problems, by induction; any masses", covariance_of_pairs),
             Check("z3", "which is >= 0 where the two are ordered alike", "any masses", _association,
                   fails={"ordered against each other": {"tilt": -1}}),
             Check("hypothesis", "the sign of Cov, and of 1 + tau, decides", "tau in [-3, 2]", _signs, Result.SUPPORTED,

@@ -29,7 +29,7 @@ def _coupling_is_negative(symmetric: bool = True) -> Outcome:
     return holds_for_all(st.tuples(rows, st.floats(0.2, 3), st.floats(-2, -0.05)), law, ends=ends)
 
 
-def _covariance_of_pairs(factor: int = 2) -> Outcome:
+def covariance_of_pairs(factor: int = 2) -> Outcome:
     """Chebyshev: the sum of m m'(f-f')(g-g') over all pairs of problems is 2 Cov(f, g), so that its sign is theirs.
 
     A problem more adds both orders of its pairs with all the others: 2 m Σ m'(f-f')(g-g').
@@ -90,7 +90,7 @@ CLAIMS: tuple[Claim, ...] = (
                 "sympy",
                 "2 Cov is the mean of (f - f')(g - g') over pairs, each of which is <= 0 in opposite order",
                 "any number of problems, by induction; any masses",
-                _covariance_of_pairs,
+                covariance_of_pairs,
                 fails={"Cov in place of 2 Cov": {"factor": 1}},
             ),
             Check(

@@ -87,18 +87,21 @@ def _uniform_law_forms(shift: int = 0) -> Outcome:
     return equal_exactly(cases)
 
 
-def _plugin_rises() -> Outcome:
-    """1/Eff = 1 + (r - 6)/K + 2/(K-1), r = E w/E w² > 4, falls with K: by SymPy and z3, so one K decides for all above."""
+def _plugin_rises(least: int = 4) -> Outcome:
+    """1/Eff = 1 + (r - 6)/K + 2/(K-1), r = E w/E w² > 4, falls with K: by SymPy and z3, so one K decides for all above.
+
+    r > 4 because w <= 1/4, so that w² <= w/4; ``least`` is put in its place.
+    """
     import sympy
     import z3
 
     K, r = sympy.symbols("K r", positive=True)
     inverse = (K - 2) * (K - 3) / (K * (K - 1)) + r / K
     form = symbolic_zero(inverse - 1 - (r - 6) / K - 2 / (K - 1))
+    slope = sympy.diff(inverse, K) * K**2 * (K - 1) ** 2
     k, ratio = z3.Reals("K r")
-    # slope: -(r - 6)/K² - 2/(K-1)², times K² (K-1)²
-    falls = unsatisfiable(k >= 2, ratio > 4, -(ratio - 6) * (k - 1) * (k - 1) - 2 * k * k >= 0)
-    return all_of(form, falls)
+    falls = unsatisfiable(k >= 2, ratio > least, -(ratio - 6) * (k - 1) * (k - 1) - 2 * k * k >= 0)
+    return all_of(form, symbolic_zero(slope + (r - 6) * (K - 1) ** 2 + 2 * K**2), falls)
 
 
 def _first_k(strict: bool = True) -> Outcome:
@@ -143,12 +146,14 @@ def _break_even_by_search(plugin: bool = False) -> Outcome:
 
 
 def _best_k_by_search(worse: int = 0) -> Outcome:
-    """Eff_K/(K + c) over K <= 150, for three laws and five costs."""
+    """Eff_K/(K + c) over K <= 60, for three laws and five costs; beyond it is at most 1/(61 + c), since Eff_K <= 1."""
     cases: list[Case] = []
     for law in LAWS[:3]:
         for cost in (Fr(1), Fr(15), Fr(70), Fr(71), Fr(300)):
             values = [posterior_efficiency(K, law) / (K + cost) for K in range(61)]
             best = values.index(max(values))
+            if not 1 / (61 + cost) < max(values):
+                return refuted("a larger K could be better", law=str(law), c=str(cost), engine="exact")
             cases.append(({"law": str(law), "c": str(cost)}, best_num_rollouts(law, cost), best + worse))
     return equal_exactly(cases)
 
@@ -212,7 +217,8 @@ CLAIMS: tuple[Claim, ...] = (
                   fails={"the noise of u for the posterior variance": {"noise": True}}),
             Check("exact", "closed forms in K for uniform pass rates", "ten K, which decide for all: degree 5", _uniform_law_forms,
                   fails={"K for K - 1": {"shift": 1}}),
-            Check("z3", "the plug-in's efficiency rises with K", "all laws, K >= 2", _plugin_rises),
+            Check("z3", "the plug-in's efficiency rises with K", "all laws, K >= 2", _plugin_rises,
+                  fails={"r above 2 alone": {"least": 2}}),
             Check("exact", "the first K that is ahead, and all above it to 20", "3 laws", _first_k,
                   fails={"counting a tie with equal weights": {"strict": False}}),
         ),

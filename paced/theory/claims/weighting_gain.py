@@ -151,8 +151,6 @@ CLAIMS: tuple[Claim, ...] = (
                   Result.SUPPORTED, fails={"half the range": {"shrink": 0.5}}),
             Check("numeric", "drop-zero is within 6 % of the kernel where gradients vanish at mastery", "3 laws, K = 8",
                   _drop_zero_comes_near, Result.SUPPORTED, fails={"a flat second moment": {"mastery": 0.0}}),
-            Check("numeric", "drop-zero is within 6 % of the kernel where gradients vanish at mastery", "3 laws, K = 8",
-                  _drop_zero_comes_near, Result.SUPPORTED, fails={"a flat second moment": {"mastery": 0.0}}),
             Check("numeric", "the kernel's range, 529/448 and 1681/1600, the uniform law", "6 ranges", _closed_numbers,
                   Result.SUPPORTED),
         ),

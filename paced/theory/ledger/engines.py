@@ -47,7 +47,7 @@ def equal_exactly(pairs: Iterable[tuple[Mapping[str, Any], Any, Any]], *, detail
     """Prove that two exact values agree on a finite domain.
 
     Args:
-        pairs: (where, left, right) with integers, rationals or tuples of them; floats are refused.
+        pairs: (where, left, right) with integers, rationals (Python's or SymPy's) or tuples of them; all else is refused.
         detail: what a proof shows; by default the number of cases.
 
     Example:
@@ -57,8 +57,8 @@ def equal_exactly(pairs: Iterable[tuple[Mapping[str, Any], Any, Any]], *, detail
     """
     count = 0
     for where, left, right in pairs:
-        assert _is_exact(left), f"exact means no floats, got {left!r}"
-        assert _is_exact(right), f"exact means no floats, got {right!r}"
+        assert _is_exact(left), f"exact means no floats or fixed widths, got {left!r}"
+        assert _is_exact(right), f"exact means no floats or fixed widths, got {right!r}"
         count += 1
         if left != right:
             return refuted(f"{left} is not {right}", **where, engine="exact")
@@ -69,7 +69,10 @@ def equal_exactly(pairs: Iterable[tuple[Mapping[str, Any], Any, Any]], *, detail
 def _is_exact(value: Any) -> bool:
     if isinstance(value, tuple | list):
         return all(map(_is_exact, value))
-    return isinstance(value, Rational) or bool(getattr(value, "is_rational", False))
+    # NumPy's integers wrap around, and two expressions of SymPy may be equal and look different.
+    if isinstance(value, np.generic):
+        return False
+    return isinstance(value, Rational) or bool(getattr(value, "is_Rational", False))
 
 
 def agree(

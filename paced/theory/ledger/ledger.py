@@ -170,6 +170,7 @@ def _faults(claim: Claim, ids: set[str]) -> list[str]:
             "has a control that changes no argument of its check",
         ),
         (all(check.domain and check.says for check in claim.checks), "has a check without a sentence or a domain"),
+        (len({check.says for check in claim.checks}) == len(claim.checks), "has two checks of one sentence"),
     ]
     if claim.verdict is Verdict.TRUE:
         rules += [(expected <= GOOD, "is true but expects a check to fail")]

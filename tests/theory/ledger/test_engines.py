@@ -180,8 +180,10 @@ def test_exact_equality_proves_or_refutes_every_case():
     assert equal_exactly(({"n": k}, k * k, 2 * k) for k in (0, 2, 3)).witness == {"n": 3}
 
 
-@pytest.mark.parametrize("value", [0.5, np.float64(0.5), np.float32(0.5), sympy.Float(0.5), (Fraction(1, 2), 0.5)])
-def test_a_float_is_not_exact(value):
+@pytest.mark.parametrize(
+    "value", [0.5, np.float64(0.5), np.float32(0.5), sympy.Float(0.5), (Fraction(1, 2), 0.5), np.int64(2), n + 1]
+)
+def test_a_float_a_fixed_width_or_an_expression_is_not_exact(value):
     with pytest.raises(AssertionError, match="no floats"):
         equal_exactly([({"n": 1}, value, value)])
 

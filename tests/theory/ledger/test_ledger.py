@@ -185,6 +185,8 @@ def toy(**changes) -> Claim:
         ({"checks": (Check("exact", "s", "d", run=lambda: None, fails={"nothing": {}}),)}, "changes no argument"),
         ({"checks": (Check("exact", "s", "d", run=lambda: None, given={"x": None}, fails={"no": {"x": None}}),)},
          "changes no argument"),
+        ({"checks": (Check("exact", "s", "d", run=lambda: None), Check("z3", "s", "e", run=lambda: None))},
+         "has two checks of one sentence"),
         ({"verdict": Verdict.LOOSE}, "is called false without a counterexample"),
         ({"verdict": Verdict.LOOSE}, "is called false without a repair"),
         ({"verdict": Verdict.CONDITIONAL}, "has no counterexample without its conditions"),
