@@ -47,7 +47,7 @@ def equal_exactly(pairs: Iterable[tuple[Mapping[str, Any], Any, Any]], *, detail
     """Prove that two exact values agree on a finite domain.
 
     Args:
-        pairs: (where, left, right) with integers, rationals (Python's or SymPy's) or tuples of them; all else is refused.
+        pairs: (where, left, right) with integers and rationals, Python's or SymPy's, or tuples of them; nothing else.
         detail: what a proof shows; by default the number of cases.
 
     Example:
