@@ -2,7 +2,7 @@
 
 ``python`` blocks share one namespace; ``bash`` blocks run as a reader types them; a ``text`` block after one is
 what the command prints, where ``...`` stands for anything. ``console`` blocks are shown only: they need what a test
-machine lacks. Lines that are commands of ``paced`` and nothing else run in this process, which has loaded torch already.
+machine lacks. Commands of ``paced`` alone run in this process, which has loaded torch already.
 """
 
 from __future__ import annotations
