@@ -92,7 +92,8 @@ def _filled(name: str, linked: list[Claim]) -> str:
         table = _TABLES[Verdict(name)](chosen, claims)
     else:
         raise ValueError(f"fill_verdicts: a mark must name page or one of {', '.join(Verdict)}, got {name!r}.")
-    return f"<!-- verdict: {name} -->\n```{{container}} words\n\n{table}\n```\n<!-- end -->"
+    look = "verdicts" if name == "page" else "sentences"  # classes of docs/_static/page.css
+    return f"<!-- verdict: {name} -->\n```{{container}} {look}\n\n{table}\n```\n<!-- end -->"
 
 
 def _proved(chosen: list[Claim], claims: Claims) -> str:
