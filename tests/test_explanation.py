@@ -27,6 +27,7 @@ def test_every_block_of_a_page_runs(page, monkeypatch):
     assert set(blocks) <= {"python", "{toctree}"}, "a block of another language is run by nobody"
     examples = list(Sybil(parsers=PARSERS).parse(page).examples())
     assert len(examples) == len(re.findall(r"^>>> ", text, re.MULTILINE))
+    assert [line for line in text.splitlines() if len(line) > 100 and line.startswith((">>>", "..."))] == []
     assert blocks.count("python") == text.count("```python\n>>> "), "a block without a prompt shows no result"
     for example in examples:
         example.evaluate()
