@@ -11,7 +11,7 @@ from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
 
 from paced.theory.ledger.ledger import ledger
-from paced.theory.pages.verdicts import MARKED, claims_linked, fill_verdicts, rests_on
+from paced.theory.pages.verdicts import MARKED, claims_linked, fill_verdicts, rests_on, write_verdicts
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs" / "explanation").glob("*.md"))
@@ -24,7 +24,7 @@ def test_every_block_of_a_page_runs(page, monkeypatch):
     monkeypatch.chdir(ROOT)
     text = page.read_text(encoding="utf-8")
     blocks = OPENED.findall(MARKED.sub("", text))
-    assert set(blocks) <= {"python", "{toctree}"}, "a block of another language is run by nobody"
+    assert set(blocks) <= {"python", "{toctree}", "{container}"}, "a block of another language is run by nobody"
     examples = list(Sybil(parsers=PARSERS).parse(page).examples())
     assert len(examples) == len(re.findall(r"^>>> ", text, re.MULTILINE))
     assert [line for line in text.splitlines() if len(line) > 100 and line.startswith((">>>", "..."))] == []
@@ -37,6 +37,11 @@ def test_every_block_of_a_page_runs(page, monkeypatch):
 def test_the_verdicts_of_a_page_are_those_of_the_ledger(page):
     text = page.read_text(encoding="utf-8")
     assert fill_verdicts(text) == text, "run: python -m paced.theory.pages.verdicts docs/explanation"
+
+
+def test_the_graph_of_claims_is_that_of_the_ledger(tmp_path):
+    write_verdicts(tmp_path)
+    assert (tmp_path / "claims.svg").read_bytes() == (ROOT / "docs" / "explanation" / "claims.svg").read_bytes()
 
 
 def test_every_claim_of_the_ledger_is_explained_on_a_page():
@@ -74,6 +79,7 @@ def test_a_mark_or_link_to_nothing_is_refused(text, message):
 GALLERY = (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")
 BLOCKS = re.split(r"^#+ ", GALLERY, flags=re.MULTILINE)
 FIGURES = [
+    ROOT / "docs" / "explanation" / "claims.svg",
     *sorted((ROOT / "docs" / "figures").glob("*.png")),
     *sorted((ROOT / "docs" / "theory" / "figures").glob("*.png")),
 ]

@@ -16,6 +16,7 @@ from paced.run.storage import write_atomic
 from paced.theory.ledger.claim import Claim, Verdict
 from paced.theory.ledger.ledger import ledger
 from paced.theory.pages.explain import VERDICTS, escape, page_name
+from paced.theory.pages.graph import svg
 
 Claims = Mapping[str, Claim]
 
@@ -140,9 +141,18 @@ def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]], chosen: Ite
     return "\n".join(lines)
 
 
+def write_verdicts(folder: Path) -> None:
+    """Fill every page of a folder, and draw there what rests on what as ``claims.svg``; equal files are left alone.
+
+    Args:
+        folder: for instance ``docs/explanation``.
+    """
+    written = {page: fill_verdicts(page.read_text(encoding="utf-8")) for page in sorted(folder.glob("*.md"))}
+    written[folder / "claims.svg"] = svg(ledger())
+    for path, text in written.items():
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            write_atomic(path, text)
+
+
 if __name__ == "__main__":
-    for page in sorted(Path(sys.argv[1]).glob("*.md")):
-        before = page.read_text(encoding="utf-8")
-        after = fill_verdicts(before)
-        if after != before:
-            write_atomic(page, after)
+    write_verdicts(Path(sys.argv[1]))
