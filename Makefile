@@ -85,6 +85,7 @@ docs: $(VENV)/.stamp
 	$(BIN)/python -m paced.run.configpage docs/recipe.md
 	$(BIN)/python -m paced.cli.commandpage docs/commands.md
 	$(BIN)/python -m paced.theory.pages.gains docs/what_weighting_buys.md
+	$(BIN)/python -m paced.theory.pages.verdicts docs/explanation
 	$(BIN)/python -m sphinx -q -W -b html docs docs/_build
 
 # Liger's loss is a contender, not a dependency: it comes without its own requirements, into a folder of its own.
