@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import paced
 
 project = "paced"
@@ -27,3 +30,21 @@ copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
+autodoc_default_options = {"members": True, "special-members": "__call__"}
+autodoc_preserve_defaults = True
+napoleon_custom_sections = ["Edges"]
+
+
+def escape_bars(app: Any, what: str, name: str, subject: Any, options: Any, lines: list[str]) -> None:
+    """Let ``|r|`` of a docstring be an absolute value: reStructuredText would look for a substitution of that name."""
+    in_example = False
+    for place, line in enumerate(lines):
+        in_example = line.lstrip().startswith(">>>") or (in_example and bool(line.strip()))
+        if not in_example:
+            parts = re.split("(``.*?``)", line)
+            lines[place] = "".join(part if part.startswith("``") else part.replace("|", r"\|") for part in parts)
+
+
+def setup(app: Any) -> None:
+    """Register what is above with Sphinx."""
+    app.connect("autodoc-process-docstring", escape_bars)

@@ -65,8 +65,7 @@ def rate(
         RunFolderError: the folder holds completions made with other settings, or another process is at work in it.
         StopRequested: a signal came; what was sampled is kept.
 
-    Example: ``rated = rate(RateConfig(problems=ProblemsConfig(path="p.jsonl"), student=ModelConfig(path="model")),
-        "rates.parquet")``, then ``print(rated.report()[0])``.
+    Example: docs/reference/api/pipeline.md rates eight problems with a model of random weights.
     """
     from paced.rollouts.engine import choose_engine, describe_engine
 
