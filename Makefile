@@ -7,7 +7,7 @@ export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: quickstart test test-base vllm test-vllm test-verl check gpu-check gpu-device docs release-check format smollm2 benchmarks clean
+.PHONY: quickstart test test-base test-extras vllm test-vllm test-verl check gpu-check gpu-device docs release-check format smollm2 benchmarks clean
 
 # torch goes first and alone, so that a CPU build that pip can see is kept and not replaced by a later requirement.
 $(VENV)/.stamp: pyproject.toml constraints.txt
@@ -31,6 +31,11 @@ $(BASE)/.stamp: pyproject.toml constraints.txt | $(VENV)/.stamp
 
 test-base: $(BASE)/.stamp
 	PACED_BASE_PYTHON=$(CURDIR)/$(BASE)/bin/python $(BIN)/python -m pytest tests/cli/test_base_install.py
+
+# Every command in a fresh environment of each extra, from the wheel: an hour of one core, and 3 GB at a time.
+EXTRAS ?= base verify report grade train server all
+test-extras: $(VENV)/.stamp
+	.ci/extras $(BIN)/python $(VENV)/extras $(EXTRAS)
 
 # vLLM in an environment of its own. Its wheel brings builds of torchvision and torchaudio that break transformers, and
 # triton (1 GB), which nothing here uses; the last line shows that what is left works.

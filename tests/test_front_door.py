@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import yaml
 
 import paced
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize("name", [name for name in paced.__all__ if name != "__version__"])
@@ -24,3 +28,25 @@ def test_importing_paced_loads_no_scipy_and_no_torch():
     program = "import sys, paced; print(*sorted({name.split('.')[0] for name in sys.modules}))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert not {"scipy", "numpy", "torch", "yaml"} & set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "form", sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml")), ids=lambda path: path.stem
+)
+def test_an_issue_form_is_one_that_a_forge_accepts(form):
+    fields = yaml.safe_load(form.read_text(encoding="utf-8"))
+    assert {"name", "description", "body"} <= set(fields)
+    asked = [field for field in fields["body"] if field["type"] != "markdown"]
+    assert len({field["id"] for field in asked}) == len(asked) > 0
+    assert all(field["attributes"]["label"] for field in asked)
+    if form.stem == "bug":
+        assert [field["id"] for field in asked if "paced doctor" in field["attributes"]["label"]] == ["doctor"]
+
+
+def test_a_commit_is_checked_with_the_programs_of_make_check():
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"][0]["hooks"]
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert hooks
+    for hook in hooks:
+        program = hook["entry"].removeprefix(".venv/bin/").removesuffix(" --force-exclude")
+        assert f"$(BIN)/{program}" in makefile

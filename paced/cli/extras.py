@@ -15,8 +15,16 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "train": ("torch", "transformers", "tokenizers", "safetensors", "jinja2"),
     "grade": ("math_verify", "flint"),
     "report": ("jinja2",),
+    "lora": ("peft",),
+    "trl": ("trl",),
+    "server": ("httpx", "tenacity"),
+    "ray": ("ray",),
+    "vllm": ("vllm",),
+    "eval": ("lm_eval",),
+    "hub": ("datasets",),
+    "smollm2": ("gguf",),
 }
-"""Extra of ``pyproject.toml`` -> the modules that its commands import."""
+"""Extra of ``pyproject.toml`` -> the modules that its commands import, less those of an extra that it includes."""
 
 
 def need_extra(command: str, extra: str) -> None:
@@ -41,7 +49,7 @@ def extra_of(package: str) -> str | None:
     """The extra that brings a package, or nothing for a package that no extra brings.
 
     Example:
-        >>> extra_of("torch"), extra_of("wandb")
-        ('train', None)
+        >>> extra_of("torch"), extra_of("ray"), extra_of("wandb")
+        ('train', 'ray', None)
     """
     return next((extra for extra, packages in EXTRAS.items() if package in packages), None)

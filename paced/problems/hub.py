@@ -48,7 +48,7 @@ def fetch(name: str, output: str | Path, *, split: str, config: str = "") -> tup
     try:
         import datasets
     except ImportError as error:
-        raise MissingExtraError("paced data fetch", "datasets") from error
+        raise MissingExtraError("paced data fetch", "datasets", "hub") from error
     try:
         table = datasets.load_dataset(match["name"], config or None, split=split, revision=match["commit"])
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:

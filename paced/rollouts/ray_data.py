@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from paced.errors import ConfigError, check_number
+from paced.errors import MissingExtraError, check_number
 from paced.records import SampledCompletion
 from paced.rollouts.context import refuse_too_long
 from paced.run.config import ModelConfig, SamplingConfig
@@ -187,7 +187,7 @@ class RayEngine:
             import ray
             import ray.data as ray_data
         except ImportError as error:
-            raise ConfigError("ray: needs the extra 'ray'. Run: pip install 'paced[ray]'") from error
+            raise MissingExtraError("engine: ray", "ray", "ray") from error
         if not ray.is_initialized():
             cluster = {"address": self.address} if self.address else {"include_dashboard": False}
             ray.init(log_to_driver=False, logging_level="error", **cluster)

@@ -302,8 +302,8 @@ def interpreter(python: str = "") -> str:
         return chosen
     if importlib.util.find_spec("vllm") is None:
         raise ConfigError(
-            f"vllm: needs an interpreter that has vLLM. Run `make vllm`, and set engine.parameters.python or "
-            f"{PYTHON_VARIABLE} to .venv/vllm/bin/python."
+            "vllm: needs an interpreter that has vLLM. Run `make vllm` in a clone, or make an environment of its own, "
+            f'pip install "paced[vllm]" there; set engine.parameters.python or {PYTHON_VARIABLE} to its python.'
         )
     return sys.executable
 
