@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import paced
 from cyclopts import App
 from safetensors.numpy import load as load_weights
 
@@ -159,7 +160,7 @@ def test_json_goes_into_a_pipe_without_replacing_it(table):
     ],
 )
 def test_a_choice_that_there_is_not_is_answered_with_all_there_are(table, arguments):
-    done = in_shell(f"paced {' '.join(arguments)}", table)
+    done = paced(*arguments, cwd=table)
     choices = {
         "bas": ("base", "final", "both"),
         "bta": tuple(WEIGHTS),
@@ -173,7 +174,7 @@ def test_a_choice_that_there_is_not_is_answered_with_all_there_are(table, argume
     "arguments", ["--seed -1", "--zpd 0.5", "--zpd nan", "--level 1", "--budget 0", "--num-resamples 0"]
 )
 def test_a_number_out_of_range_is_wrong_input_and_says_the_range(table, arguments):
-    done = in_shell(f"paced fit rates.csv {arguments}", table)
+    done = paced("fit", "rates.csv", *arguments.split(), cwd=table)
     assert done.returncode == WRONG_INPUT
     assert "Must be" in done.stderr
     assert arguments.split()[0] in done.stderr
@@ -181,7 +182,7 @@ def test_a_number_out_of_range_is_wrong_input_and_says_the_range(table, argument
 
 @pytest.mark.parametrize("arguments", [("fitt",), ("fit",), ("run", "a.yaml", "--seed", "one")])
 def test_an_argument_that_cannot_be_read_is_wrong_input(arguments):
-    done = subprocess.run([sys.executable, "-m", "paced", *arguments], cwd=ROOT, capture_output=True, text=True)
+    done = paced(*arguments)
     assert done.returncode == WRONG_INPUT
     assert "Traceback" not in done.stderr + done.stdout
 
