@@ -125,19 +125,23 @@ def in_shell(command: str, folder: Path):
 
 
 @pytest.mark.parametrize(
-    ("command", "sentence"),
+    ("before", "command", "sentence"),
     [
-        ("ulimit -f 1; paced fit rates.csv --num-resamples 1", "rates.fit.png: the file would be larger than"),
-        ("ulimit -f 0; paced weigh rates.csv -o w.csv", "w.csv: the file would be larger than"),
-        ("ln -s /dev/full w.csv; paced weigh rates.csv -o w.csv", "w.csv: the disk is full"),
-        ("ln -s /dev/full x; paced fit rates.csv --no-figure --num-resamples 1 --json x", "x: the disk is full"),
-        ("paced weigh rates.csv -o rates.csv/w.csv", "rates.csv: is there already and is not a folder"),
-        ("mkdir w.csv; paced weigh rates.csv -o w.csv", "w.csv: is a folder. Name a file."),
-        ("ln -s w.csv w.csv; paced weigh w.csv -o x.csv", "w.csv: no such file"),
+        ("ulimit -f 1", "fit rates.csv --num-resamples 1", "rates.fit.png: the file would be larger than"),
+        ("ulimit -f 0", "weigh rates.csv -o w.csv", "w.csv: the file would be larger than"),
+        ("ln -s /dev/full w.csv", "weigh rates.csv -o w.csv", "w.csv: the disk is full"),
+        ("ln -s /dev/full x", "fit rates.csv --no-figure --num-resamples 1 --json x", "x: the disk is full"),
+        ("true", "weigh rates.csv -o rates.csv/w.csv", "rates.csv: is there already and is not a folder"),
+        ("mkdir w.csv", "weigh rates.csv -o w.csv", "w.csv: is a folder. Name a file."),
+        ("ln -s w.csv w.csv", "weigh w.csv -o x.csv", "w.csv: no such file"),
     ],
 )
-def test_a_file_that_cannot_be_written_is_named_with_what_to_do(table, command, sentence):
-    done = in_shell(command, table)
+def test_a_file_that_cannot_be_written_is_named_with_what_to_do(table, before, command, sentence):
+    if before.startswith("ulimit"):  # a limit of a process, which would be this one's
+        done = in_shell(f"{before}; paced {command}", table)
+    else:
+        subprocess.run(before, shell=True, cwd=table, check=True)
+        done = paced(*command.split(), cwd=table)
     assert done.returncode == WRONG_INPUT, done.stderr
     assert sentence in done.stderr
     assert len(done.stderr.splitlines()) == 1
