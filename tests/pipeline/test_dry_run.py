@@ -115,6 +115,7 @@ def test_a_method_that_there_is_not_is_refused_with_those_there_are(config):
         with_method(config, "askd")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("streams", ["", "2>&1"], ids=["output", "output and notes"])
 def test_a_reader_that_goes_away_ends_a_dry_run_quietly(tmp_path, streams):
     """``| head -1`` in a shell: nothing is said, and the exit code is that of other tools in a pipe."""

@@ -138,6 +138,7 @@ def test_every_shipped_configuration_can_be_planned(name):
     assert result.worst.total > 16 * result.student.parameters  # master weights, gradients, moments
 
 
+@pytest.mark.slow
 def test_no_weights_are_loaded_no_gpu_is_asked_and_no_network_is_used():
     program = (
         "import socket, sys, torch\n"

@@ -104,6 +104,7 @@ def test_references_are_the_same_at_every_step_and_for_every_student(folder, tmp
     assert completions(source, step=5, student=changed(folder / "model")) == expected
 
 
+@pytest.mark.slow
 def test_held_rollouts_are_drawn_anew_at_every_step_and_the_same_on_every_call(folder, tmp_path):
     run = begin(folder, tmp_path, ALONG["rollout"][0])
     source = source_of(run)

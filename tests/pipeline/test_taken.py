@@ -67,6 +67,7 @@ def taken(tmp_path, gpt2, section, source, **changes):
     return data
 
 
+@pytest.mark.slow
 def test_a_runs_own_files_in_the_steps_places_give_the_same_run(tmp_path, gpt2, whole):
     stages = [{"along": "rollout", "share": 0.5}, {"along": "reference", "share": 0.5}]
     data = recipe(tmp_path, gpt2, stages=stages)
@@ -83,6 +84,7 @@ def test_a_runs_own_files_in_the_steps_places_give_the_same_run(tmp_path, gpt2, 
     assert sorted(rollouts, key=str) == sorted(read_records(whole.stage(1).rollouts, Rollout), key=str)
 
 
+@pytest.mark.slow
 def test_a_dump_of_texts_gives_pass_rates_and_its_origin_is_recorded_and_reported(tmp_path, gpt2):
     run = begin(tmp_path, taken(tmp_path, gpt2, "rollouts", dump))
     run_job(run, Silent())
@@ -98,6 +100,7 @@ def test_a_dump_of_texts_gives_pass_rates_and_its_origin_is_recorded_and_reporte
     assert sha256 in page
 
 
+@pytest.mark.slow
 def test_with_pass_rates_a_run_needs_no_rollouts(tmp_path, gpt2):
     data = taken(tmp_path, gpt2, "pass_rates", str(tmp_path / "rates.csv"))
     problems = read_problems(tmp_path / "sums.jsonl").problems

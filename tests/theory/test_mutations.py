@@ -23,6 +23,7 @@ def tried(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_a_sample_of_the_faults_is_noticed_and_an_edit_of_a_docstring_is_not():
     program = (
         "import sys; from theory.mutations import MUTATIONS, missed; from theory.test_mutations import HARMLESS; "

@@ -1,4 +1,4 @@
-"""Step sizes, renewal and the continuous interpolation of X8, against what is written down."""
+"""Step sizes, renewal and the continuous interpolation of ``x8``, against what is written down."""
 
 from __future__ import annotations
 

@@ -164,7 +164,7 @@ def run(
         on_done: called after every check, for a progress bar.
 
     Example:
-        >>> run(["eq3"]).failures
+        >>> run(["eq3"], workers=1).failures
         ()
     """
     tasks = tasks_of(select(names))

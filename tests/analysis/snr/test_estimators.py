@@ -1,4 +1,4 @@
-"""Signal, noise and SNR forms from a Gram matrix, against gradient vectors (spec C60, C61)."""
+"""Signal, noise and SNR forms from a Gram matrix, against gradient vectors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mean squared errors of weights: by simulation of rollouts, at the audit's numbers, and what is refused."""
+"""Mean squared errors of weights: by simulation of rollouts, at recorded numbers, and what is refused."""
 
 from __future__ import annotations
 

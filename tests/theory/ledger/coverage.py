@@ -1,4 +1,4 @@
-"""Which claims cover each entry of the theory's audit: C01-C70 for the paper's sentences, X1-X11 for the extensions.
+"""Which claims cover each sentence of the paper, and each of its extensions.
 
 The numbers are those of the list that the ledger was written from. Readers never see them; they look claims up by id.
 """

@@ -16,7 +16,7 @@ NAMES = ["a1", "eq3", "thm6", "prop8.floor", "prop10"]
 
 @pytest.fixture(scope="module")
 def report():
-    return run(NAMES)
+    return run(NAMES, workers=1)
 
 
 @pytest.mark.parametrize("width", [100, 150, 200])

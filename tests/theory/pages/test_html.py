@@ -20,7 +20,7 @@ from paced.theory.pages.files import write_html
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     path = tmp_path_factory.mktemp("html") / "verify.html"
-    write_html(run(["a3a", "eq3", "prop8.floor"]), path)
+    write_html(run(["a3a", "eq3", "prop8.floor"], workers=1), path)
     return path.read_text()
 
 

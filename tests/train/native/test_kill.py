@@ -64,10 +64,11 @@ def test_training_killed_anywhere_ends_in_the_bytes_of_an_undisturbed_one(tmp_pa
 
 
 @pytest.mark.slow
-def test_every_operation_around_the_first_checkpoint_can_be_the_last(tmp_path, calm):
+@pytest.mark.parametrize("stride", [17, pytest.param(1, marks=pytest.mark.nightly)])
+def test_every_operation_around_the_first_checkpoint_can_be_the_last(tmp_path, calm, stride):
     """All kill points of one checkpoint write, the place where half a state could be taken for a whole one."""
     expected, operations, _ = calm
-    points = range(operations // 3, operations, 1 if NIGHTLY else 17)
+    points = range(operations // 3, operations, stride)
     for point in points:
         root = tmp_path / str(point)
         hits = killing.run_until_done(train_briefly, str(root), root=root, kills=[{"at_operation": point}])

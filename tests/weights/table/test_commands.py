@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from commands import paced
 
 from paced.weights import WEIGHTS, BetaKernel, fit
 from paced.weights.table.figure import fit_figure, fit_table
@@ -25,12 +24,8 @@ def table(tmp_path):
     return path
 
 
-def command(*arguments):
-    return subprocess.run([sys.executable, "-m", "paced", *map(str, arguments)], capture_output=True, text=True)
-
-
 def test_fit_prints_both_estimators_with_intervals_and_draws_the_figure(table):
-    done = command("fit", table, "--num-resamples", 19)
+    done = paced("fit", table, "--num-resamples", 19)
     assert done.returncode == 0, done.stderr
     result, paper = fit(PASSED, 8), fit(PASSED, 8, "paper")
     for method, one in (("mle", result), ("paper", paper)):
@@ -48,7 +43,7 @@ def test_a_bad_file_is_exit_code_two_and_no_traceback(tmp_path):
     path = tmp_path / "bad.csv"
     path.write_text("num_passed,num_rollouts\n9,8\nx,8\n")
     for arguments in (("fit", path), ("weigh", path, "-o", tmp_path / "w.csv")):
-        done = command(*arguments)
+        done = paced(*arguments)
         assert done.returncode == 2
         assert "row 2, column 'num_passed': found 9" in done.stderr
         assert "row 3, column 'num_passed': found 'x'" in done.stderr
@@ -59,14 +54,14 @@ def test_a_bad_file_is_exit_code_two_and_no_traceback(tmp_path):
 def test_a_table_without_an_estimate_is_exit_code_one_and_says_why(tmp_path):
     path = tmp_path / "zeros.csv"
     path.write_text("num_passed,num_rollouts\n0,8\n0,8\n")
-    done = command("fit", path, "--no-figure")
+    done = paced("fit", path, "--no-figure")
     assert done.returncode == 1
     assert "No rollout passed" in done.stdout
     assert not path.with_suffix(".fit.png").exists()
 
 
 def test_weigh_writes_unit_mean_weights(table, tmp_path):
-    done = command("weigh", table, "-o", tmp_path / "w.parquet", "alpha=1", "beta=2", "estimator=posterior")
+    done = paced("weigh", table, "-o", tmp_path / "w.parquet", "alpha=1", "beta=2", "estimator=posterior")
     assert done.returncode == 0, done.stderr
     back = pq.read_table(tmp_path / "w.parquet").to_pydict()
     expected = BetaKernel(1, 2, estimator="posterior")(PASSED, 8)
@@ -119,7 +114,7 @@ def test_numbers_are_read_as_everyone_writes_them(parameters, kernel):
 
 @pytest.mark.parametrize("parameter", ["alpha=big", "alpha=", "prior=3", "second_moment_exponents=x"])
 def test_a_wrong_parameter_is_one_sentence_and_no_traceback(table, tmp_path, parameter):
-    done = command("weigh", table, "-o", tmp_path / "w.csv", parameter)
+    done = paced("weigh", table, "-o", tmp_path / "w.csv", parameter)
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")
     assert "Traceback" not in done.stderr
@@ -166,7 +161,7 @@ def test_what_was_left_out_or_doubtful_is_printed_and_in_the_json(tmp_path):
     rows = [f"p{i},{k},{int(k < i)}" for i in range(8) for k in range(8)]
     path.write_text("problem_id,sample_index,correct\n" + "\n".join([*rows, *rows[:12]]) + "\n")
     note = "left out: 12 repeated rows, with problem_id and sample_index of an earlier row"
-    done = command("weigh", path, "-o", tmp_path / "w.csv")
+    done = paced("weigh", path, "-o", tmp_path / "w.csv")
     assert note in done.stdout
     assert "8 problems, 64 rollouts (K = 8)" in done.stdout
     _, as_json, _ = fit_file(path, num_resamples=9)
@@ -187,7 +182,7 @@ def test_a_time_stamp_as_a_count_is_refused_before_anything_is_allocated(tmp_pat
     path = tmp_path / "stamped.csv"
     path.write_text("id,s,K\na,3,8\nb,3,1735689600\n")
     for arguments in (("fit", path), ("weigh", path, "-o", tmp_path / "w.csv")):
-        done = command(*arguments)
+        done = paced(*arguments)
         assert done.returncode == 2
         assert "row 3, column 'K': found '1735689600'. No problem has more than 100,000 rollouts" in done.stderr
 
