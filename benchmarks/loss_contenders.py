@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from paced.train.loss import fused_divergence, make_divergence
-from paced.train.loss.gemm import BlockSizes
+from paced.train.loss.blocks import BlockSizes
 from paced.train.loss.rows import Scratch
 
 warnings.filterwarnings("ignore")

@@ -10,7 +10,8 @@ import torch
 
 from gpu_check.gates import Gate, Measured, best_seconds, relative_error
 from gpu_check.heads import SIZES
-from paced.train.loss.gemm import BlockSizes, Product, _split
+from paced.train.loss.blocks import BlockSizes
+from paced.train.loss.gemm import Product, _split
 from paced.train.loss.head import HeadSpec
 from paced.train.loss.rows import Scratch
 

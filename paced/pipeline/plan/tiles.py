@@ -26,7 +26,7 @@ def tile_bytes(config: RunConfig, *, vocab: int, num_tokens: int, device_kind: s
     """
     import torch
 
-    from paced.train.loss.gemm import BlockSizes
+    from paced.train.loss.blocks import BlockSizes
 
     blocks = BlockSizes.fitting(vocab, torch.device(device_kind))
     chunk = min(blocks.tokens, num_tokens)
@@ -50,7 +50,7 @@ def tiles_of(divergence: str, parameters: tuple[tuple[str, object], ...] = ()) -
 
     from paced.models.livebytes import LiveBytes
     from paced.train.loss import fused_divergence, make_divergence
-    from paced.train.loss.gemm import BlockSizes
+    from paced.train.loss.blocks import BlockSizes
 
     tokens, vocab, width = 16, 1024, 1
     hidden, head = torch.zeros(tokens, width), torch.zeros(vocab, width)

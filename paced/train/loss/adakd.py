@@ -15,7 +15,7 @@ from torch import Tensor
 
 from paced.errors import check_choice, check_number
 from paced.train.loss.kl import ForwardKL, ReverseKL
-from paced.train.loss.rows import PartSums, RowDivergence, Scratch
+from paced.train.loss.rows import Evaluated, PartSums, RowDivergence, Scratch
 
 INNER: dict[str, RowDivergence] = {"forward_kl": ForwardKL(), "reverse_kl": ReverseKL()}
 """What ``inner`` names."""
@@ -69,13 +69,17 @@ class AdaKD(RowDivergence):
         ratio_squared = (scores / self.reference_score).square()  # [N]
         return self.base_temperature * torch.exp(-self.strength * (ratio_squared - 1) / (ratio_squared + 1))
 
-    def _overwrite(self, student: Tensor, teacher: Tensor, scratch: Scratch, sums: PartSums) -> Tensor:
+    def _evaluate(self, student: Tensor, teacher: Tensor, scratch: Scratch, sums: PartSums) -> Evaluated:
         temperature = self.temperature(_hellinger(student, teacher, scratch)).unsqueeze(-1)  # [N, 1]
-        student.div_(temperature)
-        teacher.div_(temperature)
-        values = INNER[self.inner]._overwrite(student, teacher, scratch, sums)  # [N]
-        student.mul_(temperature)
-        return values.mul_(temperature.squeeze(-1).square())
+        scaled = torch.div(student, temperature, out=scratch.like("scaled student", student))  # [N, V]
+        scaled_teacher = torch.div(teacher, temperature, out=scratch.like("scaled teacher", teacher))  # [N, V]
+        values, write_scaled = INNER[self.inner]._evaluate(scaled, scaled_teacher, scratch, sums)  # [N]
+
+        def write() -> None:
+            write_scaled()
+            torch.mul(scaled, temperature, out=student)
+
+        return values.mul_(temperature.squeeze(-1).square()), write
 
 
 def _hellinger(student: Tensor, teacher: Tensor, scratch: Scratch) -> Tensor:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from paced.errors import check_number
 from paced.train.loss.kl import mean_difference, mix_kls, mix_kls_block, softmax_pair
-from paced.train.loss.rows import PartSums, RowDivergence, Scratch, Statistics
+from paced.train.loss.rows import Evaluated, PartSums, RowDivergence, Scratch, Statistics
 
 _FIRST_K = 64
 
@@ -45,11 +45,10 @@ class _AdaptiveKL(RowDivergence):
     def _head(self, through: Tensor, mass: Tensor) -> Tensor:
         """Mask of the head among tokens by falling teacher probability; ``through`` is the mass up to and with each."""
 
-    def _overwrite(self, student: Tensor, teacher: Tensor, scratch: Scratch, sums: PartSums) -> Tensor:
-        p, q, difference, shift = softmax_pair(student, teacher, scratch)  # [N, V] thrice, [N]
-        gaps = torch.sub(p, q, out=student).abs_()  # [N, V]
-        share = self._forward_share(q, gaps)  # [N]
-        return mix_kls(student, p, q, difference, shift, share, sums)
+    def _evaluate(self, student: Tensor, teacher: Tensor, scratch: Scratch, sums: PartSums) -> Evaluated:
+        pair = softmax_pair(student, teacher, scratch)
+        gaps = torch.sub(pair.p, pair.q, out=scratch.like("gaps", student)).abs_()  # [N, V]
+        return mix_kls(student, pair, self._forward_share(pair.q, gaps), sums)
 
     def row_statistics(self, student: Tensor, teacher: Tensor, scratch: Scratch) -> dict[str, Tensor]:
         """Both log-normalisers, the mean of the logits' difference under p, and α.

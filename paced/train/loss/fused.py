@@ -18,10 +18,11 @@ import torch
 from torch import Tensor
 
 from paced.errors import ArgumentTypeError, check_number
-from paced.train.loss.gemm import BlockSizes, Product
+from paced.train.loss.blocks import BlockSizes
+from paced.train.loss.gemm import Product, first_rows
 from paced.train.loss.head import HeadSpec
 from paced.train.loss.rollout_norms import RolloutNorms, RolloutSquareNorms
-from paced.train.loss.rows import Divergence, PartSums, Scratch, working_dtype
+from paced.train.loss.rows import FAR, Divergence, PartSums, Scratch, working_dtype
 
 
 class FusedLoss(NamedTuple):
@@ -199,13 +200,15 @@ def _forward(
         kept = norms.kept  # [M], rollout after rollout
     all_kept = kept.numel() == hidden.shape[0] and norms is None
     weights = (work.token_weights if all_kept else work.token_weights[kept]).to(dtype)  # [M]
-    factors = weights * (work.temperature**2 * student.slope)  # [M]
+    scale = work.temperature**2 * student.slope
+    factors = weights if scale == 1 else weights * scale  # [M]
     values = torch.empty(kept.numel(), dtype=dtype, device=device)  # [M]
-    hidden_grad = torch.zeros_like(hidden) if work.needs_hidden else None  # [N, d]
+    one_chunk = all_kept and 0 < kept.numel() <= work.blocks.tokens
+    hidden_grad = torch.zeros_like(hidden) if work.needs_hidden and not one_chunk else None  # [N, d]
     # [W, d]
     weight_grad = torch.empty(weight.shape, dtype=dtype, device=device) if work.needs_weight or norms else None
     if weight_grad is not None:
-        weight_grad[work.vocab if kept.numel() and norms is None else 0 :].zero_()
+        _zero_rows_from(weight_grad, work.vocab if kept.numel() and norms is None else 0)
     bias_grad = torch.zeros(weight.shape[0], dtype=dtype, device=device) if work.needs_bias else None  # [W]
 
     chunk = min(work.blocks.tokens, max(kept.numel(), 1))
@@ -215,15 +218,21 @@ def _forward(
     for start in bounds:
         stop = min(start + chunk, kept.numel()) if norms is None else norms.stop(start)
         rows = slice(start, stop) if all_kept else kept[start:stop]
-        h = student.scaled(hidden[rows])  # [c, d]
-        z, z_teacher = student_logits[: stop - start], teacher_logits[: stop - start]  # [c, V] both
+        h = student.scaled(hidden if one_chunk else hidden[rows])  # [c, d]
+        h_teacher = teacher.scaled(work.teacher_hidden if one_chunk else work.teacher_hidden[rows])  # [c, d']
+        z, z_teacher = first_rows(student_logits, stop - start), first_rows(teacher_logits, stop - start)  # [c, V] both
         student.logits(h, z, work.blocks, scratch)
-        teacher.logits(teacher.scaled(work.teacher_hidden[rows]), z_teacher, work.blocks, scratch)
-        for first in range(0, stop - start, work.blocks.rows):
-            tile = slice(first, min(first + work.blocks.rows, stop - start))
-            token = slice(start + tile.start, start + tile.stop)
-            _tile(z[tile], z_teacher[tile], student, teacher, work, factors[token], values[token])
-        if hidden_grad is not None:
+        teacher.logits(h_teacher, z_teacher, work.blocks, scratch)
+        if one_chunk and stop <= work.blocks.rows:
+            _tile(z, z_teacher, student, teacher, work, factors, values)
+        else:
+            for first in range(0, stop - start, work.blocks.rows):
+                tile = slice(first, min(first + work.blocks.rows, stop - start))
+                token = slice(start + tile.start, start + tile.stop)
+                _tile(z[tile], z_teacher[tile], student, teacher, work, factors[token], values[token])
+        if one_chunk and work.needs_hidden:
+            hidden_grad = student.hidden_grad(z, work.blocks, scratch).to(hidden.dtype)
+        elif hidden_grad is not None:
             hidden_grad[rows] = student.hidden_grad(z, work.blocks, scratch).to(hidden.dtype)
         if norms is not None:
             norms.add(start, z, h, weight_grad, work.blocks, scratch)
@@ -233,12 +242,17 @@ def _forward(
             bias_grad[: work.vocab].add_(z.sum(0), alpha=student.factor)
     if norms is not None and weight_grad is not None:
         work.norms = norms.result(weight_grad)
-    losses = values * work.temperature**2  # [M]
+    losses = values if work.temperature == 1 else values * work.temperature**2  # [M]
     loss = torch.dot(weights.double(), losses.double()).to(dtype)  # []
     token_losses = losses if all_kept else torch.zeros(hidden.shape[0], dtype=dtype, device=device)  # [N]
     if not all_kept:
         token_losses[kept] = losses
     return loss, token_losses, computed, (hidden_grad, weight_grad if work.needs_weight else None, bias_grad)
+
+
+def _zero_rows_from(values: Tensor, first: int) -> None:
+    if first < values.shape[0]:
+        values[first:].zero_()
 
 
 def _tile(
@@ -257,8 +271,8 @@ def _tile(
     bend = student.finish(z, work.scratch)  # [R, V]
     teacher.finish(z_teacher)
     if work.absent is not None:
-        z.index_fill_(-1, work.absent, -torch.inf)
-        z_teacher.index_fill_(-1, work.absent, -torch.inf)
+        z.index_fill_(-1, work.absent, -FAR)  # as −inf, without the second pass that −inf takes
+        z_teacher.index_fill_(-1, work.absent, -FAR)
     values.copy_(
         work.divergence.overwrite(student_logits=z, teacher_logits=z_teacher, scratch=work.scratch, sums=work.sums)
     )

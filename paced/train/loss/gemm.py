@@ -8,34 +8,15 @@ Left out: float16 on CUDA, whose range the split would leave; it takes the widen
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
+from paced.train.loss.blocks import BlockSizes
 from paced.train.loss.head import HeadSpec
 from paced.train.loss.rows import Scratch
 
-
-@dataclass(frozen=True, kw_only=True)
-class BlockSizes:
-    """How much is in flight: chunk of tokens, block of vocabulary rows, tile of tokens."""
-
-    tokens: int
-    """Tokens whose logits exist at once, twice (student and teacher)."""
-    columns: int
-    """Vocabulary rows of one GEMM."""
-    rows: int
-    """Tokens of one element-wise tile, small enough for the cache."""
-
-    @classmethod
-    def fitting(cls, vocab: int, device: torch.device) -> BlockSizes:
-        """Sizes for a vocabulary: small problems take one block, large ones stay within the cache."""
-        if device.type == "cpu":
-            tokens = min(max(128, 2**23 // vocab), 2**16)
-            return cls(tokens=tokens, columns=1024, rows=max(1, 2**19 // vocab))
-        tokens = min(max(512, 2**27 // vocab), 2**16)
-        return cls(tokens=tokens, columns=vocab, rows=tokens)
+_ALL = slice(None)
+"""The only block of a small vocabulary: nothing is cut then, because a view costs as much as its arithmetic there."""
 
 
 class Product:
@@ -49,7 +30,7 @@ class Product:
     def __init__(
         self, spec: HeadSpec, weight: Tensor, bias: Tensor | None, *, vocab: int, temperature: float, dtype: torch.dtype
     ) -> None:
-        self.weight = weight.detach()[:vocab]  # [V, d]
+        self.weight = first_rows(weight.detach(), vocab)  # [V, d]
         self.softcap = spec.softcap
         self.temperature = temperature
         self.factor = spec.scale / (temperature if spec.softcap is None else spec.softcap)
@@ -57,7 +38,7 @@ class Product:
         self.slope = 1.0 if spec.softcap is None else spec.softcap / temperature
         """d(z/T) / d(tanh): the constant part of the softcap's derivative."""
         self.dtype = dtype
-        self.bias = None if bias is None else bias.detach()[:vocab].to(dtype) * self.factor  # [V]
+        self.bias = None if bias is None else first_rows(bias.detach(), vocab).to(dtype) * self.factor  # [V]
         self.tensor_cores = weight.is_cuda and weight.dtype == torch.bfloat16 and dtype == torch.float32
 
     def scaled(self, hidden: Tensor) -> Tensor:
@@ -67,7 +48,7 @@ class Product:
 
     def block(self, rows: slice, scratch: Scratch) -> Tensor:
         """Rows of the weight [B, d] in the working dtype; a view when they already are."""
-        weight = self.weight[rows]  # [B, d]
+        weight = self.weight if rows == _ALL else self.weight[rows]  # [B, d]
         if weight.dtype == self.dtype:
             return weight
         wide = scratch.tile("weight", weight.shape, self.dtype, weight.device)  # [B, d]
@@ -83,7 +64,7 @@ class Product:
                 )
                 out[:, rows].mul_(self.factor)
             else:
-                torch.mm(hidden, self.block(rows, scratch).T, out=out[:, rows])
+                torch.mm(hidden, self.block(rows, scratch).T, out=_columns(out, rows))
 
     def finish(self, logits: Tensor, scratch: Scratch | None = None) -> Tensor | None:
         """Add the bias and bend by the softcap, in place.
@@ -104,6 +85,9 @@ class Product:
 
     def hidden_grad(self, delta: Tensor, blocks: BlockSizes, scratch: Scratch) -> Tensor:
         """Return factor·delta·W [N, d]; ``delta`` [N, V]."""
+        if self.weight.shape[0] <= blocks.columns and not self.tensor_cores:
+            out = torch.mm(delta, self.block(_ALL, scratch))  # [N, d]
+            return out if self.factor == 1 else out.mul_(self.factor)
         out = torch.zeros(delta.shape[0], self.weight.shape[1], dtype=self.dtype, device=delta.device)  # [N, d]
         for rows in _blocks(self.weight.shape[0], blocks.columns):
             if self.tensor_cores:
@@ -115,20 +99,33 @@ class Product:
 
     def add_weight_grad(self, delta: Tensor, hidden: Tensor, out: Tensor, blocks: BlockSizes, *, first: bool) -> None:
         """Add deltaᵀ·hidden to ``out`` [V, d], or write it when ``first``; ``hidden`` is already scaled."""
+        own = first_rows(out, self.weight.shape[0])  # [V, d]
         for rows in _blocks(self.weight.shape[0], blocks.columns):
             if self.tensor_cores:
                 if first:
-                    out[rows].zero_()
+                    own[rows].zero_()
                 small = hidden.bfloat16()  # [N, d]
                 rest = (hidden - small).bfloat16()  # [N, d]
                 for part in _split(delta[:, rows]):
-                    out[rows] += torch.mm(part.T, small, out_dtype=torch.float32)  # [B, d]
-                    out[rows] += torch.mm(part.T, rest, out_dtype=torch.float32)  # [B, d]
+                    own[rows] += torch.mm(part.T, small, out_dtype=torch.float32)  # [B, d]
+                    own[rows] += torch.mm(part.T, rest, out_dtype=torch.float32)  # [B, d]
             else:
-                out[rows].addmm_(delta[:, rows].T, hidden, beta=0.0 if first else 1.0)
+                block = own if rows == _ALL else own[rows]  # [B, d]
+                block.addmm_(_columns(delta, rows).T, hidden, beta=0.0 if first else 1.0)
+
+
+def first_rows(values: Tensor, count: int) -> Tensor:
+    """The first rows; the tensor itself where that is all of it, because a view costs a small problem microseconds."""
+    return values if values.shape[0] == count else values[:count]
+
+
+def _columns(values: Tensor, columns: slice) -> Tensor:
+    return values if columns == _ALL else values[:, columns]
 
 
 def _blocks(total: int, size: int) -> list[slice]:
+    if total <= size:
+        return [_ALL]
     return [slice(start, min(start + size, total)) for start in range(0, total, size)]
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from paced.errors import check_number
 from paced.train.loss.kl import softmax_pair
-from paced.train.loss.rows import PartSums, RowDivergence, Scratch, Statistics
+from paced.train.loss.rows import Evaluated, PartSums, RowDivergence, Scratch, Statistics
 
 _CAP = 80.0
 """exp(80) is finite in float32; where log q − log p exceeds it, p < 2e-35 and no term is visible."""
@@ -52,14 +52,18 @@ class JSD(RowDivergence):
             fix="For the ends use forward_kl or reverse_kl: JSD tends to 0 there.",
         )
 
-    def _overwrite(self, student: Tensor, teacher: Tensor, scratch: Scratch, sums: PartSums) -> Tensor:
-        p, q, difference, shift = softmax_pair(student, teacher, scratch)  # [N, V] thrice, [N]
-        log_ratio = difference.add_(shift.unsqueeze(-1)).neg_()  # [N, V] e
-        student_part = self._student_part(log_ratio, out=student)  # [N, V] log(p/m)
-        mean = torch.linalg.vecdot(p, student_part)  # [N]
-        teacher_part = torch.linalg.vecdot(q, log_ratio.add_(student_part))  # [N]
-        student.sub_(mean.unsqueeze(-1)).mul_(p).mul_(1 - self.beta)
-        return teacher_part.mul_(self.beta).add_(mean, alpha=1 - self.beta).clamp_(min=0, max=self._largest())
+    def _evaluate(self, student: Tensor, teacher: Tensor, scratch: Scratch, sums: PartSums) -> Evaluated:
+        pair = softmax_pair(student, teacher, scratch)
+        log_ratio = pair.difference.add_(pair.shift.unsqueeze(-1)).neg_()  # [N, V] e
+        student_part = self._student_part(log_ratio, out=scratch.like("student part", student))  # [N, V] log(p/m)
+        mean = torch.linalg.vecdot(pair.p, student_part)  # [N]
+        teacher_part = torch.linalg.vecdot(pair.q, log_ratio.add_(student_part))  # [N]
+        values = teacher_part.mul_(self.beta).add_(mean, alpha=1 - self.beta).clamp_(min=0, max=self._largest())  # [N]
+
+        def write() -> None:
+            torch.sub(student_part, mean.unsqueeze(-1), out=student).mul_(pair.p).mul_(1 - self.beta)
+
+        return values, write
 
     def row_statistics(self, student: Tensor, teacher: Tensor, scratch: Scratch) -> dict[str, Tensor]:
         """Both log-normalisers, and the mean of log(p/m) under p."""

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from paced.errors import check_number
-from paced.train.loss.rows import PartSums, RowDivergence, Scratch, Statistics
+from paced.train.loss.rows import Evaluated, PartSums, RowDivergence, Scratch, Statistics
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +32,9 @@ class ForwardKL(RowDivergence):
     infinite_without_student_support: ClassVar[bool] = True
     statistic_names: ClassVar[tuple[str, ...]] = ("student_lse", "teacher_lse")
 
-    def _overwrite(self, student: Tensor, teacher: Tensor, scratch: Scratch, sums: PartSums) -> Tensor:
-        p, q, difference, shift = softmax_pair(student, teacher, scratch)  # [N, V] thrice, [N]
-        values = _forward_values(p, q, difference, shift)  # [N]
-        torch.sub(p, q, out=student)
-        return values
+    def _evaluate(self, student: Tensor, teacher: Tensor, scratch: Scratch, sums: PartSums) -> Evaluated:
+        pair = softmax_pair(student, teacher, scratch)
+        return _forward_values(pair), lambda: torch.sub(pair.p, pair.q, out=student)
 
     def row_statistics(self, student: Tensor, teacher: Tensor, scratch: Scratch) -> dict[str, Tensor]:
         """Both log-normalisers."""
@@ -58,11 +56,14 @@ class ReverseKL(RowDivergence):
     infinite_without_teacher_support: ClassVar[bool] = True
     statistic_names: ClassVar[tuple[str, ...]] = ("student_lse", "mean_gap")
 
-    def _overwrite(self, student: Tensor, teacher: Tensor, scratch: Scratch, sums: PartSums) -> Tensor:
-        p, q, difference, shift = softmax_pair(student, teacher, scratch)  # [N, V] thrice, [N]
-        mean = torch.linalg.vecdot(p, difference)  # [N]
-        torch.mul(p, difference.sub_(mean.unsqueeze(-1)), out=student)
-        return _reverse_values(p, q, mean, shift)
+    def _evaluate(self, student: Tensor, teacher: Tensor, scratch: Scratch, sums: PartSums) -> Evaluated:
+        pair = softmax_pair(student, teacher, scratch)
+        mean = torch.linalg.vecdot(pair.p, pair.difference)  # [N]
+
+        def write() -> None:
+            torch.mul(pair.p, pair.difference.sub_(mean.unsqueeze(-1)), out=student)
+
+        return _reverse_values(pair, mean), write
 
     def row_statistics(self, student: Tensor, teacher: Tensor, scratch: Scratch) -> dict[str, Tensor]:
         """The student's log-normaliser, and the mean of the logits' difference under p."""
@@ -97,10 +98,9 @@ class MixedKL(RowDivergence):
         """+inf like the reverse part, unless its share is 0."""
         return self.forward_share < 1
 
-    def _overwrite(self, student: Tensor, teacher: Tensor, scratch: Scratch, sums: PartSums) -> Tensor:
-        p, q, difference, shift = softmax_pair(student, teacher, scratch)  # [N, V] thrice, [N]
-        share = torch.full_like(shift, self.forward_share)  # [N]
-        return mix_kls(student, p, q, difference, shift, share, sums)
+    def _evaluate(self, student: Tensor, teacher: Tensor, scratch: Scratch, sums: PartSums) -> Evaluated:
+        pair = softmax_pair(student, teacher, scratch)
+        return mix_kls(student, pair, torch.full_like(pair.shift, self.forward_share), sums)
 
     def row_statistics(self, student: Tensor, teacher: Tensor, scratch: Scratch) -> dict[str, Tensor]:
         """Both log-normalisers, and the mean of the logits' difference under p."""
@@ -112,18 +112,44 @@ class MixedKL(RowDivergence):
         mix_kls_block(student, teacher, statistics, self.forward_share)
 
 
-def softmax_pair(student: Tensor, teacher: Tensor, scratch: Scratch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return p, q, the raw difference z_student − z_teacher (over ``teacher``), all [N, V], and shift [N].
+@dataclass(frozen=True, slots=True)
+class SoftmaxPair:
+    """Both distributions of a tile of rows, and log p − log q = difference + shift."""
 
-    log p − log q = difference + shift, shift = lse(z_teacher) − lse(z_student): the normalisers enter as one number a
-    row. At the largest logit log softmax = z − lse, so lse(z) = max z − log max softmax: two reductions, no second pass
-    of exp; maxima are subtracted before the logs are added, which keeps the digits of close logits.
+    p: Tensor
+    """The student's [N, V]."""
+    q: Tensor
+    """The teacher's [N, V]."""
+    difference: Tensor
+    """z_student − z_teacher [N, V], the raw logits."""
+    shift: Tensor
+    """lse(z_teacher) − lse(z_student) [N]: the normalisers enter as one number a row."""
+    excess: Tensor
+    """Σp − Σq [N]: 0 but for the rounding of the fast softmax, whose first-order effect on a KL it cancels.
+
+    Where the two agree closely a KL is of second order in d, so an error of 4e-7 in Σp is visible: with
+    KL(q‖p) = Σ (q log(q/p) + p − q) a uniform relative error of p moves the log and the sum by opposite amounts.
+    """
+
+
+def softmax_pair(student: Tensor, teacher: Tensor, scratch: Scratch) -> SoftmaxPair:
+    """Evaluate both softmaxes of logits [N, V], which stay as they are; the tiles are memory of ``scratch``.
+
+    At the largest logit log softmax = z − lse, so lse(z) = max z − log max softmax: two reductions, no second pass
+    of exp; maxima are subtracted before the logs are added, which keeps the digits of close logits. One side's
+    reductions come before the other's softmax, while its tile is in the cache.
     """
     p = torch.softmax(student, -1, out=scratch.like("p", student))  # [N, V]
+    student_max, p_max, p_sum = student.amax(-1), p.amax(-1), p.sum(-1)  # [N] each
     q = torch.softmax(teacher, -1, out=scratch.like("q", teacher))  # [N, V]
-    shift = (teacher.amax(-1) - student.amax(-1)) - torch.log(q.amax(-1) / p.amax(-1))  # [N]
-    difference = torch.sub(student, teacher, out=teacher)  # [N, V]
-    return p, q, difference, shift
+    teacher_max, q_max, q_sum = teacher.amax(-1), q.amax(-1), q.sum(-1)  # [N] each
+    return SoftmaxPair(
+        p=p,
+        q=q,
+        difference=torch.sub(student, teacher, out=scratch.like("difference", teacher)),
+        shift=(teacher_max - student_max) - torch.log(q_max / p_max),
+        excess=p_sum - q_sum,
+    )
 
 
 def mean_difference(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
@@ -133,44 +159,35 @@ def mean_difference(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
     return student_lse, torch.linalg.vecdot(p, student - teacher)
 
 
-def _sum_error(p: Tensor, q: Tensor) -> Tensor:
-    """Σp − Σq of each row [N]: 0 but for the rounding of the fast softmax, whose first-order effect on a KL it cancels.
-
-    Where the two agree closely a KL is of second order in d, so an error of 4e-7 in Σp is visible: with
-    KL(q‖p) = Σ (q log(q/p) + p − q) a uniform relative error of p moves the log and the sum by opposite amounts.
-    """
-    return p.sum(-1) - q.sum(-1)
-
-
-def _forward_values(p: Tensor, q: Tensor, difference: Tensor, shift: Tensor) -> Tensor:
+def _forward_values(pair: SoftmaxPair) -> Tensor:
     """KL(teacher‖student) = −Σ q (difference + shift) of each row, [N]."""
-    return (_sum_error(p, q) - torch.linalg.vecdot(q, difference) - shift).clamp_(min=0)
+    return (pair.excess - torch.linalg.vecdot(pair.q, pair.difference) - pair.shift).clamp_(min=0)
 
 
-def _reverse_values(p: Tensor, q: Tensor, mean: Tensor, shift: Tensor) -> Tensor:
+def _reverse_values(pair: SoftmaxPair, mean: Tensor) -> Tensor:
     """KL(student‖teacher) = mean + shift of each row, [N]; ``mean`` [N] is Σ p difference."""
-    return (mean + shift - _sum_error(p, q)).clamp_(min=0)
+    return (mean + pair.shift - pair.excess).clamp_(min=0)
 
 
-def mix_kls(
-    student: Tensor, p: Tensor, q: Tensor, difference: Tensor, shift: Tensor, share: Tensor, sums: PartSums
-) -> Tensor:
-    """Return λ·FKL + (1−λ)·RKL of each row, λ = ``share`` [N], and write its gradient over ``student``.
+def mix_kls(student: Tensor, pair: SoftmaxPair, share: Tensor, sums: PartSums) -> Evaluated:
+    """Return λ·FKL + (1−λ)·RKL of each row, λ = ``share`` [N], and what writes its gradient over ``student``.
 
-    The sums of both parts over the rows are added to ``sums``.
+    With the gradient the sums of both parts over the rows are added to ``sums``.
 
     Gradient: λ(p − q) + (1−λ) p∘(d − E_p d) = p∘(λ + (1−λ)(d − E_p d)) − λ q.
     """
-    mean = torch.linalg.vecdot(p, difference)  # [N]
-    forward = _forward_values(p, q, difference, shift)  # [N]
-    reverse = _reverse_values(p, q, mean, shift)  # [N]
-    sums.add("forward_kl", forward)
-    sums.add("reverse_kl", reverse)
+    mean = torch.linalg.vecdot(pair.p, pair.difference)  # [N]
+    forward = _forward_values(pair)  # [N]
+    reverse = _reverse_values(pair, mean)  # [N]
     rest = 1 - share  # [N]
-    difference.mul_(rest.unsqueeze(-1)).add_((share - rest * mean).unsqueeze(-1))
-    torch.mul(p, difference, out=student)
-    student.sub_(q.mul_(share.unsqueeze(-1)))
-    return (share * forward).add_(rest * reverse)
+
+    def write() -> None:
+        sums.add("forward_kl", forward)
+        sums.add("reverse_kl", reverse)
+        factor = pair.difference.mul_(rest.unsqueeze(-1)).add_((share - rest * mean).unsqueeze(-1))  # [N, V]
+        torch.mul(pair.p, factor, out=student).sub_(pair.q.mul_(share.unsqueeze(-1)))
+
+    return share * forward + rest * reverse, write
 
 
 def mix_kls_block(student: Tensor, teacher: Tensor, statistics: Statistics, share: Tensor | float) -> None:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from paced.train.loss.gemm import BlockSizes
+from paced.train.loss.blocks import BlockSizes
 from paced.train.loss.rows import Scratch
 
 

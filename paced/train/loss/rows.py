@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar, Protocol
 
 import torch
@@ -41,6 +41,10 @@ Statistics = Mapping[str, Tensor]
 """Row statistics by name, each [N]: what a block form must know of the columns that it does not see."""
 
 
+Evaluated = tuple[Tensor, Callable[[], object]]
+"""Values [N], and what writes the gradient over the student's logits and adds a mixture's sums."""
+
+
 class Scratch:
     """Tiles of memory by name, allocated once and handed out again: fresh pages cost more than the arithmetic.
 
@@ -53,6 +57,7 @@ class Scratch:
 
     def __init__(self) -> None:
         self._tiles: dict[str, Tensor] = {}
+        self._views: dict[str, Tensor] = {}
 
     def like(self, name: str, tensor: Tensor) -> Tensor:
         """Return uninitialised memory with the shape, dtype and device of a contiguous tile."""
@@ -60,12 +65,16 @@ class Scratch:
 
     def tile(self, name: str, shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> Tensor:
         """Return uninitialised contiguous memory of that shape; the next call with this name overwrites it."""
+        view = self._views.get(name)
+        if view is not None and view.shape == shape and view.dtype == dtype and view.device == device:
+            return view  # small problems ask again and again for the same
         size = math.prod(shape)
         tile = self._tiles.get(name)
         if tile is None or tile.numel() < size or tile.dtype != dtype or tile.device != device:
             tile = torch.empty(size, dtype=dtype, device=device)
             self._tiles[name] = tile
-        return tile[:size].view(shape)
+        self._views[name] = tile[:size].view(shape)
+        return self._views[name]
 
 
 class PartSums(dict[str, Tensor]):
@@ -91,7 +100,7 @@ def working_dtype(*tensors: Tensor) -> torch.dtype:
 
 
 class RowDivergence(ABC):
-    """Base of the divergences in this package: the guard for −inf around :meth:`_overwrite`, and the block form."""
+    """Base of the divergences in this package: the guard for −inf around :meth:`_evaluate`, and the block form."""
 
     infinite_without_student_support: ClassVar[bool] = False
     """+inf where the student gives probability 0 to a token that the teacher may choose."""
@@ -101,8 +110,11 @@ class RowDivergence(ABC):
     """Row statistics that the block form needs; None for a divergence without a block form."""
 
     @abstractmethod
-    def _overwrite(self, student: Tensor, teacher: Tensor, scratch: Scratch, sums: PartSums) -> Tensor:
-        """Return values [N] for finite logits [N, V]; write the gradient over ``student``, add a mixture's ``sums``."""
+    def _evaluate(self, student: Tensor, teacher: Tensor, scratch: Scratch, sums: PartSums) -> Evaluated:
+        """Return values [N] of logits [N, V], both unchanged as yet, and what writes the gradient over ``student``.
+
+        A row in which an infinite logit matters has a value that is not finite.
+        """
 
     def row_statistics(self, student: Tensor, teacher: Tensor, scratch: Scratch) -> dict[str, Tensor]:
         """Return the statistics [N] that ``statistic_names`` lists, of finite logits [N, V]; both may be lost."""
@@ -151,10 +163,12 @@ class RowDivergence(ABC):
         """
         if student_logits.numel() == 0:
             return student_logits.new_zeros(student_logits.shape[0])
-        lowest = torch.minimum(student_logits.amin(-1), teacher_logits.amin(-1))  # [N]
         sums = PartSums() if sums is None else sums
-        if not bool((lowest == -torch.inf).any()):
-            return self._overwrite(student_logits, teacher_logits, scratch, sums)
+        values, write = self._evaluate(student_logits, teacher_logits, scratch, sums)  # [N]
+        # −inf shows in the values, so that logits without one are not read once more to look for it: 2 % of a step
+        if math.isfinite(values.sum()):
+            write()
+            return values
         student_absent = student_logits == -torch.inf  # [N, V]
         teacher_absent = teacher_logits == -torch.inf  # [N, V]
         empty = student_absent.all(-1) | teacher_absent.all(-1)  # [N]
@@ -165,7 +179,8 @@ class RowDivergence(ABC):
             infinite |= (teacher_absent & ~student_absent).any(-1)
         student_logits.masked_fill_(student_absent, -FAR)
         teacher_logits.masked_fill_(teacher_absent, -FAR)
-        values = self._overwrite(student_logits, teacher_logits, scratch, sums)  # [N]
+        values, write = self._evaluate(student_logits, teacher_logits, scratch, sums)  # [N]
+        write()
         student_logits.masked_fill_(infinite.unsqueeze(-1), 0.0).masked_fill_(empty.unsqueeze(-1), torch.nan)
         return values.masked_fill_(infinite, torch.inf).masked_fill_(empty, torch.nan)
 

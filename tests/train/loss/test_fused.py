@@ -10,7 +10,7 @@ from torch import nn
 from train.conftest import build_llama, build_qwen3
 
 from paced.train.loss import HeadSpec, check_head, fused_divergence, head_of, make_divergence, trunk_of
-from paced.train.loss.gemm import BlockSizes
+from paced.train.loss.blocks import BlockSizes
 from paced.train.loss.rows import Scratch
 from paced.train.loss.student import DistillationStudent, LossTargets
 
