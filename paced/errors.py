@@ -180,6 +180,25 @@ def check_number(
     return number
 
 
+def check_whole(place: str, name: str, value: float, *, low: int, fix: str = "") -> int:
+    """Return ``value`` as an int, or say in one sentence why it is not a whole number >= ``low``; 8.0 is 8.
+
+    Raises:
+        ArgumentTypeError: not a number.
+        ValueError: not finite, not whole, or too small.
+
+    Example:
+        >>> check_whole("snr_floor", "num_rollouts", 2.5, low=2)
+        Traceback (most recent call last):
+        ValueError: snr_floor: num_rollouts must be a whole number >= 2, got 2.5.
+    """
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise ArgumentTypeError(f"{place}: {name} must be a number, got {value!r}.")
+    if not math.isfinite(value) or value != int(value) or value < low:
+        raise ValueError(f"{place}: {name} must be a whole number >= {low}, got {value}.{' ' + fix if fix else ''}")
+    return int(value)
+
+
 def interval_rule(low: float, high: float, *, low_open: bool = False, high_open: bool = False) -> str:
     """The rule for a number of an interval, in words; an infinite end is not a rule.
 

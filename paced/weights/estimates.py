@@ -55,7 +55,7 @@ def unbiased(num_passed: Integers, num_rollouts: Integers, *, alpha: float, beta
         >>> unbiased(np.array([4]), np.array([8]), alpha=1, beta=1).tolist()
         [0.2857142857142857]
     """
-    if alpha != int(alpha) or beta != int(beta):
+    if not (float(alpha).is_integer() and float(beta).is_integer()):
         raise ValueError(
             f"unbiased: alpha and beta must be whole numbers, got {alpha:g} and {beta:g}; no unbiased estimate of any "
             "other power exists. Use estimator='posterior'."

@@ -16,7 +16,7 @@ LIBRARIES = ("numpy", "scipy.special", "scipy.stats", "scipy.optimize", "scipy.i
              "mpmath", "hypothesis.strategies", "rich.table", "_pytest.main", "_pytest.doctest",
              "_hypothesis_pytestplugin")  # fmt: skip
 SECONDS = 240
-"""After which a fault counts as a hang."""
+"""Of CPU, after which a fault counts as a hang, however busy the machine is."""
 
 
 class Faulty(importlib.abc.MetaPathFinder, importlib.abc.SourceLoader):
@@ -54,7 +54,7 @@ def tests_fail(files: Sequence[str]) -> bool:
 
     os.chdir(ROOT)
     options = ["-q", "-x", "-p", "no:cacheprovider", "-m", "not slow and not nightly", "--assert=plain"]
-    return pytest.main([*options, "--timeout=0", *files]) != 0  # pytest-timeout would take the alarm of `forked` away
+    return pytest.main([*options, "--timeout=0", *files]) != 0
 
 
 def forked(work: Callable[..., int], *arguments: object) -> int:
@@ -66,7 +66,7 @@ def forked(work: Callable[..., int], *arguments: object) -> int:
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1)
     os.dup2(silence, 2)
-    signal.alarm(SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
     try:
         code = work(*arguments)
     except BaseException:

@@ -275,7 +275,7 @@ def _notices(mutation: Mutation | None, claims: Sequence[str], tests: Sequence[s
     if mutation:
         sys.meta_path.insert(0, Faulty(mutation.file, mutation.text))
     else:
-        signal.alarm(0)  # all claims and tests together take longer than a fault may
+        signal.setitimer(signal.ITIMER_PROF, 0)  # all claims and tests together take longer than a fault may
     if claims:
         from paced.theory.ledger.runner import run
 

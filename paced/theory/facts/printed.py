@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from paced.errors import check_whole
+
 EXPONENTS: dict[tuple[int, int], tuple[str, str]] = {
     (1, 1): ("94.0", "0.2"),
     (1, 2): ("95.4", "0.9"),
@@ -69,8 +71,8 @@ def kernel_peak(exponents: tuple[int, int]) -> Fraction:
         >>> kernel_peak((1, 2))
         Fraction(1, 3)
     """
-    alpha, beta = exponents
-    if alpha < 0 or beta < 0 or alpha + beta == 0:
+    alpha, beta = (check_whole("kernel_peak", f"exponents[{i}]", value, low=0) for i, value in enumerate(exponents))
+    if alpha + beta == 0:
         raise ValueError(f"kernel_peak: exponents must be >= 0 and not both 0, got {exponents}.")
     return Fraction(alpha, alpha + beta)
 

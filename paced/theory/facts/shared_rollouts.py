@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from paced.arrays import Floats
-from paced.errors import check_number
+from paced.errors import check_whole
 from paced.theory.facts.domains import reals
 from paced.weights.kernels import check_pass_rate
 
@@ -54,7 +54,7 @@ def default_pass_share(pass_rate: ArrayLike, num_rollouts: int) -> Floats:
         [0.3125, 0.5]
     """
     p = check_pass_rate("default_pass_share", pass_rate)
-    return p + (1 - 2 * p) / check_number("default_pass_share", "num_rollouts", num_rollouts, low=2)
+    return p + (1 - 2 * p) / check_whole("default_pass_share", "num_rollouts", num_rollouts, low=2)
 
 
 def pass_share_table(*, size: int = 51) -> dict[str, list[float]]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from paced.arrays import Floats
-from paced.errors import check_number
+from paced.errors import check_number, check_whole
 from paced.theory.facts.domains import reals
 from paced.weights.kernels import check_pass_rate
 
@@ -27,7 +27,7 @@ def measured_profile(snr_squared: ArrayLike, num_rollouts: int) -> Floats:
         [0.353553, 0.474342]
     """
     s = reals("measured_profile", "snr_squared", snr_squared, low=0)
-    return np.asarray(np.sqrt(s + 1 / check_number("measured_profile", "num_rollouts", num_rollouts, low=2)))
+    return np.asarray(np.sqrt(s + 1 / check_whole("measured_profile", "num_rollouts", num_rollouts, low=2)))
 
 
 def end_over_peak(largest_snr_squared: ArrayLike, num_rollouts: int) -> Floats:
@@ -42,7 +42,7 @@ def end_over_peak(largest_snr_squared: ArrayLike, num_rollouts: int) -> Floats:
         [0.745356, 0.333333]
     """
     s = reals("end_over_peak", "largest_snr_squared", largest_snr_squared, low=0)
-    K = check_number("end_over_peak", "num_rollouts", num_rollouts, low=2)
+    K = check_whole("end_over_peak", "num_rollouts", num_rollouts, low=2)
     return np.asarray(1 / np.sqrt(K * s + 1))
 
 
@@ -58,7 +58,7 @@ def snr_squared_for_end(ratio: float, num_rollouts: int) -> float:
         1.0
     """
     check_number("snr_squared_for_end", "ratio", ratio, low=0, low_open=True, high=1)
-    return (1 / ratio**2 - 1) / check_number("snr_squared_for_end", "num_rollouts", num_rollouts, low=2)
+    return (1 / ratio**2 - 1) / check_whole("snr_squared_for_end", "num_rollouts", num_rollouts, low=2)
 
 
 def distance_from_kernel(pass_rate: ArrayLike, largest_snr_squared: float, num_rollouts: int) -> float:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from math import floor
 
-from paced.errors import check_number
+from paced.errors import check_whole
 
 REASONING: dict[str, dict[str, tuple[str, str, str]]] = {
     "Table 2": {
@@ -112,8 +112,8 @@ def reachable(percent: str, *, num_problems: int, num_samples: int) -> tuple[str
         >>> reachable("35.9", num_problems=30, num_samples=8)
         ()
     """
-    check_number("reachable", "num_problems", num_problems, low=1)
-    check_number("reachable", "num_samples", num_samples, low=1)
+    check_whole("reachable", "num_problems", num_problems, low=1)
+    check_whole("reachable", "num_samples", num_samples, low=1)
     decimals = len(percent.partition(".")[2])
     unit = Fraction(1, 10**decimals)
     printed, total = Fraction(percent), num_problems * num_samples

@@ -16,7 +16,7 @@ from scipy.optimize import brentq
 from scipy.special import betaln, gammaln, logsumexp, roots_legendre
 
 from paced.arrays import Floats
-from paced.errors import check_number
+from paced.errors import check_number, check_whole
 from paced.theory.facts.domains import positives, reals
 from paced.weights import BetaKernel
 from paced.weights.rising import log_beta_ratio
@@ -211,7 +211,7 @@ def grid_ratio(tau: float, num_rollouts: int) -> float:
         >>> round(grid_ratio(-0.5, 8), 6)
         0.993435
     """
-    K = int(check_number("grid_ratio", "num_rollouts", num_rollouts, low=2))
+    K = check_whole("grid_ratio", "num_rollouts", num_rollouts, low=2)
     p = np.arange(1, K) / K
     w = p * (1 - p)
     m2 = w ** check_number("grid_ratio", "tau", tau)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import betainc
 
-from paced.errors import check_choice, check_number
+from paced.errors import check_choice, check_number, check_whole
 from paced.theory.facts.domains import reals
 from paced.weights.budget.efficiency import (
     Law,
@@ -46,7 +46,7 @@ def weight_noise(method: Method, num_rollouts: int, law: Law = (1, 1), *, epsilo
         (Fraction(27, 140), Fraction(27, 275), 0.6272)
     """
     check_choice("weight_noise", "method", method, METHODS)
-    check_number("weight_noise", "num_rollouts", num_rollouts, low=2)
+    check_whole("weight_noise", "num_rollouts", num_rollouts, low=2)
     first, second = kernel_moments("weight_noise", law)
     if method == "kernel":
         return second * (1 / plugin_efficiency(num_rollouts, law) - 1) / first**2
@@ -67,8 +67,8 @@ def hard_filter_noise(num_rollouts: int, law: Law = (1, 1), *, epsilon: float = 
         >>> [round(hard_filter_noise(K), 2) for K in (4, 8, 16)]
         [0.73, 0.63, 0.52]
     """
-    place, K = "hard_filter_noise", int(num_rollouts)
-    check_number(place, "num_rollouts", num_rollouts, low=2)
+    place = "hard_filter_noise"
+    K = check_whole(place, "num_rollouts", num_rollouts, low=2)
     check_number(place, "epsilon", epsilon, low=0, low_open=True, high=0.5, high_open=True)
     a, b = (float(x) for x in exact_law(place, law))
     zone = Zone.of(epsilon)

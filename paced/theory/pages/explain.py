@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from paced.theory.ledger.claim import Claim, Verdict
+from paced.theory.pages.words import ENGINE_WORDS, NOTATION, RESULT_WORDS, VERDICT_WORDS
 
 VERDICTS = {
     Verdict.TRUE: "true",
@@ -20,6 +21,8 @@ VERDICTS = {
     Verdict.ASSUMED: "assumed",
 }
 """How a verdict is written for readers."""
+
+OWN = "A claim of our own; the paper does not make it."
 
 TEST = "tests/theory/ledger/test_ledger.py"
 
@@ -44,7 +47,7 @@ def page(claim: Claim, claims: Mapping[str, Claim]) -> str:
     parts = [
         f"# {escape(claim.title)}",
         f"`{claim.id}` · {escape(claim.where)} · **{VERDICTS[claim.verdict]}**",
-        _said("The paper", claim.paper) if claim.paper else "*A claim of our own; the paper does not make it.*",
+        _said("The paper", claim.paper) if claim.paper else f"*{OWN}*",
         _said("What is verified", claim.statement),
         f"$$\n{claim.latex}\n$$",
         _list("Hypotheses", claim.hypotheses),
@@ -105,11 +108,27 @@ def index(claims: Mapping[str, Claim]) -> str:
         + ". A control is the same check with a hypothesis dropped or a constant perturbed; each is refuted with a "
         "witness. `paced verify` runs them all, `--claim ID` one, `--explain ID` prints a page.",
         "Pages of this folder are written by `paced verify --docs docs/theory`; a test compares them with the ledger.",
+        "## How to read a page\n\n" + "\n\n".join(_words(title, words) for title, words in reading_aids().items()),
         "## Equations\n\n" + _equation_table(claims),
         "## Claims\n\n" + _claim_table(claims),
         "```{toctree}\n:hidden:\n:maxdepth: 1\n\n" + "\n".join(page_name(name) for name in claims) + "\n```",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def reading_aids() -> dict[str, dict[str, str]]:
+    """Tables of words and letters by their titles."""
+    return {
+        "verdict on the paper's sentence": {VERDICTS[verdict]: text for verdict, text in VERDICT_WORDS.items()},
+        "outcome of a check": {str(result): text for result, text in RESULT_WORDS.items()},
+        "engine": {str(engine): text for engine, text in ENGINE_WORDS.items()},
+        "letters": NOTATION,
+    }
+
+
+def _words(title: str, words: Mapping[str, str]) -> str:
+    rows = "\n".join(f"| {escape(word)} | {escape(text)} |" for word, text in words.items())
+    return f"| {title} | |\n|---|---|\n{rows}"
 
 
 def escape(text: str) -> str:

@@ -11,7 +11,7 @@ from paced.run.storage import write_atomic
 from paced.theory.ledger.claim import Claim
 from paced.theory.ledger.ledger import ledger
 from paced.theory.ledger.runner import Ran, Report
-from paced.theory.pages.explain import VERDICTS, index, number_text, page, page_name, users_of
+from paced.theory.pages.explain import OWN, VERDICTS, index, number_text, page, page_name, reading_aids, users_of
 from paced.theory.pages.formulas import mathml
 from paced.theory.pages.graph import svg
 from paced.theory.pages.manifest import replace_listed
@@ -61,6 +61,7 @@ def write_html(report: Report, path: Path) -> None:
         "<h1>The paper's claims, checked by machine</h1>",
         f"<p>{len(claims)} claims, {len(report.ran) - bad} of {len(report.ran)} outcomes as recorded, "
         f"{report.seconds:.1f} s.</p>",
+        _how_to_read(),
         _contents(claims),
         "<p>Colours: green true, yellow true under conditions, orange loose or false as worded, grey assumed.</p>",
         f'<div class="wide">{svg(closed)}</div>',
@@ -83,6 +84,18 @@ def _closed(claim: Claim, claims: dict[str, Claim]) -> Claim:
     from dataclasses import replace
 
     return replace(claim, depends_on=tuple(name for name in claim.depends_on if name in claims))
+
+
+def _how_to_read() -> str:
+    """Verdicts, outcomes, engines and letters, folded away."""
+    tables = []
+    for title, words in reading_aids().items():
+        rows = "".join(f"<tr><td>{escape(word)}</td><td>{escape(text)}</td></tr>" for word, text in words.items())
+        tables.append(f"<table><tr><th>{escape(title)}</th><th></th></tr>{rows}</table>")
+    return (
+        "<details><summary>How to read this page</summary><p>A control is a check with a hypothesis dropped or a "
+        f"constant changed, which must be refuted.</p>{''.join(tables)}</details>"
+    )
 
 
 def _contents(claims: dict[str, Claim]) -> str:
@@ -122,7 +135,7 @@ def _section(claim: Claim, ran: tuple[Ran, ...], claims: dict[str, Claim]) -> st
         *(
             f"<p><b>{title}.</b> {escape(text)}</p>"
             for title, text in (
-                ("The paper", claim.paper),
+                ("The paper", claim.paper or OWN),
                 ("What is verified", claim.statement),
                 ("Proof sketch", claim.proof),
                 ("Repair", claim.repair),

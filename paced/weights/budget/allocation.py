@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from paced.arrays import Floats, Integers, check_counts
-from paced.errors import check_number
+from paced.errors import check_number, check_whole
 from paced.weights.betabinomial import log_choose
 from paced.weights.counts import by_pair
 from paced.weights.kernels import check_pass_rate
@@ -65,9 +65,7 @@ def value_of_rollouts(
     first, second = np.broadcast_arrays(np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64))
     if not ((first > 0) & (second > 0)).all():
         raise ValueError("value_of_rollouts: a and b must be > 0, got a smaller one. Add the prior to the counts.")
-    if num_more != int(num_more) or num_more < 1:
-        raise ValueError(f"value_of_rollouts: num_more must be a whole number >= 1, got {num_more}.")
-    num_more = int(num_more)
+    num_more = check_whole("value_of_rollouts", "num_more", num_more, low=1)
     before = _mean_weight(first, second, alpha, beta)
     if num_more == 1:
         tilt = np.square(alpha * second - beta * first)
@@ -105,9 +103,10 @@ def screened_weight(
         [0.0, 0.294118, 0.25]
     """
     place = "screened_weight"
-    for name, value in (("alpha", alpha), ("beta", beta)):
-        if value != int(value) or value < 1:
-            raise ValueError(f"{place}: {name} must be a whole number >= 1, got {value!r}. Use the posterior weight.")
+    alpha = check_whole(place, "alpha", alpha, low=1, fix="Use the posterior weight.")
+    beta = check_whole(place, "beta", beta, low=1, fix="Use the posterior weight.")
+    num_first = check_whole(place, "num_first", num_first, low=1)
+    num_all = check_whole(place, "num_all", num_all, low=1)
     if num_first < alpha + beta or num_all <= num_first:
         raise ValueError(
             f"{place}: alpha + beta <= num_first < num_all is needed, got alpha + beta = {alpha + beta}, "
@@ -127,7 +126,7 @@ def screened_weight(
     def of_cells(s: Integers, k: Integers, _: object) -> Floats:
         return np.array(
             [
-                0.0 if num_rollouts == num_first else _screened(int(x), num_first, num_all, int(alpha), int(beta))
+                0.0 if num_rollouts == num_first else _screened(int(x), num_first, num_all, alpha, beta)
                 for x, num_rollouts in zip(s.tolist(), k.tolist(), strict=True)
             ]
         )

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from numbers import Rational
 
-from paced.errors import check_number
+from paced.errors import check_number, check_whole
 from paced.zone import Zone
 
 Number = Fraction | float
@@ -177,6 +177,4 @@ def exact_law(place: str, law: Law) -> Law:
 
 
 def _rollouts(place: str, num_rollouts: int, least: int) -> int:
-    if num_rollouts != int(num_rollouts) or num_rollouts < least:
-        raise ValueError(f"{place}: num_rollouts must be a whole number >= {least}, got {num_rollouts}.")
-    return int(num_rollouts)
+    return check_whole(place, "num_rollouts", num_rollouts, low=least)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from paced.arrays import Floats
-from paced.errors import check_number
+from paced.errors import check_number, check_whole
 from paced.weights import estimates
 from paced.weights.betabinomial import log_pmf
 from paced.weights.budget import allocation
@@ -73,7 +73,9 @@ def plan_rollouts(
     law = estimates.check_prior("plan_rollouts", law)
     check_number("plan_rollouts", "alpha", alpha, low=0)
     check_number("plan_rollouts", "beta", beta, low=0)
-    if num_problems < 1 or budget < 2 * num_problems:
+    num_problems = check_whole("plan_rollouts", "num_problems", num_problems, low=1)
+    budget = check_whole("plan_rollouts", "budget", budget, low=1)
+    if budget < 2 * num_problems:
         raise ValueError(
             f"plan_rollouts: budget must be >= 2 * num_problems, got budget={budget}, num_problems={num_problems}. "
             "Take fewer problems."
@@ -147,11 +149,9 @@ def plan_screening(
     law = estimates.check_prior("plan_screening", law)
     check_number("plan_screening", "alpha", alpha, low=0)
     check_number("plan_screening", "beta", beta, low=0)
-    if not 2 <= num_first < num_all or num_problems < 1:
-        raise ValueError(
-            f"plan_screening: 2 <= num_first < num_all and num_problems >= 1 are needed, got num_first={num_first}, "
-            f"num_all={num_all}, num_problems={num_problems}."
-        )
+    num_problems = check_whole("plan_screening", "num_problems", num_problems, low=1)
+    num_first = check_whole("plan_screening", "num_first", num_first, low=2)
+    num_all = check_whole("plan_screening", "num_all", num_all, low=num_first + 1)
     kernel = (float(alpha), float(beta))
     posterior, plugin = _posterior_rule(law, kernel), _plugin_rule(kernel)
     stops = walk(law, screening(num_first, num_all - num_first))

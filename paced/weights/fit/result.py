@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from paced.arrays import Floats
-from paced.errors import check_choice, check_number
+from paced.errors import check_choice, check_number, check_whole
 from paced.weights.betabinomial import BetaBinomial, Maximum
 from paced.weights.counts import CountHistogram
 from paced.weights.fit import intervals
@@ -134,9 +134,8 @@ class FitResult:
         chosen = method or ("profile" if self.method == "mle" else "wald")
         check_choice("FitResult.conf_int", "method", chosen, get_args(IntervalMethod))
         if chosen == "bootstrap":
-            if num_resamples < 1:
-                raise ValueError(f"FitResult.conf_int: num_resamples must be >= 1, got {num_resamples}.")
-            seed = _checked_seed("FitResult.conf_int", seed)
+            num_resamples = check_whole("FitResult.conf_int", "num_resamples", num_resamples, low=1)
+            seed = check_whole("FitResult.conf_int", "seed", seed, low=0)
             return intervals.bootstrap(
                 self.cells, self._exponents_again, level=level, num_resamples=num_resamples, seed=seed
             )
@@ -163,12 +162,11 @@ class FitResult:
             num_resamples: replicates; the smallest possible p-value is 1/(num_resamples + 1).
             seed: of the replicates.
         """
-        if num_resamples < 1:
-            raise ValueError(f"FitResult.gof: num_resamples must be >= 1, got {num_resamples}.")
+        num_resamples = check_whole("FitResult.gof", "num_resamples", num_resamples, low=1)
         a, b = self.law
         if not (a > 0 and b > 0):
             return GoodnessOfFit(math.nan, math.nan, 0)
-        rng = np.random.default_rng(_checked_seed("FitResult.gof", seed))
+        rng = np.random.default_rng(check_whole("FitResult.gof", "seed", seed, low=0))
         used = used_cells(self.cells, self.zpd)
         law = intervals.law_pmf(used, a, b, self.mean, self.zpd)
         observed = intervals.deviance(used, law)
@@ -241,12 +239,6 @@ class FitResult:
 def used_cells(cells: CountHistogram, zpd: float | None) -> CountHistogram:
     """The cells a fit uses: all, or those in the zone."""
     return cells if zpd is None else cells.inside(Zone.of(zpd))
-
-
-def _checked_seed(place: str, seed: int) -> int:
-    if seed != int(seed) or seed < 0:
-        raise ValueError(f"{place}: seed must be a whole number >= 0, got {seed}.")
-    return int(seed)
 
 
 def _plain(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import pytest
@@ -59,6 +60,7 @@ from paced.theory.facts.minimax import (
     unit_mean_value,
     worst_efficiency,
 )
+from paced.theory.facts.printed import kernel_peak
 from paced.theory.facts.representation import log_remainder, smallest_delta
 from paced.theory.facts.screening import (
     exited_kernel_mass,
@@ -66,9 +68,12 @@ from paced.theory.facts.screening import (
     screening_cost,
     screening_cost_of_law,
 )
+from paced.theory.facts.shared_rollouts import default_pass_share
+from paced.theory.facts.snr_profile import measured_profile
 from paced.theory.facts.tables import reachable
 from paced.theory.facts.variance import variance_terms
 from paced.theory.facts.variance_ratios import grid_ratio, log_truncated_beta, rollout_ratio, two_term_ratio
+from paced.theory.facts.weight_noise import hard_filter_noise
 from paced.weights.budget.allocation import value_of_rollouts
 
 NAN = float("nan")
@@ -225,7 +230,13 @@ OUTSIDE = (
         "rollout_ratio: weights must be one number for each s = 0..K, not all 0, K >= 1.",
     ),
     (lambda: counted([1.0, 1.0], -1.0), "rollout_ratio: E[M2] must be finite, but the integral diverges"),
-    (lambda: grid_ratio(0.0, 1), "grid_ratio: num_rollouts must be finite and >= 2"),
+    (lambda: grid_ratio(0.0, 1), "grid_ratio: num_rollouts must be a whole number >= 2"),
+    (lambda: grid_ratio(0.0, 8.5), "grid_ratio: num_rollouts must be a whole number >= 2, got 8.5."),
+    (lambda: default_pass_share(0.5, 2.5), "default_pass_share: num_rollouts must be a whole number >= 2, got 2.5."),
+    (lambda: measured_profile(0.1, 2.5), "measured_profile: num_rollouts must be a whole number >= 2, got 2.5."),
+    (lambda: hard_filter_noise(2.5), "hard_filter_noise: num_rollouts must be a whole number >= 2, got 2.5."),
+    (lambda: reachable("50.0", num_problems=30, num_samples=math.nan), "reachable: num_samples must be a whole number"),
+    (lambda: kernel_peak((0.5, 1)), "kernel_peak: exponents[0] must be a whole number >= 0, got 0.5."),
     (lambda: fisher_information([0.0]), "fisher_information: pass_rate must be in (0, 1)"),
     (lambda: logit_fisher_information([1.0]), "logit_fisher_information: pass_rate must be in (0, 1)"),
     (lambda: fisher_information([1.1]), "BetaKernel.at: pass_rate must be in [0, 1], got 1.1"),
@@ -270,8 +281,8 @@ OUTSIDE = (
     (lambda: debiased_snr_variance([1.0], [[0.0]], 2), "debiased_snr_variance: covariance must not be 0"),
     (lambda: debiased_snr_variance([1.0], [[1.0]], 1), "debiased_snr_variance: num_rollouts must be finite and >= 2"),
     (lambda: raw_cross_problem_floor(0), "raw_cross_problem_floor: num_problems must be finite and >= 1"),
-    (lambda: reachable("10.0", num_problems=0, num_samples=8), "reachable: num_problems must be finite and >= 1"),
-    (lambda: reachable("10.0", num_problems=8, num_samples=0), "reachable: num_samples must be finite and >= 1"),
+    (lambda: reachable("10.0", num_problems=0, num_samples=8), "reachable: num_problems must be a whole number >= 1"),
+    (lambda: reachable("10.0", num_problems=8, num_samples=0), "reachable: num_samples must be a whole number >= 1"),
     (
         lambda: terms([1.0, 1.0], [0.24, 0.25]),
         "variance_terms: second_moments must be one number >= the squared mean gradient",

@@ -37,7 +37,7 @@ def test_the_defaults_closed_form_is_that_of_its_weights(K):
         (lambda: shared_pass_share([1.0], 0.5), "weights must be"),
         (lambda: shared_pass_share([0, 0], 0.5), "weights must be"),
         (lambda: shared_pass_share([0, 0, 1], 0.0), "pass_rate must give some weight"),
-        (lambda: default_pass_share(0.5, 1), "num_rollouts must be finite and >= 2"),
+        (lambda: default_pass_share(0.5, 1), "num_rollouts must be a whole number >= 2"),
     ],
 )
 def test_what_is_outside_the_domain_is_refused(call, message):

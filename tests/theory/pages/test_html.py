@@ -14,6 +14,7 @@ from paced.errors import ConfigError
 from paced.theory.ledger.ledger import ledger
 from paced.theory.ledger.runner import run, select
 from paced.theory.pages.console import show_claim
+from paced.theory.pages.explain import OWN, VERDICTS
 from paced.theory.pages.files import write_html
 
 
@@ -39,6 +40,16 @@ def test_a_claim_has_its_hypotheses_numbers_formula_and_neighbours_with_titles(p
     assert "<code>eq1</code>" in section  # not on this page, so without a link
     assert 'href="#eq1"' not in page
     assert "x1" in page
+
+
+def test_the_page_says_what_its_words_and_letters_mean(page):
+    folded = page[page.index("How to read this page") : page.index("<nav")]
+    for verdict in {claim.verdict for claim in ledger().values()}:
+        assert f"<td>{VERDICTS[verdict]}</td>" in folded
+    for engine in {check.engine for claim in ledger().values() for check in claim.checks}:
+        assert f"<td>{engine}</td>" in folded
+    assert "<td>s2, M2</td>" in folded
+    assert OWN in page.split('<section id="eq3.relatives">')[1].split("</section>")[0]
 
 
 def test_the_contents_count_the_verdicts_and_link_every_claim(page):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from itertools import pairwise
 
@@ -45,6 +46,14 @@ def test_variance_rate_is_the_limit_of_the_exact_variance(alpha, beta):
     [
         (lambda: al.value_of_rollouts(0, 1), "a and b must be > 0"),
         (lambda: al.value_of_rollouts(1, 1, 0), "num_more must be a whole number >= 1, got 0"),
+        (
+            lambda: al.screened_weight([1], 8, num_first=2.5, num_all=8),
+            "num_first must be a whole number >= 1, got 2.5",
+        ),
+        (
+            lambda: al.screened_weight([1], 8, num_first=4, num_all=8, alpha=math.inf),
+            "alpha must be a whole number >= 1",
+        ),
         (lambda: al.screened_weight([1], 8, num_first=1, num_all=8), "alpha \\+ beta <= num_first < num_all is needed"),
         (lambda: al.screened_weight([1], 8, num_first=4, num_all=8, alpha=0), "alpha must be a whole number >= 1"),
         (lambda: al.screened_weight([2], 4, num_first=4, num_all=8), "counts must be .*, got 2 of 4 at index 0"),

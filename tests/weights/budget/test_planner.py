@@ -95,6 +95,8 @@ def test_text_has_a_line_for_each_plan():
     [
         ({"law": (0, 1), "num_problems": 1, "budget": 8}, r"prior\[0\] must be finite and > 0|law"),
         ({"law": (1, 1), "num_problems": 10, "budget": 19}, "budget must be >= 2 \\* num_problems"),
+        ({"law": (1, 1), "num_problems": 2.5, "budget": 19}, "num_problems must be a whole number >= 1, got 2.5"),
+        ({"law": (1, 1), "num_problems": 1, "budget": float("inf")}, "budget must be a whole number >= 1, got inf"),
         ({"law": (1, 1), "num_problems": 10, "budget": 80, "alpha": -1}, "alpha must be finite and >= 0"),
     ],
 )

@@ -305,8 +305,11 @@ def test_problems_with_one_rollout_help_the_mean_only():
             "method must be one of profile, wald, bootstrap, got 'exact'",
         ),
         (lambda: fit(PASSED, 8, "paper").conf_int(method="profile"), "'profile' needs a likelihood, got .*'paper'"),
-        (lambda: fit(PASSED, 8).conf_int(method="bootstrap", num_resamples=0), "num_resamples must be >= 1"),
-        (lambda: fit(PASSED, 8).gof(num_resamples=0), "num_resamples must be >= 1"),
+        (
+            lambda: fit(PASSED, 8).conf_int(method="bootstrap", num_resamples=0),
+            "num_resamples must be a whole number >= 1",
+        ),
+        (lambda: fit(PASSED, 8).gof(num_resamples=0), "num_resamples must be a whole number >= 1"),
     ],
 )
 def test_mistakes_of_the_caller_are_one_sentence(call, message):

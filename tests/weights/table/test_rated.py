@@ -61,6 +61,11 @@ def test_every_format_holds_the_same_rows_and_numbers_stay_numbers(tmp_path):
     assert rows[-1]["pass_rate"] is None
 
 
+def test_one_rollout_is_a_pass_rate_and_none_is_not():
+    rates = [PassRate(problem_id="one", num_passed=1, num_rollouts=1), UNGRADABLE]
+    assert [row["pass_rate"] for row in rated_rows(rates)] == [1.0, None]
+
+
 @pytest.mark.parametrize("name", ["rates.txt", "rates", "rates.csv.zip"])
 def test_a_name_without_a_known_suffix_is_refused(tmp_path, name):
     with pytest.raises(ValueError, match=r"must end in \.parquet, \.csv or \.jsonl"):
