@@ -89,20 +89,20 @@ def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> N
         print("| " + " | ".join(row) + " |", flush=True)
 
 
-def speed(tokens: int, repeats: int) -> None:
-    problem = Problem.make(tokens, VOCAB, WIDTH)
-    large, cache = gemm_rate(VOCAB, WIDTH)
+def speed(tokens: int, vocab: int, repeats: int) -> None:
+    problem = Problem.make(tokens, vocab, WIDTH)
+    large, cache = gemm_rate(vocab, WIDTH)
     print(f"\nGEMM rate of this run: {large:.0f} GFLOP/s as single large products, {cache:.0f} in the cache.")
     rows = []
     for name in KLS:
         rivals = ["paced", "TRL full logits", "TRL chunked", "Liger, chunk 256", "Liger, chunk 1024"]
         errors = {rival: gate(problem, rival, name) for rival in rivals}
         times = seconds({rival: step(problem, rival, name) for rival in rivals}, repeats)
-        rate = 8 * tokens * VOCAB * WIDTH / min(times["paced"]) / 1e9
+        rate = 8 * tokens * vocab * WIDTH / min(times["paced"]) / 1e9
         ratios = [versus(times[rival], times["paced"]) for rival in rivals[1:]]
         rows.append([name, *ratios, f"{rate:.0f} ({100 * rate / large:.0f} %)", f"{errors['paced']:.0e}"])
     table(
-        f"Time of each over paced's, N={tokens}, V={VOCAB}, d={WIDTH}, float32 (more is better for paced)",
+        f"Time of each over paced's, N={tokens}, V={vocab}, d={WIDTH}, float32 (more is better for paced)",
         ["", "TRL full logits", "TRL chunked", "Liger 256", "Liger 1024", "paced GFLOP/s (of large GEMM)", "error"],
         rows,
     )
@@ -239,6 +239,7 @@ def status(key: str) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tokens", type=int, default=4096)
+    parser.add_argument("--vocab", type=int, default=VOCAB, help="of the speed table")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--only", choices=["accuracy", "speed", "akl", "zero", "norms", "tiny", "memory"])
     parser.add_argument("--cell", nargs=3, metavar=("CONTENDER", "DIVERGENCE", "TOKENS"), help=argparse.SUPPRESS)
@@ -250,7 +251,7 @@ def main() -> None:
     print(f"{head('torch', 'transformers', 'trl', 'liger-kernel')}; repeats {options.repeats}")
     sections: dict[str, Callable[[], None]] = {
         "accuracy": accuracy,
-        "speed": lambda: speed(options.tokens, options.repeats),
+        "speed": lambda: speed(options.tokens, options.vocab, options.repeats),
         "akl": lambda: adaptive(options.repeats),
         "zero": lambda: zero_weights(min(options.tokens, 1024), options.repeats),
         "norms": lambda: rollout_norms(options.repeats),

@@ -15,12 +15,9 @@ import torch
 from torch import Tensor
 
 from paced.analysis.snr.losses import ONLINE_STATISTICS, HeadLoss, Statistics
-from paced.analysis.snr.plan import SLICE_ROWS, Plan, Shape
+from paced.analysis.snr.plan import Plan, Shape, slice_rows
 from paced.analysis.snr.tokens import RolloutTokens, head_width, logits_block_, softcap_slope
 from paced.train.loss.rows import Scratch
-
-SLICE_ELEMENTS = 100_000
-"""Logits of a block of columns worked on at a time, so that they stay in the cache."""
 
 
 class HeadPasses:
@@ -61,7 +58,7 @@ class HeadPasses:
         """
         scratch = Scratch()
         for start, student, teacher in self._row_logits(plan, store):
-            for rows in _slices(len(student), SLICE_ROWS):
+            for rows in _slices(len(student), slice_rows(student.shape[1])):
                 tokens = slice(start + rows.start, start + rows.stop)
                 slope = softcap_slope(self.tokens.student_head, student[rows])  # [R, V]
                 values[tokens] = self.loss.rows_(student[rows], teacher[rows], self.tokens.targets[tokens], scratch)
@@ -72,7 +69,7 @@ class HeadPasses:
     def delta_blocks(self, plan: Plan, statistics: Statistics, multipliers: Tensor | None) -> Iterator[Tensor]:
         """δ [N, B], times ``multipliers`` [N], for each block of columns; one buffer, used again."""
         for start, student, teacher in self._column_logits(plan, second=self.loss.block_needs_teacher):
-            for rows in _slices(len(student), max(SLICE_ROWS, SLICE_ELEMENTS // student.shape[1])):
+            for rows in _slices(len(student), slice_rows(student.shape[1])):
                 slope = softcap_slope(self.tokens.student_head, student[rows])  # [R, B]
                 of_rows = {name: values[rows] for name, values in statistics.items()}  # [R] each
                 self.loss.block_(student[rows], teacher[rows], of_rows, self.tokens.targets[rows] - start)
@@ -91,7 +88,7 @@ class HeadPasses:
         statistics = {name: self.student.new_empty(len(self.student)) for name in names}  # [N] each
         scratch = Scratch()
         for start, student, teacher in self._row_logits(plan, None):
-            for rows in _slices(len(student), SLICE_ROWS):
+            for rows in _slices(len(student), slice_rows(student.shape[1])):
                 tokens = slice(start + rows.start, start + rows.stop)
                 of_rows = self.loss.statistics(student[rows], teacher[rows], self.tokens.targets[tokens], scratch)
                 for name in names:
@@ -159,7 +156,7 @@ class HeadPasses:
         gap_sum = torch.zeros_like(student_sum.total)  # [N]
         ratio = torch.zeros_like(student_sum.total)  # [N]
         for start, student, teacher in self._column_logits(plan, second=wants_gap or wants_teacher):
-            for rows in _slices(len(student), max(SLICE_ROWS, SLICE_ELEMENTS // student.shape[1])):
+            for rows in _slices(len(student), slice_rows(student.shape[1])):
                 z, other = student[rows], teacher[rows]  # [R, B] both
                 if wants_ratio:
                     _add_chosen_(ratio[rows], z, other, self.tokens.targets[rows] - start)

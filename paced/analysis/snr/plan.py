@@ -38,8 +38,8 @@ MAX_BYTES = 512 * 2**20
 """Default scratch: 512 MiB beside the models, the hidden states and the result."""
 TOKEN_CROSSOVER = 1.3
 """Tokens per hidden dimension up to which the token contraction is faster (measured)."""
-SLICE_ROWS = 16
-"""Rows whose element-wise work is done at a time, so that it stays in cache."""
+SLICE_ELEMENTS = 2**16
+"""Logits whose element-wise work is done at a time: five tiles of float32 fit into 2 MiB of cache."""
 CAST_COLUMNS = 1024
 """Vocabulary rows of the head multiplied (and, for bf16 weights, widened) at a time in a row pass."""
 
@@ -124,7 +124,7 @@ def choose_plan(
     Example:
         >>> small = Shape(num_tokens=256, num_groups=8, vocab_size=32768, hidden_size=576, teacher_hidden_size=576)
         >>> print(choose_plan(small))
-        stored/token: 2.45 u, 72.0 MiB, rows 256, vocabulary block 256
+        stored/token: 2.45 u, 65.0 MiB, rows 256, vocabulary block 256
         >>> qwen = Shape(
         ...     num_tokens=65536, num_groups=8, vocab_size=151936, hidden_size=4096, teacher_hidden_size=4096
         ... )
@@ -186,6 +186,16 @@ def _fit(shape: Shape, storage: Storage, contraction: Contraction, max_bytes: in
     return plan
 
 
+def slice_rows(columns: int) -> int:
+    """Rows of a block of that many columns whose element-wise work is done at a time.
+
+    Example:
+        >>> slice_rows(38), slice_rows(32_768), slice_rows(151_936)
+        (1724, 2, 1)
+    """
+    return max(1, SLICE_ELEMENTS // columns)
+
+
 def _plan(
     shape: Shape, storage: Storage, contraction: Contraction, rows: int, block: int, given: bool, online: bool
 ) -> Plan:
@@ -193,7 +203,7 @@ def _plan(
     rows, block = min(rows, max(N, 1)), min(block, V)
     widest = max(d, shape.teacher_hidden_size)
     cast = 0 if shape.wide_weights else 2 * min(CAST_COLUMNS, V) * widest * e
-    row_pass = (2 * rows + 4 * min(SLICE_ROWS, rows)) * V * e + cast
+    row_pass = (2 * rows + 4 * min(slice_rows(V), rows)) * V * e + cast
     block_cast = 0 if shape.wide_weights else 2 * block * widest * e
     always = 40 * N + (0 if shape.wide_hidden else N * (d + shape.teacher_hidden_size) * e)
     hidden_copy = N * d * e  # states times coefficients; streaming multiplies δ instead
