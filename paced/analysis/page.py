@@ -92,8 +92,7 @@ def render(title: str, subtitle: str, sections: Sequence[Section]) -> str:
 
 def draw_picture(run: RunFolder, name: str, draw: Callable[[Table], Figure], table: Table, title: str) -> Picture:
     """Draw a table, save the figure and its CSV in ``figures/`` of the run, and return it for the page."""
-    from paced.figures import png_bytes, save_figure
+    from paced.figures import save_figure
 
-    figure = draw(table)
-    save_figure(figure, table, run.figures / f"{name}.png")
-    return Picture(title=title, png=png_bytes(figure), alternative=f"{title}. The numbers are in figures/{name}.csv.")
+    file = save_figure(draw(table), table, run.figures / f"{name}.png")
+    return Picture(title=title, png=file.read_bytes(), alternative=f"{title}. The numbers are in figures/{name}.csv.")
