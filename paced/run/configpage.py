@@ -111,19 +111,19 @@ def recipe_keys(
 
 def meanings_of(kind: type[Section]) -> dict[str, str]:
     """Key of a section -> the docstring below its field, on one line, in Markdown."""
-    meanings = {}
-    for section in reversed([one for one in kind.__mro__ if issubclass(one, Section)]):
-        (definition,) = ast.parse(textwrap.dedent(inspect.getsource(section))).body
-        assert isinstance(definition, ast.ClassDef)
-        for node, below in zip(definition.body, definition.body[1:], strict=False):
-            if (
-                isinstance(node, ast.AnnAssign)
-                and isinstance(below, ast.Expr)
-                and isinstance(below.value, ast.Constant)
-            ):
-                key = key_of(ast.unparse(node.target))
-                meanings[key] = " ".join(str(below.value.value).split()).replace("``", "`")
-    return meanings
+    sections = reversed([one for one in kind.__mro__ if issubclass(one, Section)])
+    return {key_of(name): text for section in sections for name, text in field_docstrings(section).items()}
+
+
+def field_docstrings(kind: type) -> dict[str, str]:
+    """Field of a class -> the docstring below it, on one line, in Markdown; of the class's own fields only."""
+    (definition,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
+    assert isinstance(definition, ast.ClassDef)
+    return {
+        ast.unparse(node.target): " ".join(str(below.value.value).split()).replace("``", "`")
+        for node, below in zip(definition.body, definition.body[1:], strict=False)
+        if isinstance(node, ast.AnnAssign) and isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)
+    }
 
 
 def recipe_page() -> str:
