@@ -83,8 +83,9 @@ def search(index: dict, query: str) -> list[str]:
                 scores[page] = max(scores[page], round(15 * len(lower) / len(title)))
     for entry, places in index["indexentries"].items():
         if lower in entry and len(lower) >= len(entry) / 2:
-            for page, _, _ in places:
-                scores[page] = max(scores[page], round(100 * len(lower) / len(entry)))
+            for page, _, is_main in places:
+                if is_main:
+                    scores[page] = max(scores[page], round(100 * len(lower) / len(entry)))
     for objects in index["objects"].values():
         for page, *_, name in objects:
             if name.lower() == lower:
