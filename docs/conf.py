@@ -32,7 +32,7 @@ autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True, "special-members": "__call__"}
 autodoc_preserve_defaults = True
-autodoc_type_aliases = {name: name for name in ("ArrayLike", "Floats", "Integers", "Booleans", "Keys")}
+autodoc_type_aliases = {name: name for name in ("ArrayLike", "NDArray", "Floats", "Integers", "Booleans", "Keys")}
 napoleon_custom_sections = ["Edges"]
 
 
