@@ -1,7 +1,8 @@
 """Every block of code on the pages of the docs runs, or is held to what the code takes.
 
 Python with a prompt gives what the page says, here; scripts without one run in the tests of their page, tutorials in
-``test_tutorials.py``. Recipes are read, and commands have options and settings that exist.
+``test_tutorials.py``, how-to pages too, explanations in ``test_explanation.py``. Recipes are read,
+and commands have options and settings that exist.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 TEXTS = {
     path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
     for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-    if "tutorials" not in path.parts
+    if not {"tutorials", "howto", "explanation"} & set(path.parts)
 }
 ELSEWHERE = {"docs/weights.md", "docs/own_weighting.md"}
 """Pages with prompts whose own tests run their examples."""

@@ -86,8 +86,8 @@ def type_text(hint: Any) -> str:
         words = [f"`{word}`" for word in inside]
         return " or ".join(words) if len(words) < 3 else f"one of {', '.join(words)}"
     if origin is tuple:
-        words = {int: "integers", float: "numbers", str: "texts"}
-        return f"list of {words.get(inside[0], 'lists of numbers')}"
+        items = {int: "integers", float: "numbers", str: "texts"}
+        return f"list of {items.get(inside[0], 'lists of numbers')}"
     if origin in (Union, types.UnionType):
         return " or ".join(type_text(one) for one in inside)
     return {int: "integer", float: "number", str: "text", bool: "true or false", types.NoneType: "null"}[hint]
