@@ -94,6 +94,7 @@ format: $(VENV)/.stamp
 docs: $(VENV)/.stamp
 	$(BIN)/paced verify --docs docs/theory
 	$(BIN)/python -m paced.run.configpage docs/recipe.md
+	$(BIN)/python -m paced.cli.formatpage docs/reference/file_formats.md
 	$(BIN)/python -m paced.cli.commandpage docs/commands.md
 	$(BIN)/python tests/promises.py docs/tests.md
 	$(BIN)/python -m paced.theory.pages.gains docs/what_weighting_buys.md

@@ -33,6 +33,7 @@ autodoc_type_aliases = {"ArrayLike": "ArrayLike", "NDArray": "NDArray"}
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True, "special-members": "__call__"}
 autodoc_preserve_defaults = True
+autodoc_type_aliases = {name: name for name in ("ArrayLike", "NDArray", "Floats", "Integers", "Booleans", "Keys")}
 napoleon_custom_sections = ["Edges"]
 
 

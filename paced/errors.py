@@ -16,7 +16,14 @@ from numbers import Real
 
 
 class ConfigError(ValueError):
-    """A configuration that cannot be run: unknown key, wrong type, or settings that contradict each other."""
+    """A configuration that cannot be run: unknown key, wrong type, or settings that contradict each other.
+
+    Example:
+        >>> from paced.run.configfile import build_config
+        >>> build_config({"name": "a", "problems": {"path": "p.jsonl"}, "sed": 1})
+        Traceback (most recent call last):
+        paced.errors.ConfigError: config: unknown key 'sed'. Did you mean 'seed'?
+    """
 
 
 class ArgumentTypeError(TypeError):
@@ -30,7 +37,15 @@ class ArgumentTypeError(TypeError):
 
 
 class RunFolderError(RuntimeError):
-    """A run folder that is locked, belongs to another configuration, or fails its checksums."""
+    """A run folder that is locked, belongs to another configuration, or fails its checksums.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from paced.run.folder import RunFolder
+        >>> RunFolder(Path("absent")).config()
+        Traceback (most recent call last):
+        paced.errors.RunFolderError: absent: is not a run folder (no config.yaml). Start one with: paced run CONFIG.
+    """
 
 
 class MissingExtraError(ImportError):

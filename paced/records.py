@@ -100,7 +100,12 @@ class Grade:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PassRate:
-    """Counts of one problem; the estimate is ``num_passed / num_rollouts``."""
+    """Counts of one problem; the estimate is ``num_passed / num_rollouts``.
+
+    Example:
+        >>> PassRate(problem_id="q1", num_passed=2, num_rollouts=8).pass_rate_estimate
+        0.25
+    """
 
     problem_id: str
     """The problem."""

@@ -14,6 +14,7 @@
     doctor.py    doctor
     recipes.py   recipes
     commandpage.py  docs/commands.md
+    formats.py   every file that is read or written; formatpage.py makes docs/reference/file_formats.md of it
 
 Every command imports what it needs when it runs, so that ``paced --help`` answers at once and ``paced fit`` or
 ``paced verify`` never load torch. A TARGET is a recipe (YAML) or the folder of a run that has begun.

@@ -1,4 +1,4 @@
-"""Every key of a recipe, with what it must be, its default at its place and what it means: docs/recipe.md.
+"""Every key of a recipe: what it must be, unit, default at its place, the paper's value, meaning: docs/recipe.md.
 
     python -m paced.run.configpage docs/recipe.md
 
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from paced.run.config import RunConfig
+from paced.run.paper import PAPER, UNITS
 from paced.run.schema import Choice, Section, default_of, hints_of, item_of, join, key_of, rule, section_of
 
 INTRODUCTION = """\
@@ -50,7 +51,8 @@ A choice (`weights`, a stage's `divergence`, `grading.answer_format`, an `engine
 alone is short for it: `weights: uniform` is `weights: {name: uniform}`. A choice that is named anew begins without the
 parameters of the old one; `weights.name=…` and `weights.parameters.alpha=…` change one thing and leave the rest.
 In the same way `rollouts.from: dump.jsonl` is `rollouts.from: {path: dump.jsonl}`, a file that takes a step's place.
-Numbers are finite; a whole number is not written as `8.0`.
+Numbers are finite; a whole number is not written as `8.0`. The column *paper* has the value of the paper's Table 10 (or
+of its §3.4); where it is empty the paper has none. A number without a unit is a pure one.
 """
 
 
@@ -111,19 +113,19 @@ def recipe_keys(
 
 def meanings_of(kind: type[Section]) -> dict[str, str]:
     """Key of a section -> the docstring below its field, on one line, in Markdown."""
-    meanings = {}
-    for section in reversed([one for one in kind.__mro__ if issubclass(one, Section)]):
-        (definition,) = ast.parse(textwrap.dedent(inspect.getsource(section))).body
-        assert isinstance(definition, ast.ClassDef)
-        for node, below in zip(definition.body, definition.body[1:], strict=False):
-            if (
-                isinstance(node, ast.AnnAssign)
-                and isinstance(below, ast.Expr)
-                and isinstance(below.value, ast.Constant)
-            ):
-                key = key_of(ast.unparse(node.target))
-                meanings[key] = " ".join(str(below.value.value).split()).replace("``", "`")
-    return meanings
+    sections = reversed([one for one in kind.__mro__ if issubclass(one, Section)])
+    return {key_of(name): text for section in sections for name, text in field_docstrings(section).items()}
+
+
+def field_docstrings(kind: type) -> dict[str, str]:
+    """Field of a class -> the docstring below it, on one line, in Markdown; of the class's own fields only."""
+    (definition,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
+    assert isinstance(definition, ast.ClassDef)
+    return {
+        ast.unparse(node.target): " ".join(str(below.value.value).split()).replace("``", "`")
+        for node, below in zip(definition.body, definition.body[1:], strict=False)
+        if isinstance(node, ast.AnnAssign) and isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)
+    }
 
 
 def recipe_page() -> str:
@@ -140,15 +142,23 @@ def recipe_page() -> str:
 
 
 def _table(title: str, about: str, keys: list[Key]) -> str:
-    rows = ["| key | must be | default | meaning |", "|---|---|---|---|"]
+    rows = ["| key | must be | unit | default | paper | meaning |", "|---|---|---|---|---|---|"]
     for key in keys:
-        cells = (f"`{key.name}`", rule(key.hint), _default_text(key.default), key.meaning)
+        unit = UNITS.get(key.name.rpartition(".")[2], "")
+        cells = (f"`{key.name}`", rule(key.hint), unit, _default_text(key.default), _paper_text(key.name), key.meaning)
         rows.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
     return "\n".join([f"## {title}", "", *([about, ""] if about else []), *rows, ""])
 
 
 def _default_text(value: Any) -> str:
     return "must be given" if value is dataclasses.MISSING else f"`{json.dumps(value, ensure_ascii=False)}`"
+
+
+def _paper_text(name: str) -> str:
+    """The paper's value of a key: as a recipe has it, or in words; empty where the paper has none."""
+    value = PAPER.get(name, "")
+    is_words = isinstance(value, str) and (" " in value or not value)
+    return value if is_words else f"`{json.dumps(value)}`"
 
 
 if __name__ == "__main__":

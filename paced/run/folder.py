@@ -117,7 +117,13 @@ class StageFolder:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The files of one run."""
+    """The files of one run.
+
+    Example:
+        >>> run = RunFolder(Path("runs/mine"))
+        >>> run.stage(1).weights.as_posix(), run.begun
+        ('runs/mine/stage-1/weights.parquet', False)
+    """
 
     root: Path
     """``runs/<name>``."""

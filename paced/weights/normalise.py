@@ -16,7 +16,13 @@ from paced.arrays import Floats, refuse_masked
 
 @dataclass(frozen=True, kw_only=True)
 class NormalisedWeights:
-    """Unit-mean weights w̃ with the three numbers that say how concentrated they are."""
+    """Unit-mean weights w̃ with the three numbers that say how concentrated they are.
+
+    Example:
+        >>> unit = normalise([0.0, 1.0, 3.0, 0.0])
+        >>> unit.share_zero, unit.largest, round(unit.ess_fraction, 3)
+        (0.5, 3.0, 0.4)
+    """
 
     unit_mean_weights: Floats
     """w̃ = w / mean(w), shape [num_problems]; their mean is 1."""

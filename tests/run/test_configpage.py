@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from paced.run.configfile import apply_overrides, build_config, to_dict
 from paced.run.configpage import INTRODUCTION, recipe_keys, recipe_page
+from paced.run.paper import PAPER, PURE, UNITS
+from paced.run.schema import rule
 from paced.run.yamltext import parse_yaml
 
 PAGE = Path(__file__).parents[2] / "docs" / "recipe.md"
@@ -39,6 +42,29 @@ def test_the_page_has_every_key_of_a_written_configuration():
 def test_every_key_says_what_it_means(key):
     assert key.meaning.endswith(".")
     assert f"| `{key.name}` |" in recipe_page()
+
+
+def test_every_number_of_a_recipe_has_a_unit_or_is_known_to_be_a_pure_one():
+    numbers = [key for key in recipe_keys() if re.search(r"\b(integer|number)\b", rule(key.hint))]
+    last = {key.name.rpartition(".")[2] for key in numbers} - {"parameters"}
+    assert last == UNITS.keys() | PURE
+    assert not UNITS.keys() & PURE
+
+
+def test_the_defaults_are_the_papers_but_for_what_a_single_machine_cannot_hold():
+    defaults = {key.name: key.default for key in recipe_keys()}
+    assert PAPER.keys() <= defaults.keys()
+    single = {name: value for name, value in PAPER.items() if not isinstance(value, str)} | {
+        "training.schedule": "constant"
+    }
+    others = {name for name, value in single.items() if defaults[name] != value}
+    assert others == {
+        "references.max_new_tokens",
+        "weights.parameters",  # alpha = beta = 1 is what the kernel has when they are left out
+        "parallel.sequence_parallel",
+        "parallel.offload",
+        "parallel.gradient_checkpointing",
+    }
 
 
 def test_the_example_of_the_page_is_a_recipe_and_its_overrides_fit():

@@ -85,6 +85,13 @@ def column_names(path: Path) -> list[str]:
     Raises:
         ValueError: as :func:`read_rows`; no row to take names from; one name twice.
         BadRows: rows, but none that could be read.
+
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "a.csv"
+        >>> _ = file.write_text("id,passed\\nq1,8\\n")
+        >>> column_names(file)
+        ['id', 'passed']
     """
     kind = format_of(path)
     check_content(path, kind)

@@ -153,7 +153,12 @@ class Check:
 
 @dataclass(frozen=True)
 class Control:
-    """A computation that must fail: ``run`` returns REFUTED with a witness, or the ledger is red."""
+    """A computation that must fail: ``run`` returns REFUTED with a witness, or the ledger is red.
+
+    Example:
+        >>> print(Control("exact", "3 for 2", lambda: Outcome(Result.REFUTED, "exact", witness={"sum": 2})).decide())
+        refuted at sum=2
+    """
 
     engine: Engine
     changed: str
