@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import functools
 import os
 import shutil
 import socket
@@ -261,7 +262,7 @@ class RunFolder:
             raise RunFolderError(
                 f"{self.config_file}: must be UTF-8 text, but is damaged. Restore it, or run the recipe again."
             ) from error
-        return parse_yaml(text, str(self.config_file))
+        return _parsed(text, str(self.config_file))
 
     def config_lines(self) -> list[str]:
         """The lines of ``config.yaml``, whatever state it is in."""
@@ -357,6 +358,12 @@ class RunFolder:
         finally:
             holder.unlink(missing_ok=True)
             lock.release()
+
+
+@functools.lru_cache(maxsize=32)  # every step asks for the configuration, which hardly ever changes
+def _parsed(text: str, place: str) -> Any:
+    """The plain data of ``config.yaml``, shared by all who ask: sections are built from copies of it."""
+    return parse_yaml(text, place)
 
 
 def config_text(config: RunConfig) -> str:
