@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from training_setup import NUM_TOKENS, make_config
 
@@ -37,6 +39,11 @@ CUTS = {
     "micro-batch 4, accumulation 4": (4, 4),
 }
 """Sequences in a micro-batch, micro-batches in a step."""
+
+
+def kept(cases: Iterable[Any], *in_check: Any) -> list[Any]:
+    """Cases of a test that is a matrix: those named run in ``make check`` as well, the others are slow together."""
+    return [case if case in in_check else pytest.param(case, marks=pytest.mark.slow) for case in cases]
 
 
 def even_examples(count: int = 16) -> list[Example]:

@@ -91,9 +91,10 @@ def recipe_keys(
         >>> {key.name: key.default for key in recipe_keys()}["evaluation.sampling.top_p"]
         0.95
     """
+    meanings = meanings_of(kind)
     for entry in dataclasses.fields(kind):  # type: ignore[arg-type]
         name, hint = join(place, key_of(entry.name)), hints_of(kind)[key_of(entry.name)]
-        value, about = default_of(entry, default), meanings_of(kind)[key_of(entry.name)]
+        value, about = default_of(entry, default), meanings[key_of(entry.name)]
         inner, item = section_of(hint), item_of(hint)
         if inner is not None:
             yield from recipe_keys(

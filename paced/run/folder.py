@@ -22,12 +22,12 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import functools
 import os
 import shutil
 import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -251,23 +251,24 @@ class RunFolder:
         Raises:
             RunFolderError: it is not a run folder, or is damaged.
         """
-        return _config(self, self._config_text())
+        return build_config(self._real_paths(self._config_data()), str(self.config_file))
 
     def written_config(self) -> RunConfig:
         """The configuration exactly as ``config.yaml`` has it, so that a moved or copied run stays the same run."""
-        return build_config(parse_yaml(self._config_text(), str(self.config_file)), str(self.config_file))
+        return build_config(self._config_data(), str(self.config_file))
 
-    def _config_text(self) -> str:
+    def _config_data(self) -> Any:
         if not self.config_file.exists():
             raise RunFolderError(
                 f"{self.root}: is not a run folder (no config.yaml). Start one with: paced run CONFIG."
             )
         try:
-            return self.config_file.read_bytes().decode("utf-8")
+            text = self.config_file.read_bytes().decode("utf-8")
         except UnicodeDecodeError as error:
             raise RunFolderError(
                 f"{self.config_file}: must be UTF-8 text, but is damaged. Restore it, or run the recipe again."
             ) from error
+        return _parsed(text, str(self.config_file))
 
     def config_lines(self) -> list[str]:
         """The lines of ``config.yaml``, whatever state it is in."""
@@ -365,6 +366,12 @@ class RunFolder:
             lock.release()
 
 
+@functools.lru_cache(maxsize=32)  # every step asks for the configuration, which hardly ever changes
+def _parsed(text: str, place: str) -> Any:
+    """The plain data of ``config.yaml``, shared by all who ask: sections are built from copies of it."""
+    return parse_yaml(text, place)
+
+
 def config_text(config: RunConfig) -> str:
     """The resolved configuration as YAML, every key written out."""
     return yaml_text(to_dict(config))
@@ -382,10 +389,3 @@ def check_free_space(folder: Path, needed_bytes: int) -> None:
         raise RunFolderError(
             f"{folder}: the run needs about {size_text(needed_bytes)}, {size_text(free)} are free. Free some space."
         )
-
-
-@lru_cache(maxsize=64)
-def _config(folder: RunFolder, text: str) -> RunConfig:
-    """The configuration of that text: a report asks for it sixty times, and a changed text is read anew."""
-    file = str(folder.config_file)
-    return build_config(folder._real_paths(parse_yaml(text, file)), file)

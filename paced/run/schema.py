@@ -111,10 +111,17 @@ def key_of(name: str) -> str:
     return name.removesuffix("_")
 
 
-def hints_of(kind: type[Section]) -> dict[str, Any]:
+def hints_of(kind: type[Section]) -> Mapping[str, Any]:
     """Key of a section -> its type, range included."""
-    hints = get_type_hints(kind, include_extras=True)
-    return {key_of(entry.name): hints[entry.name] for entry in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    if kind not in _HINTS:
+        hints = get_type_hints(kind, include_extras=True)
+        named = {key_of(entry.name): hints[entry.name] for entry in dataclasses.fields(kind)}  # type: ignore[arg-type]
+        _HINTS[kind] = types.MappingProxyType(named)
+    return _HINTS[kind]
+
+
+_HINTS: dict[type[Section], Mapping[str, Any]] = {}
+"""Of every section that was read: annotations are text, and compiling it was most of the cost of reading a recipe."""
 
 
 def section_of(hint: Any) -> type[Section] | None:

@@ -38,10 +38,15 @@ def test_the_page_has_every_key_of_a_written_configuration():
     assert set(leaves(to_dict(build_config(recipe)))) == keys
 
 
+@pytest.fixture(scope="module")
+def page():
+    return recipe_page()
+
+
 @pytest.mark.parametrize("key", recipe_keys(), ids=lambda key: key.name)
-def test_every_key_says_what_it_means(key):
+def test_every_key_says_what_it_means(page, key):
     assert key.meaning.endswith(".")
-    assert f"| `{key.name}` |" in recipe_page()
+    assert f"| `{key.name}` |" in page
 
 
 def test_every_number_of_a_recipe_has_a_unit_or_is_known_to_be_a_pure_one():

@@ -75,3 +75,14 @@ def test_a_second_process_is_refused_by_name_and_a_dead_one_frees_the_run(tmp_pa
         except RunFolderError:
             assert time.monotonic() < deadline
             time.sleep(0.1)
+
+
+def test_what_a_caller_does_to_its_configuration_is_not_what_the_next_one_reads(tmp_path):
+    run = RunFolder(tmp_path / "tiny")
+    run.claim(config(seed=5, methods={"equal": {"weights": "uniform"}}))
+    mine = run.config()
+    mine.weights.parameters["alpha"] = 7.0
+    mine.methods["other"] = {}
+    assert run.config() == config(seed=5, methods={"equal": {"weights": "uniform"}})
+    run.config_file.write_text(run.config_file.read_text().replace("seed: 5\n", "seed: 6\n"))
+    assert run.config().seed == 6

@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 import torch
+from backend_setup import kept
 from tiny_models import byte_tokenizer, write_model
 from torch import nn
 from training_setup import make_config, make_examples, metrics_of, weights_of
@@ -42,7 +43,7 @@ def folders(tmp_path_factory):
     return root
 
 
-@pytest.fixture(params=sorted(name for name, backend in BACKENDS.items() if backend.trains_here))
+@pytest.fixture(params=kept(sorted(name for name, backend in BACKENDS.items() if backend.trains_here), "native"))
 def backend(request):
     return make_backend(Choice(request.param))
 

@@ -34,6 +34,7 @@ def folder(tmp_path_factory):
     return root
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:'pin_memory' argument")  # Trainer's default, on a machine without an accelerator
 def test_the_scripts_on_the_page_train_a_student_and_then_adapters(folder, monkeypatch):
     monkeypatch.chdir(folder)

@@ -10,7 +10,7 @@ import shutil
 import pytest
 import ranks
 import torch
-from backend_setup import CUTS, backend_config, even_examples, run_stage
+from backend_setup import CUTS, backend_config, even_examples, kept, run_stage
 from datasets import Dataset
 from tiny_models import byte_tokenizer, write_model
 from tolerances import F32
@@ -43,7 +43,7 @@ def native_gradients(root, examples, **training):
 
 
 @pytest.mark.parametrize(("reduction", "normaliser"), REDUCTIONS)
-@pytest.mark.parametrize("cut", CUTS)
+@pytest.mark.parametrize("cut", kept(CUTS, "micro-batch 1, accumulation 4"))
 def test_the_first_gradient_is_the_native_loops_for_every_cut(tmp_path, cut, reduction, normaliser):
     micro_batch, accumulation = CUTS[cut]
     examples = problems(micro_batch * accumulation)
@@ -66,6 +66,7 @@ class PerMicroBatch(WeightedDistillationTrainer):
         return super().compute_loss(*given, **named) / self.number
 
 
+@pytest.mark.slow
 def test_a_mean_inside_each_micro_batch_would_be_another_gradient(tmp_path):
     examples, named = problems(4), {"reduction": "sequence_mean", "normaliser": "self"}
     native = native_gradients(tmp_path / "native", examples, **named)
@@ -84,11 +85,13 @@ def test_a_mean_inside_each_micro_batch_would_be_another_gradient(tmp_path):
     assert difference(cut, native) > 0.1
 
 
+@pytest.mark.slow
 def test_weights_in_any_unit_give_one_step(tmp_path):
     ours, theirs = (gradients(tmp_path, rows_of(problems(4), unit=unit)) for unit in (1.0, 250.0))
     assert difference(ours, theirs) < F32
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("reduction", "normaliser"), REDUCTIONS)
 @pytest.mark.parametrize("cut", [(1, 4), (4, 1)])
 def test_rows_of_weight_zero_change_nothing(tmp_path, cut, reduction, normaliser):
@@ -206,6 +209,7 @@ def lora_student():
     return student
 
 
+@pytest.mark.slow
 def test_without_a_teacher_a_lora_student_learns_from_its_base_as_from_a_copy_of_it(tmp_path):
     rows, named = rows_of(problems(4)), {"divergence": "reverse_kl"}
     own = gradients(tmp_path, rows, model=lora_student(), **named)

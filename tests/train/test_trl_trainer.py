@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import ranks
 import torch
-from backend_setup import CUTS
+from backend_setup import CUTS, kept
 from datasets import Dataset
 from tiny_models import byte_tokenizer, small_model
 from tolerances import F32
@@ -97,7 +97,7 @@ def test_the_logged_numbers_are_trls(tmp_path):
 
 
 @pytest.mark.parametrize(("reduction", "normaliser"), REDUCTIONS)
-@pytest.mark.parametrize("cut", CUTS)
+@pytest.mark.parametrize("cut", kept(CUTS, "micro-batch 1, accumulation 4"))
 def test_the_first_gradient_is_that_of_this_packages_loss_for_every_cut(tmp_path, cut, reduction, normaliser):
     micro_batch, accumulation = CUTS[cut]
     rows = rows_of(problems(micro_batch * accumulation))
@@ -119,6 +119,7 @@ class PerMicroBatch(WeightedTRLTrainer):
         return super()._compute_loss(student, inputs, num_items)
 
 
+@pytest.mark.slow
 def test_a_mean_inside_each_micro_batch_would_be_another_gradient(tmp_path):
     rows, named = rows_of(problems(4)), {"reduction": "sequence_mean", "normaliser": "self"}
     reference = reference_gradients(tmp_path / "reference", rows, **named)

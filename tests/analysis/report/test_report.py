@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from paced.analysis.report.report import write_report
 
 
@@ -31,10 +33,12 @@ def test_a_damaged_file_costs_its_own_section_only(small_run):
     assert "mean@k in per cent" in page
 
 
+@pytest.mark.slow
 def test_the_same_run_gives_the_same_bytes(small_run):
     assert write_report(small_run).read_bytes() == write_report(small_run).read_bytes()
 
 
+@pytest.mark.slow
 def test_long_texts_are_cut_with_their_length_so_that_the_page_opens(small_run):
     before = len(write_report(small_run).read_bytes())
     file = small_run.stage(1).rollouts
@@ -46,6 +50,7 @@ def test_long_texts_are_cut_with_their_length_so_that_the_page_opens(small_run):
     assert len(page) < before + 100_000
 
 
+@pytest.mark.slow
 def test_a_tracked_snr_has_its_curve(small_run):
     steps = [{"stage": 1, "step": k, "loss": 1.0, "grad_norm": 1.0, "head_snr_squared": 0.1 * k} for k in range(1, 20)]
     small_run.metrics.write_text("".join(f"{json.dumps(step)}\n" for step in steps))

@@ -61,6 +61,7 @@ def test_the_figure_draws_every_form_with_its_interval(measured_run):
     assert drawn == pytest.approx(table["paper_snr"])
 
 
+@pytest.mark.slow
 def test_the_report_shows_the_section_and_is_the_same_twice(measured_run):
     assert measured_losses(measured_run) == ["forward_kl"]
     first = write_report(measured_run).read_bytes()
@@ -71,6 +72,7 @@ def test_the_report_shows_the_section_and_is_the_same_twice(measured_run):
     assert (measured_run.figures / "snr-forward_kl.csv").exists()
 
 
+@pytest.mark.slow
 def test_the_report_shows_the_anatomy_when_it_was_measured(small_run):
     rows = [
         anatomy_row(np.random.default_rng(0).normal(size=(6, 9)), loss="forward_kl, references", group=group)

@@ -155,6 +155,7 @@ def test_counterexamples_and_numbers_evaluate():
             assert all(isinstance(float(value), float) for value in numbers().values()), claim.id
 
 
+@pytest.mark.slow
 def test_every_picture_has_its_drawing_and_draws():
     pictures = {claim.picture.name: claim for claim in ledger().values() if claim.picture}
     assert set(pictures) == set(DRAWINGS)
