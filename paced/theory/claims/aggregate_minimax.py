@@ -10,6 +10,7 @@ from itertools import product
 import mpmath
 import numpy as np
 
+from paced.theory.claims.coupling import covariance_of_pairs
 from paced.theory.facts.minimax import (
     WORST_SHARE,
     aggregate_efficiency,
@@ -41,15 +42,9 @@ def _noise_game(part: str) -> Outcome:
     hypotheses = [x > 1, t > 0, t < 1, first > 0, second > 0, t * first + (1 - t) * second == 1]
     plus = t * first * first + (1 - t) * second * second * x * x - (t + (1 - t) * x * x)  # times 1/x
     minus = t * first * first * x * x + (1 - t) * second * second - (t * x * x + (1 - t))
-    m1, m2, v1, v2 = z3.Reals("m1 m2 v1 v2")
     parts = {
         "value": [*hypotheses, plus < 0, minus < 0],
         "unique": [*hypotheses, plus <= 0, minus <= 0, first != 1],
-        "cauchy": [
-            m1 > 0,
-            m2 > 0,
-            (m1 + m2) * (m1 * v1 * v1 + m2 * v2 * v2) < (m1 * v1 + m2 * v2) * (m1 * v1 + m2 * v2),
-        ],
         "one adversary": [*hypotheses, plus < 0],
     }
     return unsatisfiable(*parts[part])
@@ -163,7 +158,12 @@ CLAIMS: tuple[Claim, ...] = (
                 fails={"with one adversary only": {"part": "one adversary"}},
             ),
             Check("z3", "only a constant u does as well", "delta > 0, 0 < t < 1", lambda: _noise_game("unique")),
-            Check("z3", "Cauchy-Schwarz on a part", "two atoms", lambda: _noise_game("cauchy")),
+            Check(
+                "sympy",
+                "Cauchy-Schwarz on a part: a mean square minus the squared mean is a sum of squares over pairs",
+                "any number of atoms, by induction",
+                covariance_of_pairs,
+            ),
             Check(
                 "z3",
                 "Kantorovich's inequality in the signal channel",

@@ -12,6 +12,7 @@ from paced.theory.ledger.engines import (
     all_of,
     refuted,
     symbolic_zero,
+    zero_for_any_number,
 )
 
 
@@ -51,13 +52,26 @@ def _best_exponents(aligned: bool = False, wrong: float = 0.0) -> Outcome:
     return agree(value, 1.0, rtol=1e-11, alpha=at[0])
 
 
-def _cauchy_schwarz() -> Outcome:
-    """F <= 1, with equality iff w is proportional to s2/M2: the residual is a variance, for finitely many problems."""
+def _cauchy_schwarz(crossed: int = 2) -> Outcome:
+    """E[w² M2] E[s²/M2] - E[w s]² is a sum of squares over the pairs of problems: F <= 1, and F = 1 iff w ∝ s/M2.
+
+    By induction: a problem more adds its pairs with all the others, m m' (w s' √(M2/M2') - w' s √(M2'/M2))².
+    """
     import sympy
 
-    w1, w2, s1, s2, m1, m2 = sympy.symbols("w1 w2 s1 s2 m1 m2", positive=True)
-    gap = (w1**2 * m1 + w2**2 * m2) * (s1**2 / m1 + s2**2 / m2) - (w1 * s1 + w2 * s2) ** 2
-    return symbolic_zero(gap - (w1 * s2 * sympy.sqrt(m1 / m2) - w2 * s1 * sympy.sqrt(m2 / m1)) ** 2)
+    mass, w, s = sympy.symbols("mass w s", real=True)
+    m2, other = sympy.symbols("M2 M2_other", positive=True)
+    A, B, C, D = sympy.symbols("E_wwM2 E_ssM2 E_ws pairs", real=True)
+    growth = {
+        A: mass * w**2 * m2,
+        B: mass * s**2 / m2,
+        C: mass * w * s,
+        D: mass * (w**2 * m2 * B + s**2 / m2 * A - crossed * w * s * C),
+    }
+    v, u = sympy.symbols("w_other s_other", real=True)
+    square = (w * u * sympy.sqrt(m2 / other) - v * s * sympy.sqrt(other / m2)) ** 2
+    pair = w**2 * m2 * (u**2 / other) + s**2 / m2 * (v**2 * other) - 2 * w * s * v * u
+    return all_of(zero_for_any_number(A * B - C**2 - D, growth), symbolic_zero(pair - square))
 
 
 CLAIMS: tuple[Claim, ...] = (
@@ -80,7 +94,13 @@ CLAIMS: tuple[Claim, ...] = (
             ),
         },
         checks=(
-            Check("sympy", "the gap to 1 is a square", "two problems", _cauchy_schwarz),
+            Check(
+                "sympy",
+                "the gap to 1 is a sum of squares over pairs of problems",
+                "any number of problems, by induction",
+                _cauchy_schwarz,
+                fails={"without half of the mixed terms": {"crossed": 1}},
+            ),
             Check(
                 "numeric",
                 "F against mpmath",

@@ -132,8 +132,10 @@ the pass rates are all well inside the filter it is the other way round.
 For verifiable rewards from the baseline ([x17](theory/x17.md)). With equal score moments the score-function
 gradient's signal over its second moment is p(1-p) with the pass rate as baseline, p(1-p)² without, and p²(1-p)² with
 baseline 1/2. In the policy's own metric no policy has more signal than p(1-p), and a softmax over all answers has
-exactly that ([x18](theory/x18.md)). For distillation nothing follows: its gradient is not a score times a reward, and
-the paper's Assumption 3(b) stays an assumption.
+exactly that ([x18](theory/x18.md)). Where one softmax writes all of an answer's L tokens and each must be right, the
+bell is lower and leans towards solved problems, p² L (p^(-1/L) - 1), with its peak at p = 0.61 for long answers. For
+distillation nothing follows: its gradient is not a score times a reward, and the paper's Assumption 3(b) stays an
+assumption.
 """
 
 

@@ -172,3 +172,9 @@ def test_pass_at_k_alone_is_explained_and_not_taken_for_an_outcome(tmp_path):
     ) as caught:
         table_of(tmp_path, "id,pass@8\na,0.5\n")
     assert "Did you mean 'pass'" not in str(caught.value)
+
+
+def test_a_number_above_one_beside_fractions_makes_none_of_them_a_rate(tmp_path):
+    """A count of 2 in the column shows that 0.5 is a fault of its own row, not that 2 is a rate out of range."""
+    with pytest.raises(BadRows, match=r"row 2, column 'accuracy': found '0\.5'"):
+        table_of(tmp_path, "id,accuracy,total\na,0.5,8\nb,2,8\n")
