@@ -11,6 +11,7 @@ import doctest
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +32,9 @@ from paced.weights import WEIGHTS
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(page for folder in ("tutorials", "howto") for page in (ROOT / "docs" / folder).glob("*.md"))
+SLOW = {"distil_in_the_lab"}
+"""Pages that pre-train the lab's student where it is not in the cache."""
+PARAMETERS = [pytest.param(page, marks=[pytest.mark.slow] * (page.stem in SLOW), id=page.stem) for page in PAGES]
 COMPARED = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 FENCE = re.compile(r"^```(\S*)\n", re.MULTILINE)
 RUN, SHOWN = {"python", "bash", "text"}, {"console"}
@@ -47,6 +51,8 @@ def namespace(tmp_path, monkeypatch):
     folder.mkdir()
     (commands / "paced").write_text(f'#!/bin/sh\nexec {sys.executable} -m paced "$@"\n')
     (commands / "paced").chmod(0o755)
+    for file in (ROOT / "docs" / "tutorials").glob("*.py"):  # what the pages offer for download
+        shutil.copy(file, folder)
     monkeypatch.chdir(folder)
     monkeypatch.setenv("PATH", f"{commands}:{Path(sys.executable).parent}:{os.environ['PATH']}")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
@@ -127,7 +133,7 @@ PARSERS = [
 
 @pytest.mark.filterwarnings("ignore:'pin_memory' argument")  # Trainer's default, on a machine without an accelerator
 @pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad")  # TRL recomputes when it samples
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PARAMETERS)
 def test_every_block_of_a_page_does_what_the_page_says(page, document):
     examples = document(page)
     assert len(examples) > 2
