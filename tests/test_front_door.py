@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -50,3 +51,14 @@ def test_a_commit_is_checked_with_the_programs_of_make_check():
     for hook in hooks:
         program = hook["entry"].removeprefix(".venv/bin/").removesuffix(" --force-exclude")
         assert f"$(BIN)/{program}" in makefile
+
+
+def test_each_command_of_the_readme_has_its_recorded_output_and_the_machine_is_named():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"<!-- run -->\n(.*?)<!-- end -->", text, re.DOTALL)
+    shown = [re.fullmatch(r"```bash\n(.+?)```\n```text\n(.+?)```\n", block, re.DOTALL) for block in blocks]
+    assert all(shown)
+    commands = " ".join(block[1] for block in shown if block)
+    assert {"run", "rate", "weigh", "fit", "verify", "snr", "plan"} <= set(re.findall(r"paced ([a-z]+)", commands))
+    assert not re.search(r"(?<![\w.])/(?:tmp|home|root|work)/", text)
+    assert re.search(r"<!-- machine -->\n\S.*Python 3\.\d+.*torch .*\n<!-- end -->", text)

@@ -10,7 +10,7 @@ from paced.run.inert import say
 
 @app.command(group="This installation")
 def doctor(*, json: JsonFile = None) -> int:
-    """Print versions, devices, and what each extra lacks with the command that installs it; for a bug report.
+    """Print versions, devices, engines, and what each extra lacks with the command that installs it; for a bug report.
 
     Nothing in it names the host, a folder or a user.
 

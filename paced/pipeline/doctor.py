@@ -11,6 +11,7 @@ import shutil
 import sys
 from dataclasses import dataclass
 from importlib import metadata
+from importlib.util import find_spec
 from typing import Any
 
 from packaging.requirements import Requirement
@@ -19,6 +20,14 @@ from paced.run.environment import describe_machine
 
 DEVELOPMENT = frozenset(("test", "docs", "all"))
 """Extras that no command needs."""
+
+ENGINE_MODULES = {
+    "hf": ("torch", "transformers"),
+    "vllm": ("torch", "transformers", "vllm"),
+    "server": ("torch", "transformers", "httpx", "tenacity"),
+    "ray": ("torch", "transformers", "ray"),
+}
+"""Engine -> the modules that it needs. Written out, since the engines' own file cannot be imported without PyTorch."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,14 +97,31 @@ def devices() -> list[str]:
     return [cpu, *cards] if cards else [cpu, "no CUDA device"]
 
 
+def engines() -> dict[str, list[str]]:
+    """Engine of rollouts -> the modules that it lacks; empty where it can be used.
+
+    vLLM may be in an environment of its own, which PACED_VLLM_PYTHON names.
+
+    Example:
+        >>> sorted(engines())
+        ['hf', 'ray', 'server', 'vllm']
+    """
+    elsewhere = {"vllm"} if shutil.which(os.environ.get("PACED_VLLM_PYTHON", "")) else set()
+    return {
+        engine: [module for module in modules if module not in elsewhere and find_spec(module) is None]
+        for engine, modules in ENGINE_MODULES.items()
+    }
+
+
 def diagnose() -> dict[str, Any]:
-    """Everything that ``paced doctor`` prints, for ``--json``: machine, devices, and packages by extra."""
+    """Everything that ``paced doctor`` prints, for ``--json``: machine, devices, engines, and packages by extra."""
     return {
         **describe_machine(),
         "interpreter": "virtual environment" if sys.prefix != sys.base_prefix else "system",
         "cores": os.cpu_count(),
         "free_disk_gb": round(shutil.disk_usage(".").free / 1e9),
         "devices": devices(),
+        "engines": engines(),
         "packages": [{name: getattr(package, name) for name in Package.__slots__} for package in packages()],
     }
 
@@ -112,6 +138,10 @@ def report(found: dict[str, Any]) -> list[str]:
         f"{found['cores']} cores, OMP_NUM_THREADS={found['threads'] or 'not set'}, "
         f"{found['free_disk_gb']} GB of disk free here",
         *found["devices"],
+        "engines: "
+        + "; ".join(
+            f"{name} {'lacks ' + ', '.join(lacks) if lacks else 'ready'}" for name, lacks in found["engines"].items()
+        ),
         "",
     ]
     extras: dict[str, list[dict[str, Any]]] = {}

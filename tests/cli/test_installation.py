@@ -55,6 +55,18 @@ def test_a_package_that_is_absent_or_too_old_is_named_with_what_is_wanted_and_th
     assert train.startswith("[train] not complete: numpy>=999 (has ")
 
 
+def test_the_doctor_says_of_every_engine_what_it_lacks(monkeypatch):
+    from paced.pipeline import doctor
+    from paced.rollouts.engine import ENGINES
+
+    assert set(doctor.engines()) == set(ENGINES)
+    monkeypatch.setattr(doctor, "find_spec", lambda module: None if module in {"vllm", "ray"} else module)
+    monkeypatch.delenv("PACED_VLLM_PYTHON", raising=False)
+    assert "engines: hf ready; vllm lacks vllm; server ready; ray lacks ray" in report(diagnose())
+    monkeypatch.setenv("PACED_VLLM_PYTHON", sys.executable)
+    assert doctor.engines()["vllm"] == []
+
+
 def test_a_report_holds_what_computes_and_nothing_of_the_person(tmp_path):
     done = paced("doctor", "--json", "-", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
