@@ -12,8 +12,7 @@ from typing import Any
 from paced.analysis.results.breakdown import MOST_PARTS
 from paced.analysis.results.intervals import mean_with_interval, paired_difference
 from paced.errors import RunFolderError
-from paced.pipeline.lm_eval import DocumentScore
-from paced.records import Table
+from paced.records import DocumentScore, Table
 from paced.run.folder import RunFolder
 from paced.run.storage import read_json, read_parquet
 
