@@ -134,3 +134,17 @@ class ProblemWeight:
     """w >= 0, as the weight function gave it."""
     unit_mean_weight: float
     """w̃: the weight divided by its mean over the training set."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DocumentScore:
+    """What one student got on one document of a task of lm-eval."""
+
+    task: str
+    """lm-eval's name of the task, not of its group."""
+    document: str
+    """Number and hash of the document, the same for both students."""
+    metric: str
+    """Which score: acc, exact_match, ..."""
+    score: float
+    """In [0, 1]."""

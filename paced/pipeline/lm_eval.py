@@ -27,6 +27,7 @@ from paced.errors import ConfigError, MissingExtraError
 from paced.models.loading import locate, pick_device, student_model
 from paced.pipeline.evaluate import Checkpoint
 from paced.pipeline.held import student_contents
+from paced.records import DocumentScore
 from paced.run.folder import RunFolder
 from paced.run.progress import Progress
 from paced.run.signals import stop_if_requested
@@ -64,20 +65,6 @@ class LmEvalSettings:
             )
         if self.include_path and not Path(self.include_path).is_dir():
             raise ConfigError(f"lm-eval: include_path must be a folder with task files, got {self.include_path!r}.")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DocumentScore:
-    """What one student got on one document of a task."""
-
-    task: str
-    """lm-eval's name of the task, not of its group."""
-    document: str
-    """Number and hash of the document, the same for both students."""
-    metric: str
-    """Which score: acc, exact_match, ..."""
-    score: float
-    """In [0, 1]."""
 
 
 def measure_tasks(

@@ -1,7 +1,7 @@
 """Every command in an environment that has one extra: it works, or says in one sentence which extra it needs.
 
 ``make test-extras`` makes an environment from the wheel for one extra after the other and gives its name in PACED_EXTRA
-and its interpreter in PACED_EXTRA_PYTHON; without them only the first two tests run. The commands are those of the
+and its interpreter in PACED_EXTRA_PYTHON; without them only the first three tests run. The commands are those of the
 application: one that is new fails here until it has a case. Each works on what the commands before it have written.
 """
 
@@ -98,6 +98,11 @@ def test_every_command_has_a_case_in_the_matrix_of_extras():
 def test_the_table_of_extras_names_those_of_the_project_that_a_command_needs():
     assert set(EXTRAS) == set(PROJECT_EXTRAS) - DEVELOPMENT
     assert {extra for case in CASES for extra in case.needs} <= set(EXTRAS)
+
+
+def test_a_page_of_a_run_needs_no_torch():
+    program = "import sys; sys.modules['torch'] = None; import paced.analysis.report.report, paced.pipeline.open"
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
 
 
 def run(python: str, line: str, folder: Path) -> subprocess.CompletedProcess[str]:

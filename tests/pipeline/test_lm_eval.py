@@ -19,7 +19,8 @@ from paced.analysis.report.lm_eval import lm_eval_section
 from paced.analysis.results.lm_eval import lm_eval_table, parts
 from paced.errors import ConfigError, RunFolderError
 from paced.pipeline.held import student_contents
-from paced.pipeline.lm_eval import DocumentScore, LmEvalSettings, interpreter, measure_tasks, read_scores
+from paced.pipeline.lm_eval import LmEvalSettings, interpreter, measure_tasks, read_scores
+from paced.records import DocumentScore
 from paced.run.configfile import build_config
 from paced.run.folder import RunFolder
 from paced.run.progress import Silent

@@ -7,17 +7,14 @@ are those of ``intervals.py`` with the document as the unit; a task of many part
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from paced.analysis.results.breakdown import MOST_PARTS
 from paced.analysis.results.intervals import mean_with_interval, paired_difference
 from paced.errors import RunFolderError
-from paced.records import Table
+from paced.records import DocumentScore, Table
 from paced.run.folder import RunFolder
 from paced.run.storage import read_json, read_parquet
-
-if TYPE_CHECKING:
-    from paced.pipeline.lm_eval import DocumentScore
 
 SAME = ("settings", "lm_eval_version", "versions", "n_shot", "chat_template_sha")
 """What must agree for the scores of two students to be a pair."""
@@ -42,8 +39,6 @@ def lm_eval_table(run: RunFolder) -> Table | None:
             f"{files[0].parent}: base and final were measured with other {', '.join(different)}. Measure both again "
             "with the same command."
         )
-    from paced.pipeline.lm_eval import DocumentScore  # brings torch, which a report without such a table does not need
-
     scores = [_by_task(read_parquet(file, DocumentScore)) for file in files if file.exists()]
     table: dict[str, list[str]] = {
         key: [] for key in ("task", "documents", "base", *(("final", "forgetting") if len(scores) == 2 else ()))
