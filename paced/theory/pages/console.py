@@ -94,8 +94,8 @@ def show_report(report: Report, console: Console) -> None:
     controls = [one for one in report.ran if one.task.kind == "control"]
     refuted = sum(one.as_expected for one in controls)
     console.print(
-        f"{len(names)} claims: {good} of {len(report.ran)} outcomes as recorded, {refuted} of {len(controls)} controls "
-        f"refuted, in {report.seconds:.1f} s",
+        f"{len(names)} claim{'s' * (len(names) != 1)}: {good} of {len(report.ran)} outcomes as recorded, "
+        f"{refuted} of {len(controls)} controls refuted, in {report.seconds:.1f} s",
         style="green" if not report.failures else "red",
         markup=False,
     )
