@@ -11,6 +11,7 @@ import doctest
 import re
 import shlex
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -68,7 +69,7 @@ def typed() -> Iterator[tuple[str, list[str]]]:
             words = shlex.split(line.removeprefix("$ "), comments=True)
             start = next((place for place, word in enumerate(words) if Path(word).name == "paced"), None)
             if start is not None and len(words) > start + 1 and not words[start + 1].startswith("-"):
-                yield page, words[start + 1 :]
+                yield page, list(takewhile(lambda word: word not in ("|", "&&", ";"), words[start + 1 :]))
 
 
 def test_every_option_and_setting_of_a_command_on_a_page_exists():

@@ -57,6 +57,7 @@ def namespace(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{commands}:{Path(sys.executable).parent}:{os.environ['PATH']}")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)  # a page shows what pytest prints by itself
     before = [dict(registry) for registry in REGISTRIES]
     yield {}
     for registry, entries in zip(REGISTRIES, before, strict=True):
