@@ -11,13 +11,12 @@ from paced.analysis.anatomy.rows import AnatomyRow
 from paced.analysis.snr.bins import BinSnr, CrossBin
 from paced.analysis.snr.exponents import KernelExponents
 from paced.analysis.snr.rows import ProblemGram
-from paced.pipeline.lm_eval import DocumentScore
 from paced.pipeline.quarantine import LongPrompt
 from paced.pipeline.rate_result import LeftOut
 from paced.pipeline.references import ReferenceCheck
 from paced.problems.labels import ProblemLabels
 from paced.problems.prompts import Prompt
-from paced.records import Grade, PassRate, Problem, ProblemWeight, Rollout
+from paced.records import DocumentScore, Grade, PassRate, Problem, ProblemWeight, Rollout
 
 
 class Format(NamedTuple):
