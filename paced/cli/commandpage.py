@@ -37,6 +37,8 @@ VARIABLES = {
     "in `XDG_CACHE_HOME`, or in `~/.cache`.",
     "PACED_LAB_CACHE": "Folder of the lab's students alone. By default `lab` in the cache.",
     "PACED_TRACEBACK": "`1` shows the traceback of whatever ends a command, before its sentence.",
+    "PACED_L2_BYTES": "Bytes of a processor core's second-level cache, from which the loss takes its tiles, where the "
+    "machine states it wrongly or not at all.",
     "PACED_EVAL_PYTHON": "Interpreter that has lm-eval (`pip install 'paced[eval]'` in an environment of its own); "
     "by default the one that runs `paced`",
     "PACED_VLLM_PYTHON": "Interpreter that has vLLM, where a recipe names none; `make vllm` makes "
@@ -106,8 +108,9 @@ def _command_text(name: str, command: App) -> str:
     described = list(arguments(command))
     positional = " ".join(_placeholder(one) for one in described if _is_positional(one))
     rows = [(_spelling(one), _takes(one), _default(one), _one_line(one.parameter.help or "")) for one in described]
-    usage = f"### `paced {name} {positional}".rstrip() + " [OPTIONS]`"
-    return "\n".join([usage, "", _about(command), "", _table(("argument", "takes", "default", "meaning"), rows)])
+    usage = f"### `paced {name} {positional}".rstrip() + (" [OPTIONS]`" if rows else "`")
+    table = _table(("argument", "takes", "default", "meaning"), rows) if rows else "It takes no arguments.\n"
+    return "\n".join([usage, "", _about(command), "", table])
 
 
 def _about(command: App) -> str:

@@ -146,6 +146,7 @@ BESIDE = (
         "`TABLE.rollouts/` holds completions and verdicts, `TABLE.quarantine.jsonl` prompts over a limit, `TABLE.problems.json` and "
         "`TABLE.bad-rows.jsonl` what became of the rows.", LeftOut,
     ),
+    Format("TABLE.grades.jsonl", "JSON lines", "Beside a table of `paced rate --completions`: the verdict on each completion, in their order.", Grade),
 )  # fmt: skip
 
 SECTIONS = {"What you bring": INPUTS, "The run folder": RUN, "Beside a table of `paced rate`": BESIDE}

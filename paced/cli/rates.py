@@ -58,8 +58,9 @@ def rate(
 ) -> int:
     """Rate every problem of a file: sample K answers, grade them, count; the same command continues after a kill.
 
-    Completions and verdicts are kept in the folder TABLE.rollouts. A larger K keeps those that are there, another
-    answer format grades them anew, any other change is refused. Exits with 1 when a problem could not be asked.
+    Completions and verdicts are kept in the folder TABLE.rollouts; of completions that are given, the verdicts in
+    TABLE.grades.jsonl. A larger K keeps those that are there, another answer format grades them anew, any other change
+    is refused. Exits with 1 when a problem could not be asked.
 
     Parameters
     ----------

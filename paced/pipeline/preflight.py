@@ -22,7 +22,7 @@ from paced.pipeline.preflight_engines import engine_faults
 from paced.pipeline.preflight_models import generation_notes, model_faults
 from paced.pipeline.preflight_options import option_faults
 from paced.pipeline.preflight_problems import gold_faults, overlap
-from paced.pipeline.preflight_prompts import end_faults, prompt_faults, template_notes
+from paced.pipeline.preflight_prompts import agreement_notes, end_faults, prompt_faults, template_notes
 from paced.pipeline.preflight_taken import samples_rollouts, taken_faults
 from paced.pipeline.quarantine import left_out, length_faults, long_prompts
 from paced.pipeline.training_file import read_training_file
@@ -160,6 +160,7 @@ def _look(config: RunConfig, once: Once) -> tuple[Inputs | None, list[Fault]]:
             look = partial(template_notes, file.problems[0], made[0], reader=reader)
             notes += _try(faults, look, config=config.prompts, tokenizer=tokenizer) or []
     if file is not None and len(prompts) == len(readers):
+        notes += agreement_notes(config, prompts["student"], prompts["teacher"])
         long = long_prompts(file, prompts, config.prompts)
         if long and config.prompts.too_long == "quarantine":
             file, _ = _try(faults, left_out, file, long, config.problems.path) or (None, [])

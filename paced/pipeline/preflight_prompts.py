@@ -15,7 +15,7 @@ from paced.models.tokens import ends_of
 from paced.problems.control import control_tokens
 from paced.problems.prompts import PROMPT_DAY, Prompt, Reader, chat_text, messages_of
 from paced.records import Problem
-from paced.run.config import ModelConfig, PromptsConfig
+from paced.run.config import ModelConfig, PromptsConfig, RunConfig
 
 OTHER_DAY = date(2031, 12, 3)
 """Differs from PROMPT_DAY in year, month, day and day of the week."""
@@ -106,6 +106,23 @@ def template_notes(
         *notes,
         f"the {reader}'s chat template writes a date: every prompt says {PROMPT_DAY.isoformat()}, whenever it is "
         "rendered, so that rollouts, training and evaluation read the same.",
+    ]
+
+
+def agreement_notes(config: RunConfig, student: Sequence[Prompt], teacher: Sequence[Prompt]) -> list[str]:
+    """A note where the teacher is the student that is trained and reads what it reads: their divergence is zero.
+
+    Args:
+        config: the recipe.
+        student: what the student reads, in the order of the problems.
+        teacher: what the teacher reads, in the same order.
+    """
+    same = not config.teacher.path or config.teacher.path == config.student.path
+    if not same or any(one.token_ids != other.token_ids for one, other in zip(student, teacher, strict=True)):
+        return []
+    return [
+        "the teacher is the initial student and reads the same prompts, so that nothing sets them apart and there is "
+        "nothing to learn. Let prompts.teacher show it more, {solution} for example, or name a teacher.path"
     ]
 
 

@@ -106,6 +106,8 @@ def rate_completions(
 ) -> Rated:
     """Grade and count completions that another tool has sampled; nothing is loaded but their file.
 
+    The verdicts go into ``TABLE.grades.jsonl``, in the order of the completions.
+
     Args:
         config: of which the problems and the grading count.
         completions: JSON lines, parquet or CSV, a completion a row or a list of them; or a pattern of such files.
@@ -126,7 +128,7 @@ def rate_completions(
     rollouts, notes = read_completions(
         completions, file.problems, columns=columns or {}, equal_counts=False, others=others
     )
-    graded = grade_stream(file.problems, rollouts, config.grading)
+    graded = grade_stream(file.problems, rollouts, config.grading, file=table.with_name(f"{table.name}.{GRADES}"))
     return _finish(table, graded, left_out={}, notes=[*file.notes, *notes])
 
 

@@ -21,6 +21,11 @@ WITHOUT_SAMPLING = (
 """The settings that grading reads."""
 MERGED = ("problems.path", "problems.limit")
 """The settings that putting tables together reads."""
+SPELLED = {
+    "problems.path": "PROBLEMS", "student.path": "--model", "prompts.student": "--prompt",
+    "prompts.use_chat_template": "--chat-template", "rollouts.sampling_temperature": "--temperature",
+}  # fmt: skip
+"""Key -> the argument of ``paced rate`` that sets it, where that is not the key's own last word."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,13 +105,23 @@ def read_grading_config(
     Example:
         >>> read_grading_config({"problems.path": "p.jsonl", "seed": None, "rollouts.num_samples": 4})
         Traceback (most recent call last):
-        paced.errors.ConfigError: rate: completions are given, so that nothing reads rollouts.num_samples. Leave it out.
+        paced.errors.ConfigError: rate: completions are given, so that nothing reads --num-samples. Leave it out.
     """
-    unread = [key for key, value in options.items() if value is not None and key not in reads]
+    unread = [argument_of(key) for key, value in options.items() if value is not None and key not in reads]
     if unread:
         which = "it" if len(unread) == 1 else "them"
         raise ConfigError(f"rate: {because}, so that nothing reads {', '.join(unread)}. Leave {which} out.")
     return read_rate_config(options)
+
+
+def argument_of(key: str) -> str:
+    """What a person writes after ``paced rate`` to give a setting.
+
+    Example:
+        >>> argument_of("rollouts.num_samples"), argument_of("student.path")
+        ('--num-samples', '--model')
+    """
+    return SPELLED.get(key) or "--" + key.rpartition(".")[2].replace("_", "-")
 
 
 def engine_of(name: str, parameters: Sequence[str] = (), *, servers: Sequence[str] = (), served_model: str = "") -> Any:

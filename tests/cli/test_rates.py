@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 
 import pyarrow.parquet as pq
 import pytest
@@ -15,7 +16,7 @@ from digit_model import write_digit_model, write_digit_problems
 from paced.cli import app
 from paced.cli.endings import FAILED, WRONG_INPUT, ending_of
 from paced.pipeline.rate_config import RateConfig
-from paced.records import Rollout
+from paced.records import Grade, Rollout
 from paced.run.storage import read_records
 
 SHORT = (
@@ -89,6 +90,11 @@ def test_completions_of_another_tool_give_the_same_table_and_need_no_model(tmp_p
     assert paced("rate", problems, *arguments) == 0
     assert theirs.read_bytes() == own.read_bytes()
     assert not (tmp_path / "theirs.csv.rollouts").exists()
+
+    def verdicts(file):
+        return Counter((one.problem_id, one.verdict) for one in read_records(file, Grade))
+
+    assert verdicts(tmp_path / "theirs.csv.grades.jsonl") == verdicts(own.parent / "own.csv.rollouts" / "grades.jsonl")
     assert paced("rate", problems, *arguments, "--limit", 5) == 0
     assert theirs.read_text().count("\n") == 6
 
@@ -111,8 +117,7 @@ def test_wrong_input_of_every_kind_is_one_sentence(tmp_path, model, problems):
         ((problems, *out), "Give --model"),
         (
             (problems, *with_model, "-k", 4, "--completions", "dump.jsonl"),
-            "nothing reads student.path, prompts.use_chat_template, rollouts.num_samples, rollouts.max_new_tokens, "
-            "rollouts.engine. Leave them out.",
+            "nothing reads --model, --chat-template, --num-samples, --max-new-tokens, --engine. Leave them out.",
         ),
         ((problems, *with_model, "--columns", "text=response"), "--columns describes the file of --completions"),
         ((problems, *graded, "--completions", tmp_path / "none.jsonl"), "none.jsonl"),

@@ -256,6 +256,15 @@ def test_a_template_that_does_not_open_the_answers_turn_is_said(tmp_path):
     assert any("ends a prompt with '<|end|>' and opens no turn to answer in" in note for note in notes)
 
 
+def test_a_teacher_that_is_the_student_and_reads_no_more_is_said(tmp_path, gpt2):
+    note = "nothing sets them apart"
+    assert not any(note in one for one in check_inputs(tiny(tmp_path, gpt2)).notes)
+    alike = {"prompts.teacher": "{problem}"}
+    assert any(note in one for one in check_inputs(tiny(tmp_path, gpt2, **alike)).notes)
+    named = alike | {"teacher.path": str(gpt2)}
+    assert any(note in one for one in check_inputs(tiny(tmp_path, gpt2, **named)).notes)
+
+
 def test_a_date_in_a_template_is_the_same_on_every_day_and_said(tmp_path):
     model = chat_model(tmp_path / "mine", "{{ strftime_now('%d %b %Y') }} " + CHAT)
     config = tiny(tmp_path, model, **{"prompts.use_chat_template": True})
