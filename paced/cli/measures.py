@@ -50,8 +50,9 @@ def snr(
         losses=loss or LOSSES, stage=stage, num_samples=num_samples, per_bin=per_bin, split=split
     )  # fmt: skip
     folder = open_begun(target, method=method)
-    for figure in working(folder, lambda folder, progress: measure_run(folder, asked, progress), verbosity=verbosity):
-        print(f"figure: {figure}")
+    for one in working(folder, lambda folder, progress: measure_run(folder, asked, progress), verbosity=verbosity):
+        print(f"{one.loss}: {one.exponents}")
+        print(f"figure: {one.figure}")
     return 0
 
 

@@ -73,8 +73,20 @@ class SnrSettings:
     """``sum`` or ``mean`` of the token losses of a completion."""
 
 
-def measure_run(run: RunFolder, settings: SnrSettings, progress: Progress) -> list[Path]:
-    """Measure what is not there yet and return the figures.
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What was found of one loss."""
+
+    loss: str
+    """Its name."""
+    exponents: str
+    """The kernel that fits SNR² with its intervals, or why there is none, as a sentence."""
+    figure: Path
+    """Curve and points; the numbers are beside it in a CSV of the same name."""
+
+
+def measure_run(run: RunFolder, settings: SnrSettings, progress: Progress) -> list[Measured]:
+    """Measure what is not there yet and return what was found of each loss.
 
     Raises:
         ConfigError: the folder was measured with other settings, or too few samples are asked for.
@@ -109,7 +121,7 @@ def measure_run(run: RunFolder, settings: SnrSettings, progress: Progress) -> li
     rates, completions = _divide(run, settings, problems, rollouts)
     counts = _counts(run, settings, rates)
     student, teacher = load_model(model, device=device), load_teacher(config, device=device)
-    figures = []
+    found = []
     for loss in settings.losses:
         options = {
             "loss": loss,
@@ -124,11 +136,10 @@ def measure_run(run: RunFolder, settings: SnrSettings, progress: Progress) -> li
         fit, reason = fit_or_reason(rows, counts)
         write_parquet(run.snr / f"{loss}-kernel.parquet", [fit] if fit else [], KernelExponents)
         write_json(run.snr / f"{loss}-no-kernel.json", {"reason": reason})
-        figures.append(draw(run, loss))
-        progress.note(f"{loss}: {fit_text(fit, reason)}")
+        found.append(Measured(loss=loss, exponents=fit_text(fit, reason), figure=draw(run, loss)))
         for note in bins.curve_warnings(curve, same_rollouts=not settings.split):
             progress.note(f"{loss}: {note}")
-    return figures
+    return found
 
 
 def draw(run: RunFolder, loss: str) -> Path:
