@@ -138,7 +138,7 @@ def zero_weights(tokens: int, repeats: int) -> None:
 
 def rollout_norms(repeats: int) -> None:
     rows = []
-    for length in (32, 256, 1024):
+    for length in (32, 128, 256, 1024):
         tokens = 8 * min(length, 256) if length <= 256 else 4 * length
         plain, tracked = Problem.make(tokens, VOCAB, WIDTH), Problem.make(tokens, VOCAB, WIDTH)
         tracked.rollout_index = torch.arange(tokens) // length
