@@ -40,6 +40,7 @@ def package():
     return gpu_check.gates
 
 
+@pytest.mark.slow
 def test_what_a_cpu_can_run_of_the_loss_the_products_and_the_snr_keeps_its_gates(tmp_path):
     names = ("products", "loss", "snr", "lab", "vllm")
     done, checks = gpu_check(tmp_path, "--device", "cpu", "--only", *names)
@@ -69,6 +70,7 @@ def test_a_compiled_trunk_gives_the_eager_ones_gradient(tmp_path):
     assert checks["compile"]["status"] == "passed"
 
 
+@pytest.mark.slow
 def test_without_a_card_one_sentence_says_so_and_the_command_fails(tmp_path):
     done, checks = gpu_check(tmp_path)
     assert done.returncode == 2

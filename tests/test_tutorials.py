@@ -32,8 +32,11 @@ from paced.weights import WEIGHTS
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(page for folder in ("tutorials", "howto") for page in (ROOT / "docs" / folder).glob("*.md"))
-SLOW = {"distil_in_the_lab"}
-"""Pages that pre-train the lab's student where it is not in the cache."""
+SLOW = {
+    "distil_in_the_lab", "eight_gpus", "measure_snr", "own_completions", "rate_your_model", "read_a_report", "resume",
+    "test_your_weighting", "verify_a_theorem", "weights_into_trl",
+}  # fmt: skip
+"""Pages that sample, train or start processes: two to eight seconds each; the lab's student a minute, if not cached."""
 PARAMETERS = [pytest.param(page, marks=[pytest.mark.slow] * (page.stem in SLOW), id=page.stem) for page in PAGES]
 COMPARED = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 FENCE = re.compile(r"^```(\S*)\n", re.MULTILINE)

@@ -199,6 +199,7 @@ def test_help_loads_nothing_heavy():
     assert not heavy & packages_after_command("--help")
 
 
+@pytest.mark.slow
 def test_fit_and_weigh_never_load_torch_sympy_or_matplotlib(tmp_path):
     file = tmp_path / "counts.csv"
     rows = [(0, 8), (2, 8), (4, 8), (5, 8), (8, 8)] * 5
@@ -219,6 +220,7 @@ def test_fit_and_weigh_never_load_torch_sympy_or_matplotlib(tmp_path):
     assert not heavy & packages_after_command("rate", str(tmp_path / "problems.csv"), *dump)
 
 
+@pytest.mark.slow
 def test_verify_never_loads_torch():
     assert not {"torch", "transformers", "matplotlib"} & packages_after_command("verify", "--claim", "rem5")
 
@@ -246,6 +248,7 @@ for method in run.methods().values():
 """The lab's job from problems to evaluation on a student of random weights, which spares the pre-training."""
 
 
+@pytest.mark.slow
 def test_no_step_of_a_run_loads_matplotlib(tmp_path):
     smaller = (
         "lab.num_problems=40", "lab.num_heldout=10", "lab.num_prior=10", "training.batch_size=20",

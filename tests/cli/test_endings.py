@@ -124,6 +124,7 @@ def in_shell(command: str, folder: Path):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("before", "command", "sentence"),
     [

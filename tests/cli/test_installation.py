@@ -67,6 +67,7 @@ def test_the_doctor_says_of_every_engine_what_it_lacks(monkeypatch):
     assert doctor.engines()["vllm"] == []
 
 
+@pytest.mark.slow
 def test_a_report_holds_what_computes_and_nothing_of_the_person(tmp_path):
     done = paced("doctor", "--json", "-", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -54,6 +54,7 @@ def ran(folder):
     return codes
 
 
+@pytest.mark.slow
 def test_every_command_on_the_page_succeeds(ran, folder):
     assert len(ran) >= 7
     assert set(ran.values()) == {0}

@@ -7,6 +7,7 @@ import json
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from fuzzing import FOLDER, cells, fuzzed_each, texts, watched
 from hypothesis import strategies as st
 from problems.public_sets import SETS
@@ -61,6 +62,7 @@ def written(rows):
     return FOLDER / "rows.parquet"
 
 
+@pytest.mark.slow
 @fuzzed_each(list(DATASETS), damaged)
 def test_damaged_rows_of_a_data_set_are_read_or_named_and_their_numbers_add_up(case):
     name, rows, is_named = case

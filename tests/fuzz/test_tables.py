@@ -61,6 +61,7 @@ def written(suffix, raw):
     return file
 
 
+@pytest.mark.slow
 @fuzzed(st.sampled_from([*TEXT_FORMATS, ".parquet", ".csv.gz", ".txt"]), contents)
 def test_any_bytes_are_rows_faults_or_a_sentence(suffix, raw):
     faults = []
@@ -86,6 +87,7 @@ def test_any_bytes_are_problems_bad_rows_or_a_sentence(suffix, raw):
         assert len(ids) == len(set(ids)) == len(file.rows)
 
 
+@pytest.mark.slow
 @fuzzed(rows.filter(bool))
 def test_any_records_are_problems_or_named_row_by_row(some):
     raw = "".join(json.dumps(one) + "\n" for one in some).encode()
@@ -104,6 +106,7 @@ def test_any_records_are_problems_or_named_row_by_row(some):
             (problem.problem + problem.answer + problem.solution + problem.messages).encode("utf-8")
 
 
+@pytest.mark.slow
 @fuzzed(st.lists(st.tuples(st.sampled_from(COLUMNS), st.lists(cells, min_size=3, max_size=3)), min_size=1, max_size=5))
 def test_any_parquet_columns_are_problems_bad_rows_or_a_sentence(columns):
     try:
@@ -118,6 +121,7 @@ def test_any_parquet_columns_are_problems_bad_rows_or_a_sentence(columns):
             str(error).encode("utf-8")
 
 
+@pytest.mark.slow
 @fuzzed(st.sampled_from([".csv", ".jsonl", ".parquet"]), contents)
 def test_any_bytes_are_counts_or_a_sentence(suffix, raw):
     with watched():

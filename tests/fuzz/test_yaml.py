@@ -70,6 +70,7 @@ values: st.SearchStrategy = st.recursive(
 )
 
 
+@pytest.mark.slow
 @fuzzed(st.lists(lines, max_size=8).map("".join))
 def test_any_text_is_a_recipe_or_a_sentence(text):
     with watched():
@@ -109,6 +110,7 @@ def test_no_tag_makes_an_object(payload, place):
             return
 
 
+@pytest.mark.slow
 def test_many_keys_and_deep_nesting_take_no_time_that_grows_with_their_square(tmp_path):
     many = "".join(f"k{number}: 1\n" for number in range(30_000))
     with watched():

@@ -108,6 +108,7 @@ def test_the_table_has_rows_of_every_verdict_and_kind():
     assert {row["verdict"] for row in ROWS} >= {"correct", "incorrect", "no_answer", "truncated", "gold_unparseable"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HUGE)
 def test_a_bomb_is_never_correct_and_the_rest_of_the_file_is_graded(name):
     rows = [{"gold": "7", "response": HUGE[name]}, {"gold": "5", "response": "\\boxed{5}"}]

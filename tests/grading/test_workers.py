@@ -28,6 +28,7 @@ def test_a_worker_decides_what_the_rules_do_not_read_and_is_reused():
     assert [one.verdict for one in again] == ["incorrect", "correct"]
 
 
+@pytest.mark.slow
 def test_a_comparison_without_end_is_a_timeout_of_the_grader_and_the_rest_is_graded():
     bomb = Undecided(answer="5", extracted=r"3^{3^{20}}-1+\int_0^1 x\,dx")
     with Workers(num_workers=1) as workers:

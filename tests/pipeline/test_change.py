@@ -219,6 +219,7 @@ def test_more_samples_for_all_methods_are_drawn_once(tmp_path, gpt2):
     run_job(run, Silent())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("wrong", "right", "words"),
     [

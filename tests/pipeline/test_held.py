@@ -256,6 +256,7 @@ def test_a_student_replaced_under_a_killed_sampling_is_refused(tmp_path, gpt2, m
         steps.rollout(run, 1, Silent())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["sums.jsonl", "heldout.jsonl"])
 def test_a_problem_file_that_changes_under_a_run_is_refused_and_taken_back(tmp_path, gpt2, name):
     run = begin(tmp_path, recipe(tmp_path, gpt2))
@@ -303,6 +304,7 @@ def test_damaged_prompts_are_rendered_again(tmp_path, gpt2):
     assert run.stage(1).student_prompts.read_bytes() == stored
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("max_rows", [16, 6])
 def test_more_samples_are_added_to_those_that_are_there(tmp_path, gpt2, max_rows):
     """K from 4 to 7 in a run: the old lines stay, the new ones are those that a run with K = 7 would have had."""
@@ -321,6 +323,7 @@ def test_more_samples_are_added_to_those_that_are_there(tmp_path, gpt2, max_rows
     assert not list(run.stage(1).root.glob("*.from-*"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop_at", [1, 2, 3])
 def test_a_stop_while_samples_are_added_costs_nothing(tmp_path, gpt2, monkeypatch, stop_at):
     data = recipe(tmp_path, gpt2)

@@ -95,6 +95,7 @@ def test_sharding_over_more_ranks_and_checkpointing_take_less(paper):
     assert more.worst.total < fewer.worst.total
 
 
+@pytest.mark.slow
 def test_what_is_proposed_fits_when_it_is_planned_again(plan):
     assert faults_of(plan)
     change = smallest_change(plan)
@@ -105,6 +106,7 @@ def test_what_is_proposed_fits_when_it_is_planned_again(plan):
     assert again.worst.total == change.plan.worst.total
 
 
+@pytest.mark.slow
 def test_nothing_is_proposed_where_all_fits_or_nothing_helps(plan):
     fitting = smallest_change(plan).plan
     assert smallest_change(fitting) is None
@@ -129,6 +131,7 @@ def test_sequence_parallelism_that_no_run_starts_with_is_refused(paper):
         make_plan(paper, Question(gpus=6))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(shipped_models()))
 def test_every_shipped_configuration_can_be_planned(name):
     config = build_config(

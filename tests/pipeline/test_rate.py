@@ -82,6 +82,7 @@ def test_the_table_counts_the_verdicts_that_are_kept_beside_it(tmp_path, model, 
     assert [row["problem_id"] for row in rows_of(rated.table)] == [f"q{number}" for number in range(24)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", [{}, {"screen": "2,8"}], ids=["one-k", "screened"])
 def test_a_rating_that_is_killed_anywhere_ends_in_the_same_bytes(tmp_path, model, problems, changes):
     config = asked(tmp_path, model, **changes)
@@ -97,6 +98,7 @@ def test_a_rating_that_is_killed_anywhere_ends_in_the_same_bytes(tmp_path, model
         assert ours.read_bytes() == theirs.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_larger_k_that_is_killed_anywhere_ends_in_the_same_bytes(tmp_path, model, problems):
     few, many = asked(tmp_path, model, rollouts__num_samples=3), asked(tmp_path, model)
     rate(many, tmp_path / "undisturbed.parquet")

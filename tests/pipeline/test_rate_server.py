@@ -37,6 +37,7 @@ def files(table):
     return [file.read_bytes() for file in (table, state / "rollouts.jsonl", state / "grades.jsonl")]
 
 
+@pytest.mark.slow
 def test_a_pool_that_fails_in_every_way_and_loses_a_server_gives_the_same_files(tmp_path, folder):
     with Stub() as sound:
         rate(asked(tmp_path, folder, sound), tmp_path / "sound.csv")
@@ -47,6 +48,7 @@ def test_a_pool_that_fails_in_every_way_and_loses_a_server_gives_the_same_files(
     assert files(tmp_path / "failing.csv") == files(tmp_path / "sound.csv")
 
 
+@pytest.mark.slow
 def test_a_call_that_lost_its_servers_goes_on_with_others(tmp_path, folder):
     with Stub() as sound:
         rate(asked(tmp_path, folder, sound), tmp_path / "sound.csv")

@@ -75,6 +75,7 @@ def rating(tmp_path, digits, **changes):
     return read_rate_config(options | changes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".parquet", ".csv", ".jsonl"])
 def test_jobs_that_rate_their_shares_give_the_table_of_one(tmp_path, digits, suffix):
     config = rating(tmp_path, digits, screen="2,4")

@@ -162,6 +162,7 @@ def test_another_seed_gives_other_completions(model, prompts):
     assert draw(model, prompts, keys_for(prompts)) != draw(model, prompts, keys_for(prompts, seed=2))
 
 
+@pytest.mark.slow
 def test_the_distribution_is_the_models(model):
     """Chi-square of 40,000 two-token completions against the exact joint probabilities."""
     prompt, num_samples = [4, 9, 13], 40_000

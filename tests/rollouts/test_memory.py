@@ -78,6 +78,7 @@ def peak_of(job, folder, count):
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("job", [collect, top_up, grade, read_dump])
 def test_a_further_problem_takes_bytes_for_an_index_and_none_for_its_completions(tmp_path, monkeypatch, job):
     monkeypatch.setattr(stream, "PROBLEMS_AT_ONCE", 16)

@@ -76,6 +76,7 @@ def one_in(rate, *names):
     return lambda number, body: names[number // rate % len(names)] if number % rate == 0 else ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["drop", "500", "429", "half", "short", "other_form"])
 def test_failures_that_may_pass_are_tried_again_until_every_completion_is_there(folder, fault):
     with Stub(one_in(10, fault)) as stub:
@@ -125,6 +126,7 @@ def test_a_failure_that_does_not_pass_is_named_with_its_reason(folder):
     assert stub.faults["500"] == 3 * 6
 
 
+@pytest.mark.slow
 def test_servers_share_one_queue_and_the_others_finish_the_work_of_one_that_dies(folder, caplog):
     with Stub(one_in(10, "drop")) as first, Stub(lambda number, body: "death" if number == 20 else "") as second:
         engine = engine_for(folder, first, second)
@@ -137,6 +139,7 @@ def test_servers_share_one_queue_and_the_others_finish_the_work_of_one_that_dies
         assert draw(engine, 10) == expected(10)
 
 
+@pytest.mark.slow
 def test_when_the_only_server_dies_what_is_missing_is_named_and_the_next_call_continues(folder, tmp_path):
     """A file of rollouts is completed by the next call, and equal to one that nothing disturbed."""
     prompts = [Prompt(problem_id=f"q{row}", text="", token_ids=ids) for row, ids in enumerate(prompts_of(30))]
@@ -171,12 +174,14 @@ def tokenizer_of(folder):
     return load_tokenizer(ModelConfig(path=str(folder)))
 
 
+@pytest.mark.slow
 def test_no_more_requests_are_in_flight_than_allowed(folder):
     with Stub(lambda number, body: time.sleep(0.005) or "") as stub:
         draw(engine_for(folder, stub, concurrency=3), 20)
     assert stub.most_running == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["close", "forget", "engine"])
 def test_a_reader_that_leaves_cancels_what_is_in_flight(folder, how):
     with Stub(lambda number, body: "endless" if number > 12 else "") as stub:
@@ -269,6 +274,7 @@ def test_a_server_that_gives_no_token_ids_rates_only_when_the_recipe_says_so(fol
     assert all(text.startswith("=") and text[1:].isdigit() for text in texts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("measure", "name"),
     [

@@ -45,6 +45,7 @@ class Steps(TrainerCallback):
         self.count += 1
 
 
+@pytest.mark.slow
 def test_recomputed_layers_give_the_same_student_and_callbacks_see_every_step(tmp_path, models):
     ends = []
     for name in ("kept", "recomputed"):

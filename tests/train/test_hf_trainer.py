@@ -165,6 +165,7 @@ def test_the_logged_divergence_is_without_weights(tmp_path):
     assert log["forward_kl"] == pytest.approx(log["loss"], rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("reduction", "normaliser"), REDUCTIONS)
 def test_evaluation_is_the_loss_of_the_whole_set_for_every_batch_size(tmp_path, reduction, normaliser):
     rows = rows_of(problems(8))
@@ -257,6 +258,7 @@ class CountTables(TrainerCallback):
         self.count = len({one.untyped_storage().data_ptr() for one in tables})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("teacher", "copies"), [("student", 1), ("copy", 2)])
 def test_a_lora_stage_with_self_teacher_has_one_copy_of_the_weights(tmp_path, teacher, copies):
     """The control is the same teacher under another path, which is loaded beside the student."""

@@ -44,6 +44,7 @@ def models(tmp_path_factory):
     return write_models(tmp_path_factory.mktemp("models"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES)
 def test_the_first_gradient_is_the_native_one_whatever_trls_convention(tmp_path, models, change):
     assert gradient_difference(*both_gradients(tmp_path, models, **CHANGES[change])) < F32

@@ -78,6 +78,7 @@ def texts(weights):
 # Without weights the trainer is TRL's ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("beta", [0.0, 0.3, 1.0])
 def test_equal_weights_in_any_unit_give_trls_own_step_along_the_same_samples(tmp_path, beta):
     named = {"micro_batch": 2, "accumulation": 2, "settings": {"beta": beta}}
@@ -96,6 +97,7 @@ def test_the_logged_numbers_are_trls(tmp_path):
 # With weights it takes the step of the reference ----------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("reduction", "normaliser"), REDUCTIONS)
 @pytest.mark.parametrize("cut", kept(CUTS, "micro-batch 1, accumulation 4"))
 def test_the_first_gradient_is_that_of_this_packages_loss_for_every_cut(tmp_path, cut, reduction, normaliser):
@@ -133,6 +135,7 @@ def test_a_mean_inside_each_micro_batch_would_be_another_gradient(tmp_path):
     assert difference(cut, reference) > 0.1
 
 
+@pytest.mark.slow
 def test_weights_in_any_unit_give_one_step(tmp_path):
     ours, theirs = (gradients(tmp_path, rows_of(problems(4), unit=unit)) for unit in (1.0, 2.0))
     assert difference(ours, theirs) < F32
@@ -170,6 +173,7 @@ def test_the_teachers_own_prompt_reaches_the_teacher_alone(tmp_path):
     assert difference(with_it, without) > 0.1
 
 
+@pytest.mark.slow
 def test_positions_are_counted_from_the_first_token_where_trl_counts_the_padding(tmp_path, monkeypatch):
     """GPT-2 has learned positions; the micro-batches of one sequence have no padding."""
     rows = [

@@ -30,6 +30,7 @@ def simulated(alpha, beta, K):
         yield coverage.simulate(rng, alpha, beta, K=K, per_bin=32, pool=2400, skewed=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("alpha", "beta"), TRUTHS)
 @pytest.mark.parametrize("K", [8, 32])
 def test_intervals_hold_the_known_exponents(alpha, beta, K):

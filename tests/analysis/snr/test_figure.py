@@ -97,6 +97,7 @@ def without_fit(run, rows, rates):
     write_json(run.snr / "forward_kl-no-kernel.json", {"reason": reason})
 
 
+@pytest.mark.slow
 def test_the_report_says_why_no_kernel_was_fitted(measured_run):
     rng = np.random.default_rng(3)
     grams = rng.normal(size=(60, 8, 40))  # pure noise

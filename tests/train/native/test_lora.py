@@ -66,6 +66,7 @@ def adapters_of(root):
     return load_file(RunFolder(root).stage(1).adapter / "adapter_model.safetensors")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "cut", kept(["micro-batch 4, accumulation 1", "micro-batch 1, accumulation 4"], "micro-batch 1, accumulation 4")
 )
