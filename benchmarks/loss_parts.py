@@ -2,6 +2,7 @@
 
     OMP_NUM_THREADS=1 python benchmarks/loss_parts.py
     OMP_NUM_THREADS=1 python benchmarks/loss_parts.py --vocab 151936 --tokens 1024 2048
+    python benchmarks/loss_parts.py --threads 2 --tokens 1024         one thread against two, wall time
 
 Nanoseconds of processor time for a pair of logits (one of the student, one of the teacher). *large* are the four
 products of a step over 1,024 tokens as single GEMMs; *cut* the same products in the loss's own blocks; *element-wise*
@@ -13,13 +14,14 @@ Medians over repeats, interleaved; one thread.
 from __future__ import annotations
 
 import argparse
+import itertools
 import statistics
 import time
 from collections.abc import Callable
 
 import torch
 from loss_contenders import Problem, ours
-from machine import head, load, spread
+from machine import head, load, spread, versus
 
 from paced.train.loss import make_divergence
 from paced.train.loss.blocks import BlockSizes, second_level_cache
@@ -109,6 +111,24 @@ def step(problem: Problem, name: str, tokens: int, vocab: int) -> Callable[[], f
     return run
 
 
+def threads_table(vocab: int, tokens: int, width: int, threads: int, repeats: int) -> None:
+    """Wall time of a step and of large products, with one thread over several."""
+    problem = Problem.make(tokens, vocab, width)
+    runs = {"large products": large(problem, vocab, width)} | {
+        name: step(problem, name, tokens, vocab) for name in NAMES
+    }
+    times: dict[tuple[str, int], list[float]] = {(name, count): [] for name in runs for count in (1, threads)}
+    for repeat in range(repeats + 1):  # the first warms up
+        for (name, count), found in times.items():
+            torch.set_num_threads(count)
+            start = time.perf_counter()
+            runs[name]()
+            if repeat:
+                found.append(time.perf_counter() - start)
+    for name in runs:
+        print(f"| {vocab:,} | {tokens:,} | {name} | {versus(times[name, 1], times[name, threads])} |", flush=True)
+
+
 def share(top: list[float], *bottom: list[float]) -> str:
     """Median of top over the sum of the others, repeat by repeat, in per cent, and a mark where it is unsteady."""
     ratios = [one / sum(others) for one, *others in zip(top, *bottom, strict=True)]
@@ -121,7 +141,15 @@ def main() -> None:
     parser.add_argument("--vocab", type=int, nargs="+", default=[32_768])
     parser.add_argument("--width", type=int, default=576)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
+    if options.threads > 1:
+        print(f"{head('torch', threads=options.threads)}; repeats {options.repeats}")
+        print(f"\n| V | N | | {options.threads} threads: times faster than one |\n|---|---|---|---|")
+        for vocab, tokens in itertools.product(options.vocab, options.tokens):
+            threads_table(vocab, tokens, options.width, options.threads, options.repeats)
+        print(f"\nAt the end: {load()}.")
+        return
     torch.set_num_threads(1)
     print(f"{head('torch')}; cache {second_level_cache() // 1024} KiB; repeats {options.repeats}")
     print("\n| V | N | divergence | large | cut | element-wise | step | of large GEMM | limit | products alone |")

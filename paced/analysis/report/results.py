@@ -12,7 +12,6 @@ from paced.analysis.results.comparison import (
     difference_table,
     gain_table,
     report_method,
-    unfinished,
     unpaired,
 )
 from paced.analysis.results.intervals import Estimate
@@ -29,7 +28,7 @@ def results_section(run: RunFolder) -> Section:
 
     if not run.config().evaluation.sets:
         return Section(title="Results", missing=("No held-out set is configured (evaluation.sets).",))
-    results, missing = compare(run), unfinished(run)
+    results, missing = compare(run)
     if not results:
         return Section(title="Results", missing=tuple(missing))
     tables = [("mean@k in per cent, with 95 % intervals over problems", results_table(results))]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from paced.analysis.report.evaluation import cut_table, evaluation_remarks, evaluation_table, part_tables
 from paced.analysis.report.results import differences, remarks, results_table
-from paced.analysis.results.comparison import compare, report_method, unfinished
+from paced.analysis.results.comparison import compare, report_method
 from paced.records import Table
 from paced.run.folder import RunFolder
 from paced.run.inert import inert, say
@@ -14,7 +14,7 @@ from paced.run.inert import inert, say
 
 def print_results(run: RunFolder) -> None:
     """Print the tables of the report on the terminal: every method with intervals, and the paired differences."""
-    results = compare(run)
+    results, unfinished = compare(run)
     if results:
         print("\nHeld-out accuracy in per cent, gain and forgetting in points, [95 % interval over problems]")
         say(as_text(results_table(results)))
@@ -32,7 +32,7 @@ def print_results(run: RunFolder) -> None:
             print("The token limit cut no held-out completion.")
         for sentence in remarks(results, reference):
             say(sentence)
-    for sentence in unfinished(run):
+    for sentence in unfinished:
         say(sentence)
     print()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from paced.analysis.results.denominators import Denominator, denominator, listed, remarks
 from paced.analysis.results.intervals import (
@@ -103,17 +104,28 @@ def read_result(run: RunFolder, method: str) -> MethodResult:
     )
 
 
-def compare(run: RunFolder) -> list[MethodResult]:
-    """Results of every compared method that has been evaluated, or of the run itself when it compares none.
+class Compared(NamedTuple):
+    """The methods of a run, with results or without."""
 
-    Edges: a method whose evaluation is missing does not cost the others theirs; :func:`unfinished` names it.
+    results: list[MethodResult]
+    """Of every method that has been evaluated."""
+    unfinished: list[str]
+    """One sentence for each of the others: what is missing and which command makes it."""
+
+
+def compare(run: RunFolder) -> Compared:
+    """Results of every compared method, or of the run itself when it compares none.
+
+    Edges: a method whose evaluation is missing does not cost the others theirs.
     """
-    return [outcome for outcome in _outcomes(run) if isinstance(outcome, MethodResult)]
-
-
-def unfinished(run: RunFolder) -> list[str]:
-    """One sentence for each compared method without results: what is missing and which command makes it."""
-    return [outcome for outcome in _outcomes(run) if isinstance(outcome, str)]
+    config = run.config()
+    compared = Compared([], [])
+    for name, folder in ({name: run.method(name) for name in config.methods} or {config.name: run}).items():
+        try:
+            compared.results.append(read_result(folder, name))
+        except RunFolderError as error:
+            compared.unfinished.append(str(error))
+    return compared
 
 
 def gain_table(results: list[MethodResult]) -> Table:
@@ -191,18 +203,6 @@ def unpaired(results: Sequence[MethodResult], reference: str) -> list[str]:
                     f"and are in no difference: {listed(apart)}."
                 )
     return said
-
-
-def _outcomes(run: RunFolder) -> list[MethodResult | str]:
-    config = run.config()
-    folders = {name: run.method(name) for name in config.methods} or {config.name: run}
-    outcomes: list[MethodResult | str] = []
-    for name, folder in folders.items():
-        try:
-            outcomes.append(read_result(folder, name))
-        except RunFolderError as error:
-            outcomes.append(str(error))
-    return outcomes
 
 
 def _read(run: RunFolder, checkpoint: str, name: str) -> list[PassRate]:

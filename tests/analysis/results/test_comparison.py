@@ -16,7 +16,6 @@ from paced.analysis.results.comparison import (
     gain_table,
     read_result,
     report_method,
-    unfinished,
 )
 from paced.errors import RunFolderError
 from paced.records import PassRate
@@ -58,7 +57,7 @@ def run(tmp_path):
 
 
 def test_gain_and_forgetting_have_the_right_sign_and_size(run):
-    uniform, _, paced = compare(run)
+    uniform, _, paced = compare(run).results
     assert uniform.gain.value < 0 < paced.gain.value
     # 300 graded problems gain 0.15, 60 unseen ones nothing: 0.125 over all.
     assert paced.gain.value == pytest.approx(0.125, abs=0.03)
@@ -67,7 +66,7 @@ def test_gain_and_forgetting_have_the_right_sign_and_size(run):
 
 
 def test_a_difference_inside_the_noise_is_called_that(run):
-    table = difference_table(compare(run), "paced")
+    table = difference_table(compare(run).results, "paced")
     rows = list(zip(table["method"], table["role"], table["verdict"], strict=True))
     assert ("uniform", "plasticity", "higher") in rows
     assert ("drop-zero", "plasticity", "inside the noise") in rows
@@ -76,11 +75,11 @@ def test_a_difference_inside_the_noise_is_called_that(run):
 
 def test_a_reference_that_was_not_run_is_refused(run):
     with pytest.raises(ValueError, match="reference must be one of uniform, drop-zero, paced"):
-        difference_table(compare(run), "akl")
+        difference_table(compare(run).results, "akl")
 
 
 def test_tables_for_people_show_every_set_with_its_interval(run):
-    results = compare(run)
+    results = compare(run).results
     table = results_table(results)
     assert table["method"] == ["base", "uniform", "drop-zero", "paced"]
     assert list(table) == ["method", "gain", "forgetting", "graded", "unseen", "prior"]
@@ -113,10 +112,10 @@ def test_a_missing_evaluation_names_the_command(run):
 
 
 def test_one_unfinished_method_does_not_cost_the_others_their_results(run):
-    assert unfinished(run) == []
+    assert compare(run).unfinished == []
     (run.method("uniform").evaluation / "final-prior.parquet").unlink()
-    assert [result.method for result in compare(run)] == ["drop-zero", "paced"]
-    (sentence,) = unfinished(run)
+    assert [result.method for result in compare(run).results] == ["drop-zero", "paced"]
+    (sentence,) = compare(run).unfinished
     assert "uniform" in sentence
     assert "'final' on 'prior'" in sentence
 
@@ -145,7 +144,7 @@ def test_a_problem_that_could_not_be_graded_is_named_where_the_accuracy_is(run, 
     counts = read_parquet(folder.counts("final", "graded"), PassRate)
     counts[7] = PassRate(problem_id="7", num_passed=0, num_rollouts=0, num_ungradable=8)
     write_parquet(folder.counts("final", "graded"), counts, PassRate)
-    (result,) = [result for result in compare(run) if result.method == "paced"]
+    (result,) = [result for result in compare(run).results if result.method == "paced"]
     assert result.final["graded"].num_problems == result.change["graded"].num_problems == 299
     sentences = [
         "paced, after training, on 'graded': 1 of 300 problems could not be graded and are in no mean and no "
@@ -166,8 +165,8 @@ def test_a_set_of_which_nothing_could_be_graded_says_so_instead_of_a_number(run)
     counts = read_parquet(folder.counts("final", "graded"), PassRate)
     nothing = [PassRate(problem_id=one.problem_id, num_passed=0, num_rollouts=0, num_ungradable=8) for one in counts]
     write_parquet(folder.counts("final", "graded"), nothing, PassRate)
-    assert [result.method for result in compare(run)] == ["uniform", "drop-zero"]
-    assert "no completion of 'final' on 'graded' could be graded" in unfinished(run)[0]
+    assert [result.method for result in compare(run).results] == ["uniform", "drop-zero"]
+    assert "no completion of 'final' on 'graded' could be graded" in compare(run).unfinished[0]
 
 
 @pytest.mark.parametrize(("passed", "cut", "share"), [(0, 8, "100.0"), (2, 6, "75.0"), (3, 1, "12.5")])
@@ -175,7 +174,7 @@ def test_completions_that_the_limit_cut_are_in_the_table_the_report_and_the_term
     folder = run.method("uniform")
     counts = [PassRate(problem_id=str(k), num_passed=passed, num_rollouts=8, num_truncated=cut) for k in range(200)]
     write_parquet(folder.counts("final", "prior"), counts, PassRate)
-    table = cut_table(compare(run))
+    table = cut_table(compare(run).results)
     assert table["prior"] == ["0.0", share, "0.0", "0.0"]
     assert table in [shown for _, shown in results_section(run).tables]
     print_results(run)
