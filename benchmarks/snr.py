@@ -1,6 +1,6 @@
 """Gradient SNR: every algorithm against plain autograd per rollout, time, memory, error, share of the GEMM peak.
 
-    OMP_NUM_THREADS=1 python benchmarks/snr.py                # everything, about five minutes
+    OMP_NUM_THREADS=1 python benchmarks/snr.py                # everything, about half an hour
     OMP_NUM_THREADS=1 python benchmarks/snr.py --quick        # one shape, one loss
 
 Rules: a correctness gate first (float64 reference); competitors interleaved, process CPU time, medians of ratios;
