@@ -57,11 +57,9 @@ def judge(problem: Problem, rollout: Rollout, config: GradingConfig, say: Say = 
     if answer_format not in EXTRACTIONS:
         raise ConfigError(f"grading.answer_format must be one of {', '.join(EXTRACTIONS)}, got {answer_format!r}.")
     compare = comparison_of(problem.answer_type)
-    say("finish", f"{rollout.finish_reason} after {len(rollout.token_ids)} tokens")
+    say("finish", rollout.finish_reason + _after(rollout, " after"))
     if rollout.finish_reason == "length":
-        return Draft(
-            "", Comparison(verdict="truncated", reason=f"Cut by the limit at {len(rollout.token_ids)} tokens.")
-        )
+        return Draft("", Comparison(verdict="truncated", reason="Cut by the limit" + _after(rollout, " at") + "."))
     extracted = ""
     try:
         text = THINKING[config.thinking](rollout.text)
@@ -87,3 +85,8 @@ def judge(problem: Problem, rollout: Rollout, config: GradingConfig, say: Say = 
         reason = f"{type(error).__name__}: {shown(str(error))}"
         return Draft(extracted, Comparison(verdict="grader_error", reason=reason))
     return Draft(extracted, outcome)
+
+
+def _after(rollout: Rollout, word: str) -> str:
+    """How long a completion is; nothing where another tool gave its text alone."""
+    return f"{word} {len(rollout.token_ids)} tokens" if rollout.token_ids else ""

@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 from paced.errors import BadRow, BadRows, ConfigError
 from paced.problems.control import ControlTokens, change_texts, control_tokens
+from paced.problems.dates import on_one_day
 from paced.problems.messages import messages_in
 from paced.records import Problem
 from paced.run.config import PromptsConfig
@@ -137,7 +138,8 @@ def chat_text(tokenizer: Any, messages: Sequence[Mapping[str, str]], *, day: dat
     import jinja2
 
     try:
-        text: str = tokenizer.apply_chat_template(messages, tokenize=False, strftime_now=day.strftime, **settings)
+        told = on_one_day(tokenizer.get_chat_template(), day)
+        text: str = tokenizer.apply_chat_template(messages, tokenize=False, **told, **settings)
     except (jinja2.TemplateError, TypeError, ValueError, LookupError, ArithmeticError) as error:
         reason = " ".join(str(error).split()).rstrip(".")
         roles = ", ".join(message["role"] for message in messages)
