@@ -6,9 +6,8 @@ before it has begun a run folder or computed half of its work.
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 from paced.errors import MissingExtraError
+from paced.installed import is_installed
 
 EXTRAS: dict[str, tuple[str, ...]] = {
     "verify": ("sympy", "mpmath", "z3", "flint", "jinja2", "latex2mathml", "pylatexenc"),
@@ -40,7 +39,7 @@ def need_extra(command: str, extra: str) -> None:
     Example:
         >>> need_extra("report", "report")
     """
-    absent = [package for package in EXTRAS[extra] if find_spec(package) is None]
+    absent = [package for package in EXTRAS[extra] if not is_installed(package)]
     if absent:
         raise MissingExtraError(f"paced {command}", ", ".join(absent), extra)
 

@@ -23,6 +23,7 @@ from paced.errors import MissingExtraError
 from paced.grading.compare import Comparison, shown
 from paced.grading.math import Undecided
 from paced.grading.symbolic import CPU_SECONDS
+from paced.installed import is_installed
 
 MOST_VERDICTS = 100_000
 """Pairs whose outcome is remembered over several calls."""
@@ -193,8 +194,6 @@ def refuse_without_extra() -> None:
     Raises:
         MissingExtraError: it is not.
     """
-    from importlib.util import find_spec
-
-    absent = [package for package in ("math_verify", "flint") if find_spec(package) is None]
+    absent = [package for package in ("math_verify", "flint") if not is_installed(package)]
     if absent:
         raise MissingExtraError("answer_type 'math'", ", ".join(absent), "grade")

@@ -11,11 +11,11 @@ import shutil
 import sys
 from dataclasses import dataclass
 from importlib import metadata
-from importlib.util import find_spec
 from typing import Any
 
 from packaging.requirements import Requirement
 
+from paced.installed import is_installed
 from paced.run.environment import describe_machine
 
 DEVELOPMENT = frozenset(("test", "docs", "all"))
@@ -108,7 +108,7 @@ def engines() -> dict[str, list[str]]:
     """
     elsewhere = {"vllm"} if shutil.which(os.environ.get("PACED_VLLM_PYTHON", "")) else set()
     return {
-        engine: [module for module in modules if module not in elsewhere and find_spec(module) is None]
+        engine: [module for module in modules if module not in elsewhere and not is_installed(module)]
         for engine, modules in ENGINE_MODULES.items()
     }
 

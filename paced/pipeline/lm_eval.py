@@ -19,11 +19,11 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from paced.errors import ConfigError, MissingExtraError
+from paced.installed import is_installed
 from paced.models.loading import locate, pick_device, student_model
 from paced.pipeline.evaluate import Checkpoint
 from paced.pipeline.held import student_contents
@@ -135,7 +135,7 @@ def interpreter(python: str = "") -> str:
     """
     chosen = python or os.environ.get(PYTHON_VARIABLE, "")
     if not chosen:
-        if find_spec("lm_eval") is None:
+        if not is_installed("lm_eval"):
             raise MissingExtraError(f"paced lm-eval (or --python, or {PYTHON_VARIABLE})", "lm_eval", "eval")
         return sys.executable
     program = shutil.which(chosen)

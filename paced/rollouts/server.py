@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import importlib.util
 import logging
 import os
 from collections.abc import Generator, Iterator, Sequence
@@ -23,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from paced.errors import ConfigError, MissingExtraError, check_number, did_you_mean
+from paced.installed import is_installed
 from paced.models.loading import load_config, load_generation_config, load_tokenizer
 from paced.models.tokens import absent_ids, ends_of, vocabulary_size
 from paced.records import SampledCompletion
@@ -115,7 +115,7 @@ class ServerEngine:
         self.backoff_seconds, self._asked_context = float(backoff_seconds), context_tokens
         self._key_name = checked_key_name(api_key_env)
         for package in ("httpx", "tenacity"):
-            if importlib.util.find_spec(package) is None:
+            if not is_installed(package):
                 raise MissingExtraError("engine: server", package, "server")
         self._greetings: dict[str, Greeting] = {}
         self._lost: dict[str, str] = {}

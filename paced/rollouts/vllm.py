@@ -9,7 +9,6 @@ Left out: vLLM's data parallelism (its offline interface refuses it), sleep mode
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import os
 import queue
 import shutil
@@ -24,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from paced.errors import ConfigError, check_number
+from paced.installed import is_installed
 from paced.models.loading import context_limit, load_config, load_generation_config, load_model, load_tokenizer, locate
 from paced.models.tokens import absent_ids, ends_of, vocabulary_size
 from paced.records import FinishReason, SampledCompletion
@@ -300,7 +300,7 @@ def interpreter(python: str = "") -> str:
         if shutil.which(chosen) is None:
             raise ConfigError(f"vllm: the interpreter must be a program, got {chosen!r}. Set engine.parameters.python.")
         return chosen
-    if importlib.util.find_spec("vllm") is None:
+    if not is_installed("vllm"):
         raise ConfigError(
             "vllm: needs an interpreter that has vLLM. Run `make vllm` in a clone, or make an environment of its own, "
             f'pip install "paced[vllm]" there; set engine.parameters.python or {PYTHON_VARIABLE} to its python.'

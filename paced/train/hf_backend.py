@@ -7,11 +7,11 @@ a recipe, of which one process has no use, so several processes say that they re
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
 from typing import Any
 
 from paced.errors import MissingExtraError
+from paced.installed import is_installed
 from paced.models.loading import load_model, load_tokenizer, pick_device
 from paced.run.config import RunConfig
 from paced.run.progress import Progress
@@ -41,7 +41,7 @@ class TransformersBackend:
 
     def check(self, config: RunConfig) -> list[str]:
         """Models whose head or trunk the loss cannot read, adapters without a place, and what native alone can do."""
-        if importlib.util.find_spec("accelerate") is None:
+        if not is_installed("accelerate"):
             return [str(MissingExtraError("training.backend: transformers", "accelerate", "train"))]
         return head_faults(config) + replicated_faults(config, "transformers") + adapter_faults(config)
 

@@ -7,7 +7,6 @@ Left out: DoRA and quantised bases, whose forward is not the base plus a product
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from paced.errors import ConfigError, MissingExtraError
+from paced.installed import is_installed
 from paced.models.loading import writing_weights
 from paced.run.config import ModelConfig, StudentConfig
 from paced.run.seeds import text_key
@@ -52,7 +52,7 @@ class Lora:
 
     def faults(self, model: Any) -> list[str]:
         """What is wrong with these adapters on a model, which may be empty: targets that it does not have."""
-        if importlib.util.find_spec("peft") is None:
+        if not is_installed("peft"):
             return [str(MissingExtraError("student.adapter", "peft", "lora"))]
         linear = [name for name, module in model.named_modules() if isinstance(module, nn.Linear) or _is_conv(module)]
         known = sorted({name.rpartition(".")[2] for name in linear})
