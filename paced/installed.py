@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+import importlib.util
 
 
 def is_installed(package: str) -> bool:
@@ -18,5 +18,5 @@ def is_installed(package: str) -> bool:
         >>> is_installed("numpy"), is_installed("no_such_package")
         (True, False)
     """
-    found = find_spec(package)
+    found = importlib.util.find_spec(package)
     return found is not None and found.origin is not None

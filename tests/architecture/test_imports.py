@@ -64,7 +64,7 @@ HEAVY = {
 def room_of(module: str) -> str:
     """The room of the house that a dotted module name belongs to."""
     names = module.split(".")
-    if len(names) == 1 or names[1] in {"arrays", "errors", "records", "zone", "__init__"}:
+    if len(names) == 1 or names[1] in {"arrays", "errors", "installed", "records", "zone", "__init__"}:
         return "ground"
     return "cli" if names[1] == "__main__" else names[1]
 

@@ -60,7 +60,7 @@ def test_the_doctor_says_of_every_engine_what_it_lacks(monkeypatch):
     from paced.rollouts.engine import ENGINES
 
     assert set(doctor.engines()) == set(ENGINES)
-    monkeypatch.setattr(doctor, "find_spec", lambda module: None if module in {"vllm", "ray"} else module)
+    monkeypatch.setattr(doctor, "is_installed", lambda module: module not in {"vllm", "ray"})
     monkeypatch.delenv("PACED_VLLM_PYTHON", raising=False)
     assert "engines: hf ready; vllm lacks vllm; server ready; ray lacks ray" in report(diagnose())
     monkeypatch.setenv("PACED_VLLM_PYTHON", sys.executable)

@@ -248,7 +248,7 @@ def test_no_process_outlives_a_parent_that_is_killed(folder):
 
 def test_an_interpreter_that_is_not_there_is_refused_with_what_to_run(folder, monkeypatch):
     monkeypatch.delenv("PACED_VLLM_PYTHON", raising=False)
-    monkeypatch.setattr(vllm_module.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"vllm: needs an interpreter that has vLLM\. Run `make vllm`"):
         next(make_engine(Choice("vllm"), ModelConfig(path=str(folder))).sample(PROMPTS, KEYS, SAMPLING))
     with pytest.raises(ConfigError, match=r"the interpreter must be a program, got '/nowhere/python'"):
