@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -97,3 +98,15 @@ def test_a_process_runs_its_exit_handlers_and_keeps_its_code(size):
         check=False,
     )
     assert (done.returncode, done.stdout.split()) == (75, ["done", "handled"])
+
+
+@pytest.mark.slow
+def test_files_where_a_command_is_typed_are_not_its_packages(tmp_path):
+    (tmp_path / "vllm").mkdir()
+    for name in ("yaml", "numpy", "cyclopts"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('a file of the working folder was executed')")
+    environment = {key: value for key, value in os.environ.items() if key not in {"PYTHONPATH", "PACED_VLLM_PYTHON"}}
+    command = [sys.executable, "-m", "paced", "doctor", "--json", "-"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout)["engines"]["vllm"] == ["vllm"]
