@@ -7,7 +7,11 @@ example, would pass for the package of that name, and a file ``yaml.py`` would b
 import os
 import sys
 
-if not sys.flags.safe_path and sys.path[0] == os.getcwd():
+try:
+    here = os.getcwd()
+except FileNotFoundError:  # deleted since; Python then writes it as an empty text
+    here = ""
+if not sys.flags.safe_path and sys.path[0] == here:
     del sys.path[0]
 
 from paced.cli import main
