@@ -52,7 +52,7 @@ $(VLLM)/.stamp: pyproject.toml constraints.txt | $(VENV)/.stamp
 VLLM_TESTS := tests/rollouts/test_engine.py tests/rollouts/test_vllm.py tests/rollouts/test_server.py \
 	tests/rollouts/test_server_vllm.py tests/pipeline/test_vllm_run.py
 test-vllm: $(VLLM)/.stamp
-	PACED_VLLM_PYTHON=$(CURDIR)/$(VLLM)/bin/python $(BIN)/python -m pytest $(VLLM_TESTS) -k "vllm or server"
+	PACED_VLLM_PYTHON=$(CURDIR)/$(VLLM)/bin/python $(BIN)/python -m pytest -n 2 --dist loadfile $(VLLM_TESTS) -k "vllm or server"
 
 # verl pins another transformers, so it lives in an environment of its own (2 GB); nightly, not in CI.
 VERL := $(VENV)/verl
