@@ -10,6 +10,7 @@ change would show.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 import numpy as np
 
@@ -88,10 +89,11 @@ def flow_table(before: Sequence[PassRate], after: Sequence[PassRate]) -> Table:
 
 
 def _flow_by_chance(pairs: Sequence[tuple[PassRate, PassRate]]) -> dict[tuple[str, str], float]:
+    chances = cache(_region_chances)  # thousands of problems have a few dozen pairs of counts
     joint = dict.fromkeys(((start, end) for start in REGIONS for end in REGIONS), 0.0)
     for first, second in pairs:
         pooled = (first.num_passed + second.num_passed) / (first.num_rollouts + second.num_rollouts)
-        starts, ends = (_region_chances(pooled, rate.num_rollouts) for rate in (first, second))
+        starts, ends = (chances(pooled, rate.num_rollouts) for rate in (first, second))
         for start in REGIONS:
             for end in REGIONS:
                 joint[start, end] += starts[start] * ends[end]
