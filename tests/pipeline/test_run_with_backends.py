@@ -71,7 +71,8 @@ def test_a_run_has_the_files_metrics_and_report_of_a_native_one(tmp_path, native
         assert ours["num_examples"] == theirs["num_examples"]
     first = len([line for line in lines(native) if line["stage"] == 1])
     for ours, theirs in zip(lines(run)[:first], lines(native), strict=False):
-        assert ours == pytest.approx(theirs, rel=1e-3)
+        # a KL of 2e-4 is a sum of log-ratios of both signs: TRL's float32 log-softmax leaves 2e-7 of it to rounding
+        assert ours == pytest.approx(theirs, rel=1e-3, abs=2e-6)
 
 
 @pytest.mark.slow
