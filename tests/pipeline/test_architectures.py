@@ -86,6 +86,11 @@ def write(folder, name, settings):
     return folder
 
 
+def has_fused_attention(name):
+    """Whether this version of transformers computes it with ``sdpa``: Gemma 2 and GPT-J have changed places."""
+    return transformers.MODEL_FOR_CAUSAL_LM_MAPPING[getattr(transformers, f"{name}Config")]._supports_sdpa
+
+
 def run_two_steps_of_each_divergence(tmp_path, model, **changes):
     """From rollouts to two exported students, the first along references, the second along fresh rollouts."""
     further = {"num_steps": 2, "share": 0.5, "divergence": "reverse_kl", "along": "rollout", "fresh_rollouts": True}
@@ -125,14 +130,17 @@ def assert_greedy_samples_are_the_models_own(folder, attention):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TRAINED)
 def test_an_architecture_that_passes_is_sampled_trained_and_exported(tmp_path, name):
+    attention = "sdpa" if has_fused_attention(name) else "eager"
     model = write(tmp_path / "mine", name, TRAINED[name])
-    assert_greedy_samples_are_the_models_own(model, "sdpa")
-    run_two_steps_of_each_divergence(tmp_path, model)
+    assert_greedy_samples_are_the_models_own(model, attention)
+    run_two_steps_of_each_divergence(tmp_path, model, **{"student.attention": attention})
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", EAGER)
 def test_an_architecture_without_the_asked_attention_is_told_which_to_set_and_then_trains(tmp_path, name):
+    if has_fused_attention(name):
+        pytest.skip(f"transformers {transformers.__version__} has it")
     model = write(tmp_path / "mine", name, EAGER[name])
     with pytest.raises(
         ConfigError, match=r"student: .* cannot compute attention with 'sdpa' .*Set student.attention=e"
