@@ -18,6 +18,7 @@ import itertools
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from loss_contenders import Problem, ours
@@ -30,6 +31,12 @@ from paced.train.loss.head import HeadSpec
 from paced.train.loss.rows import RowDivergence, Scratch
 
 NAMES = ("forward_kl", "reverse_kl", "jsd")
+
+
+def sizes(vocab: int, chunk: int) -> BlockSizes:
+    """The loss's own sizes, or with chunks of another number of tokens."""
+    own = BlockSizes.fitting(vocab, torch.device("cpu"))
+    return replace(own, tokens=chunk) if chunk else own
 
 
 def timed(runs: dict[str, Callable[[], float]], repeats: int) -> dict[str, list[float]]:
@@ -58,9 +65,9 @@ def large(problem: Problem, vocab: int, width: int) -> Callable[[], float]:
     return run
 
 
-def cut(problem: Problem, vocab: int, width: int) -> Callable[[], float]:
+def cut(problem: Problem, vocab: int, width: int, blocks: BlockSizes) -> Callable[[], float]:
     """The four products of one chunk, in the loss's blocks."""
-    blocks, scratch = BlockSizes.fitting(vocab, torch.device("cpu")), Scratch()
+    scratch = Scratch()
     weight = problem.weight.detach()
     product = Product(HeadSpec(weight=weight), weight, None, vocab=vocab, temperature=1.0, dtype=torch.float32)
     h = torch.randn(blocks.tokens, width)
@@ -77,9 +84,9 @@ def cut(problem: Problem, vocab: int, width: int) -> Callable[[], float]:
     return run
 
 
-def element_wise(divergence: RowDivergence, vocab: int) -> Callable[[], float]:
+def element_wise(divergence: RowDivergence, vocab: int, blocks: BlockSizes) -> Callable[[], float]:
     """One divergence over a chunk, tile by tile; logits are written anew outside the time."""
-    blocks, scratch = BlockSizes.fitting(vocab, torch.device("cpu")), Scratch()
+    scratch = Scratch()
     first = torch.randn(blocks.tokens, vocab)
     second = first + 0.2 * torch.randn(blocks.tokens, vocab)
     student, teacher, factors = first.clone(), second.clone(), torch.rand(blocks.tokens, 1)
@@ -100,12 +107,12 @@ def element_wise(divergence: RowDivergence, vocab: int) -> Callable[[], float]:
     return run
 
 
-def step(problem: Problem, name: str, tokens: int, vocab: int) -> Callable[[], float]:
+def step(problem: Problem, name: str, tokens: int, vocab: int, blocks: BlockSizes) -> Callable[[], float]:
     """Loss and both gradients."""
     problem.scratch = Scratch()
 
     def run() -> float:
-        problem.gradients(ours(problem, name))
+        problem.gradients(ours(problem, name, blocks=blocks))
         return tokens * vocab
 
     return run
@@ -115,7 +122,7 @@ def threads_table(vocab: int, tokens: int, width: int, threads: int, repeats: in
     """Wall time of a step and of large products, with one thread over several."""
     problem = Problem.make(tokens, vocab, width)
     runs = {"large products": large(problem, vocab, width)} | {
-        name: step(problem, name, tokens, vocab) for name in NAMES
+        name: step(problem, name, tokens, vocab, sizes(vocab, 0)) for name in NAMES
     }
     times: dict[tuple[str, int], list[float]] = {(name, count): [] for name in runs for count in (1, threads)}
     for repeat in range(repeats + 1):  # the first warms up
@@ -142,6 +149,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=576)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--chunk", type=int, default=0, help="tokens of a chunk; 0 for the loss's own rule")
     options = parser.parse_args()
     if options.threads > 1:
         print(f"{head('torch', threads=options.threads)}; repeats {options.repeats}")
@@ -156,15 +164,15 @@ def main() -> None:
     print("|" + "---|" * 10)
     for vocab in options.vocab:
         for tokens in options.tokens:
-            problem = Problem.make(tokens, vocab, options.width)
+            problem, blocks = Problem.make(tokens, vocab, options.width), sizes(vocab, options.chunk)
             for name in NAMES:
                 divergence = make_divergence(name)
                 assert isinstance(divergence, RowDivergence)
                 runs = {
                     "large": large(problem, vocab, options.width),
-                    "cut": cut(problem, vocab, options.width),
-                    "element-wise": element_wise(divergence, vocab),
-                    "step": step(problem, name, tokens, vocab),
+                    "cut": cut(problem, vocab, options.width, blocks),
+                    "element-wise": element_wise(divergence, vocab, blocks),
+                    "step": step(problem, name, tokens, vocab, blocks),
                 }
                 timed(runs, 1)
                 times = timed(runs, options.repeats)

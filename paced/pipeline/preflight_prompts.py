@@ -10,7 +10,7 @@ from datetime import date
 from typing import Any
 
 from paced.errors import ConfigError
-from paced.models.loading import load_generation_config
+from paced.models.loading import load_generation_config, teacher_model
 from paced.models.tokens import ends_of
 from paced.problems.control import control_tokens
 from paced.problems.prompts import PROMPT_DAY, Prompt, Reader, chat_text, messages_of
@@ -117,8 +117,8 @@ def agreement_notes(config: RunConfig, student: Sequence[Prompt], teacher: Seque
         student: what the student reads, in the order of the problems.
         teacher: what the teacher reads, in the same order.
     """
-    same = not config.teacher.path or config.teacher.path == config.student.path
-    if not same or any(one.token_ids != other.token_ids for one, other in zip(student, teacher, strict=True)):
+    models = {(one.path, one.revision) for one in (config.student, teacher_model(config))}
+    if len(models) > 1 or any(one.token_ids != other.token_ids for one, other in zip(student, teacher, strict=True)):
         return []
     return [
         "the teacher is the initial student and reads the same prompts, so that nothing sets them apart and there is "

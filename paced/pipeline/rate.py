@@ -123,12 +123,19 @@ def rate_completions(
     from paced.rollouts.foreign import read_completions
 
     table = Path(table)
+    grades = table.with_name(f"{table.name}.{GRADES}")
+    for written in (table, grades):
+        if any(
+            written.exists() and Path(one).exists() and written.samefile(one)
+            for one in (completions, config.problems.path)
+        ):
+            raise ConfigError(f"rate: {written} would be replaced, and is what is read. Give another name with -o.")
     file = _read_problems(config, table)
     others = None if config.problems.limit else ()
     rollouts, notes = read_completions(
         completions, file.problems, columns=columns or {}, equal_counts=False, others=others
     )
-    graded = grade_stream(file.problems, rollouts, config.grading, file=table.with_name(f"{table.name}.{GRADES}"))
+    graded = grade_stream(file.problems, rollouts, config.grading, file=grades)
     return _finish(table, graded, left_out={}, notes=[*file.notes, *notes])
 
 

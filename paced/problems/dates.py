@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
+from functools import cache
 
 NAME, DATES = "strftime_now", "paced_dates"
 ASKED = re.compile(rf"""{NAME}\(\s*(?:format\s*=\s*)?(["'])(.*?)\1\s*\)""")
@@ -19,6 +20,7 @@ MACRO = (
 """One line before the template; transformers' Jinja drops the line's end, so that nothing else of the text changes."""
 
 
+@cache  # a run renders thousands of prompts with one template
 def on_one_day(template: str, day: date) -> dict[str, object]:
     """What ``apply_chat_template`` is given besides, so that a template which asks for the date is told ``day``.
 

@@ -99,6 +99,29 @@ def test_completions_of_another_tool_give_the_same_table_and_need_no_model(tmp_p
     assert theirs.read_text().count("\n") == 6
 
 
+@pytest.mark.parametrize("name", ["rates.csv", "rates.csv.grades.jsonl"])
+def test_completions_are_never_written_over(tmp_path, problems, name):
+    dump = tmp_path / name
+    dump.write_text("problem_id,text\nq0,7\n")
+    arguments = ("--completions", dump, "--answer-format", "last_number", "-o", tmp_path / "rates.csv")
+    assert "would be replaced, and is what is read" in refusal("rate", problems, *arguments)
+    assert dump.read_text() == "problem_id,text\nq0,7\n"
+
+
+def test_an_option_that_is_refused_has_the_name_that_is_typed(problems):
+    typed = {
+        "--model": "m", "--num-samples": 4, "--temperature": 1, "--top-p": 1, "--max-new-tokens": 6,
+        "--prompt": "{problem}", "--system": "s", "--end-of-answer": "x", "--max-student-tokens": 5,
+        "--too-long": "error", "--screen": "2,4", "--seed": 1, "--dtype": "float32", "--attention": "sdpa",
+        "--revision": "r", "--engine": "hf",
+    }  # fmt: skip
+    switches = ["--chat-template", "--enable-thinking"]
+    given = [one for pair in typed.items() for one in pair]
+    sentence = refusal("rate", problems, "--completions", "dump.csv", "-o", "rates.csv", *given, *switches)
+    named = sentence.partition("nothing reads ")[2].partition(". Leave")[0].split(", ")
+    assert sorted(named) == sorted([*typed, *switches])
+
+
 def test_wrong_input_of_every_kind_is_one_sentence(tmp_path, model, problems):
     out = ("-o", tmp_path / "rates.csv", *SHORT)
     with_model = ("--model", model, *out)

@@ -263,6 +263,8 @@ def test_a_teacher_that_is_the_student_and_reads_no_more_is_said(tmp_path, gpt2)
     assert any(note in one for one in check_inputs(tiny(tmp_path, gpt2, **alike)).notes)
     named = alike | {"teacher.path": str(gpt2)}
     assert any(note in one for one in check_inputs(tiny(tmp_path, gpt2, **named)).notes)
+    other = named | {"teacher.revision": "an-earlier-one"}  # of a folder nothing reads it
+    assert not any(note in one for one in check_inputs(tiny(tmp_path, gpt2, **other)).notes)
 
 
 def test_a_date_in_a_template_is_the_same_on_every_day_and_said(tmp_path):

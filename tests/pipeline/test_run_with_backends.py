@@ -72,7 +72,7 @@ def test_a_run_has_the_files_metrics_and_report_of_a_native_one(tmp_path, native
     first = len([line for line in lines(native) if line["stage"] == 1])
     for ours, theirs in zip(lines(run)[:first], lines(native), strict=False):
         # a KL of 2e-4 is a sum of log-ratios of both signs: TRL's float32 log-softmax leaves 2e-7 of it to rounding
-        assert ours == pytest.approx(theirs, rel=1e-3, abs=2e-6)
+        assert ours == pytest.approx(theirs, rel=1e-3, abs=1e-6)
 
 
 @pytest.mark.slow

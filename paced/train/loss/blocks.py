@@ -21,7 +21,7 @@ _SMALLEST = 2**15
 """Elements below which starting an operation costs more than running it."""
 _FEWEST = 256
 """Tokens of a chunk at least: every chunk moves the whole [V, d] gradient and three heads of that size through memory,
-which outlasts the products of few tokens (V = 151,936: 84 % of the large-GEMM rate with 128, 92 % with 256)."""
+which outlasts the products of few tokens (V = 151,936: 82 % of the large-GEMM rate with 128, 93 % with 256)."""
 _UNKNOWN = 2**20
 """Bytes of cache where the machine does not say."""
 
